@@ -1,0 +1,76 @@
+# Everything here makes its own environment in .venv first. Needs python3 (>= 3.10, with venv), a
+# C++17 compiler, cmake and make.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(VENV)/bin/pip
+TORCH ?= torch==2.13.0
+JOBS ?= $(shell nproc)
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
+
+.PHONY: all venv build demo test unit tsan asan lint format bench clean
+all: build
+
+# torch first and pinned: otherwise a dependency would pull its newest CUDA build, several GB.
+$(VENV)/.dependencies: pyproject.toml
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PIP) install -q "$(TORCH)" numpy scikit-build-core pybind11 ninja "cmake>=3.18"
+	$(PY) -c "import tomllib" 2>/dev/null || $(PIP) install -q tomli
+	$(PY) cmake/requirements.py funasr bench test | $(PIP) install -q -r /dev/stdin
+	touch $@
+
+venv: $(VENV)/.dependencies
+
+SOURCES := $(shell find csrc python cmake -type f -not -name '*.pyc' 2>/dev/null) CMakeLists.txt
+
+$(VENV)/.installed: $(VENV)/.dependencies $(SOURCES)
+	$(PIP) install -q --no-build-isolation --no-deps --force-reinstall .
+	touch $@
+
+build: $(VENV)/.installed
+
+demo: build
+	$(PY) examples/demo.py
+
+# C++ tests of the core, then everything else.
+unit:
+	cmake -S . -B build-unit -DSAFEASR_BUILD_EXTENSION=OFF -DSAFEASR_BUILD_TESTS=ON >/dev/null
+	cmake --build build-unit -j $(JOBS) -- -s
+	ctest --test-dir build-unit --output-on-failure
+
+test: unit build
+	$(PY) -m pytest
+
+tsan:
+	cmake -S . -B build-tsan -DSAFEASR_BUILD_EXTENSION=OFF -DSAFEASR_BUILD_TESTS=ON \
+	  -DSAFEASR_SANITIZE=thread >/dev/null
+	cmake --build build-tsan -j $(JOBS) -- -s
+	ctest --test-dir build-tsan --output-on-failure
+
+asan:
+	cmake -S . -B build-asan -DSAFEASR_BUILD_EXTENSION=OFF -DSAFEASR_BUILD_TESTS=ON \
+	  -DSAFEASR_SANITIZE=address,undefined >/dev/null
+	cmake --build build-asan -j $(JOBS) -- -s
+	ctest --test-dir build-asan --output-on-failure
+
+$(VENV)/.dev: $(VENV)/.dependencies
+	$(PY) cmake/requirements.py dev | $(PIP) install -q -r /dev/stdin
+	touch $@
+
+lint: $(VENV)/.dev build
+	$(VENV)/bin/ruff check python tests benchmarks training examples
+	$(VENV)/bin/ruff format --check python tests benchmarks training examples
+	$(VENV)/bin/mypy
+	$(VENV)/bin/clang-format --dry-run --Werror $(shell find csrc tests/cpp -name '*.h' -o -name '*.cc')
+
+format: $(VENV)/.dev
+	$(VENV)/bin/ruff check --fix python tests benchmarks training examples
+	$(VENV)/bin/ruff format python tests benchmarks training examples
+	$(VENV)/bin/clang-format -i $(shell find csrc tests/cpp -name '*.h' -o -name '*.cc')
+
+bench: build
+	$(PY) -m benchmarks.run
+
+clean:
+	rm -rf build build-unit build-tsan build-asan $(VENV)/.installed

@@ -1,0 +1,34 @@
+# Finds libtorch inside the torch package of the Python in use, as the target safeasr_torch.
+#
+# Not through TorchConfig.cmake: with a CUDA build of torch that asks for the CUDA toolkit, which
+# safeasr does not need. It includes no CUDA header and links only the device-generic libraries.
+find_package(Python 3.10 REQUIRED COMPONENTS Interpreter Development.Module)
+
+execute_process(
+  COMMAND ${Python_EXECUTABLE} -c
+    "import torch, os; print(os.path.dirname(torch.__file__)); print(torch.__version__); print(int(torch.compiled_with_cxx11_abi()))"
+  OUTPUT_VARIABLE torch_facts ERROR_VARIABLE torch_error RESULT_VARIABLE torch_result
+  OUTPUT_STRIP_TRAILING_WHITESPACE)
+if(NOT torch_result EQUAL 0)
+  message(FATAL_ERROR
+    "torch cannot be imported by ${Python_EXECUTABLE}. safeasr is built against the torch you run "
+    "it with: install torch (2.11 to 2.14) first, then `pip install --no-build-isolation .`\n${torch_error}")
+endif()
+string(REPLACE "\n" ";" torch_facts "${torch_facts}")
+list(GET torch_facts 0 torch_dir)
+list(GET torch_facts 1 SAFEASR_TORCH_VERSION)
+list(GET torch_facts 2 torch_cxx11_abi)
+if(SAFEASR_TORCH_VERSION VERSION_LESS 2.11 OR SAFEASR_TORCH_VERSION VERSION_GREATER_EQUAL 2.15)
+  message(WARNING "torch ${SAFEASR_TORCH_VERSION} is outside 2.11 to 2.14, which safeasr is made for")
+endif()
+set(SAFEASR_TORCH_LIB_DIR ${torch_dir}/lib)
+message(STATUS "torch ${SAFEASR_TORCH_VERSION} in ${torch_dir}")
+
+add_library(safeasr_torch INTERFACE)
+target_include_directories(safeasr_torch SYSTEM INTERFACE
+  ${torch_dir}/include ${torch_dir}/include/torch/csrc/api/include)
+target_compile_definitions(safeasr_torch INTERFACE _GLIBCXX_USE_CXX11_ABI=${torch_cxx11_abi})
+target_link_directories(safeasr_torch INTERFACE ${SAFEASR_TORCH_LIB_DIR})
+# A CUDA build of torch brings its backend in through libtorch's own dependencies, loaded by
+# `import torch`, so these names are the same for every build.
+target_link_libraries(safeasr_torch INTERFACE torch torch_cpu c10)

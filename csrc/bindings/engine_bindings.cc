@@ -1,0 +1,185 @@
+#include "bindings/engine_bindings.h"
+
+#include <ATen/ATen.h>
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "asr/paraformer_runner.h"
+#include "bindings/gil.h"
+#include "bindings/ticket_bindings.h"
+#include "core/engine.h"
+#include "runtime/stream_context.h"
+#include "runtime/tensor_runner.h"
+
+namespace py = pybind11;
+
+namespace safeasr {
+namespace {
+
+using FloatArray = py::array_t<float, py::array::c_style>;
+
+class PyEngine {
+ public:
+  PyEngine(std::size_t num_workers, std::size_t queue_size, const std::string& device,
+           int intra_op_threads) {
+    const GilRelease release;
+    const at::Device on(device);
+    engine_ = std::make_unique<core::Engine>(
+        core::EngineOptions{num_workers, queue_size}, [&](std::size_t) {
+          return std::make_unique<runtime::StreamContext>(on, intra_op_threads);
+        });
+  }
+
+  ~PyEngine() {
+    // Joins the workers. They never wait for the GIL, but others may want it meanwhile.
+    if (InterpreterIsFinalizing()) {
+      engine_.reset();
+    } else {
+      const GilRelease release;
+      engine_.reset();
+    }
+  }
+
+  PyEngine(const PyEngine&) = delete;
+  PyEngine& operator=(const PyEngine&) = delete;
+
+  core::Engine& engine() { return *engine_; }
+
+ private:
+  std::unique_ptr<core::Engine> engine_;
+};
+
+struct Limits {
+  std::optional<double> deadline_s;  // from now
+  std::optional<double> wait_s;      // for room in the queue; none: as long as it takes
+};
+
+// Submits with the GIL released; a Ctrl-C while it waits for room arrives.
+std::shared_ptr<PyTicket> Submit(PyEngine& self, std::shared_ptr<core::Runner> runner,
+                                 std::unique_ptr<core::Payload> payload, std::int64_t length,
+                                 const Limits& limits) {
+  const auto now = core::Clock::now();
+  core::SubmitOptions options;
+  options.length = length;
+  options.deadline = limits.deadline_s ? core::After(now, *limits.deadline_s) : core::kNever;
+  options.give_up = limits.wait_s ? core::After(now, *limits.wait_s) : core::kNever;
+  if (IsMainPythonThread()) {
+    options.interrupted = [] {
+      const py::gil_scoped_acquire acquire;
+      return PyErr_CheckSignals() != 0;
+    };
+  }
+  try {
+    const GilRelease release;
+    return std::make_shared<PyTicket>(
+        self.engine().Submit(std::move(runner), std::move(payload), options));
+  } catch (const core::Error&) {
+    if (PyErr_Occurred()) throw py::error_already_set();
+    throw;
+  }
+}
+
+std::shared_ptr<PyTicket> SubmitUtterance(PyEngine& self,
+                                          std::shared_ptr<asr::ParaformerRunner> runner,
+                                          const FloatArray& samples, bool want_alignment,
+                                          std::optional<double> deadline_s,
+                                          std::optional<double> wait_s) {
+  auto utterance = std::make_unique<asr::Utterance>();
+  utterance->want_alignment = want_alignment;
+  std::int64_t length = 0;
+  if (samples.ndim() == 1) {
+    const GilRelease release;
+    utterance->samples.assign(samples.data(), samples.data() + samples.size());
+    length = runner->frontend().NumFrames(samples.size());
+  } else if (samples.ndim() == 2 && samples.shape(1) == runner->frontend().FeatureSize()) {
+    utterance->features = at::empty({samples.shape(0), samples.shape(1)}, at::kFloat);
+    std::copy_n(samples.data(), samples.size(), utterance->features.data_ptr<float>());
+    length = samples.shape(0);
+  } else {
+    throw core::Error(core::ErrorKind::kInvalidInput,
+                      "expected samples (n,) or features (frames, " +
+                          std::to_string(runner->frontend().FeatureSize()) + "), got " +
+                          std::to_string(samples.ndim()) + " dimensions");
+  }
+  if (length < 1) {
+    throw core::Error(core::ErrorKind::kInvalidInput, "the utterance is empty");
+  }
+  return Submit(self, std::move(runner), std::move(utterance), length, {deadline_s, wait_s});
+}
+
+std::shared_ptr<PyTicket> SubmitTensor(PyEngine& self,
+                                       std::shared_ptr<runtime::TensorRunner> runner,
+                                       const FloatArray& values, std::optional<double> deadline_s,
+                                       std::optional<double> wait_s) {
+  if (values.ndim() != 2) {
+    throw core::Error(
+        core::ErrorKind::kInvalidInput,
+        "expected an array (time, size), got " + std::to_string(values.ndim()) + " dimensions");
+  }
+  auto payload = std::make_unique<runtime::TensorPayload>();
+  payload->values = at::empty({values.shape(0), values.shape(1)}, at::kFloat);
+  std::copy_n(values.data(), values.size(), payload->values.data_ptr<float>());
+  return Submit(self, std::move(runner), std::move(payload), values.shape(0), {deadline_s, wait_s});
+}
+
+py::dict Stats(PyEngine& self) {
+  const core::Engine& engine = self.engine();
+  const core::Counters& c = engine.counters();
+  py::dict out;
+  out["workers"] = engine.workers();
+  out["busy_workers"] = engine.Busy();
+  out["queue_size"] = engine.queue_capacity();
+  out["waiting"] = engine.Waiting();
+  out["submitted"] = c.submitted.load();
+  out["completed"] = c.completed.load();
+  out["failed"] = c.failed.load();
+  out["cancelled"] = c.cancelled.load();
+  out["expired"] = c.expired.load();
+  out["rejected"] = c.rejected.load();
+  out["batches"] = c.batches.load();
+  out["batched_requests"] = c.batched_requests.load();
+  out["retried_alone"] = c.retried_alone.load();
+  out["batch_length"] = c.batch_length.load();
+  out["batch_cost"] = c.batch_cost.load();
+  out["queue_seconds"] = c.queue_time.TotalSeconds();
+  out["run_seconds"] = c.run_time.TotalSeconds();
+  out["queue_time_us_log2"] = c.queue_time.Snapshot();
+  out["run_time_us_log2"] = c.run_time.Snapshot();
+  return out;
+}
+
+}  // namespace
+
+void BindEngine(py::module_& module) {
+  py::class_<PyEngine, std::shared_ptr<PyEngine>>(
+      module, "Engine", "Worker threads, their queue, and the batching across callers.")
+      .def(py::init<std::size_t, std::size_t, const std::string&, int>(), py::kw_only(),
+           py::arg("num_workers"), py::arg("queue_size"), py::arg("device") = "cpu",
+           py::arg("intra_op_threads") = 1)
+      .def("submit_utterance", &SubmitUtterance, py::arg("runner"), py::arg("samples").noconvert(),
+           py::kw_only(), py::arg("want_alignment") = false, py::arg("deadline_s") = py::none(),
+           py::arg("wait_s") = py::none(),
+           "Queue samples (n,) or features (frames, size), float32. wait_s: how long to wait for "
+           "room (None: as long as it takes).")
+      .def("submit_tensor", &SubmitTensor, py::arg("runner"), py::arg("values").noconvert(),
+           py::kw_only(), py::arg("deadline_s") = py::none(), py::arg("wait_s") = py::none(),
+           "Queue one float32 array (time, size) for a TensorRunner.")
+      .def(
+          "close",
+          [](PyEngine& self, bool drain) {
+            const GilRelease release;
+            self.engine().Close(drain ? core::CloseMode::kDrain : core::CloseMode::kCancel);
+          },
+          py::arg("drain") = true,
+          "Stop. drain: finish what was accepted; otherwise fail what still waits.")
+      .def_property_readonly("closed", [](PyEngine& self) { return self.engine().closed(); })
+      .def_property_readonly("forked", [](PyEngine& self) { return self.engine().forked(); })
+      .def("stats", &Stats);
+}
+
+}  // namespace safeasr

@@ -1,0 +1,34 @@
+// The extension module. Files of this folder are the only ones that know Python.
+#include <pybind11/pybind11.h>
+
+#include "bindings/engine_bindings.h"
+#include "bindings/error_bindings.h"
+#include "bindings/frontend_bindings.h"
+#include "bindings/gil.h"
+#include "bindings/runner_bindings.h"
+#include "bindings/ticket_bindings.h"
+
+namespace py = pybind11;
+
+namespace safeasr {
+namespace {
+
+unsigned long main_thread_ident = 0;
+
+}  // namespace
+
+bool IsMainPythonThread() { return PyThread_get_thread_ident() == main_thread_ident; }
+
+}  // namespace safeasr
+
+// Nothing here relies on the GIL as a lock: shared state is in the core, behind its own.
+PYBIND11_MODULE(_ext, module, py::mod_gil_not_used()) {
+  module.doc() = "safeasr's engine: queue, batching, workers, programs, decoding.";
+  safeasr::main_thread_ident =
+      py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>();
+  safeasr::BindErrors(module);
+  safeasr::BindFrontend(module);
+  safeasr::BindTicket(module);
+  safeasr::BindRunners(module);
+  safeasr::BindEngine(module);
+}

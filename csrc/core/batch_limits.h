@@ -1,0 +1,19 @@
+// How large a batch may become. Each runner has its own: what pays depends on the model and device.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/clock.h"
+
+namespace safeasr::core {
+
+struct BatchLimits {
+  std::size_t max_requests = 8;
+  std::int64_t max_cost = 4096;  // count x longest, in the runner's unit; one request may exceed it
+  double max_padding = 0.2;      // share of count x longest that is padding, 0 to 1
+  Duration max_wait{0};          // how long the oldest may wait for company; 0: not at all
+  bool share_among_free_workers = true;
+};
+
+}  // namespace safeasr::core

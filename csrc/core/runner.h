@@ -1,0 +1,53 @@
+// Runner: what is done with a batch. The engine knows nothing of models; a runner knows nothing of
+// queues, threads or tickets.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/batch_limits.h"
+#include "core/ticket.h"
+
+namespace safeasr::core {
+
+// A caller's data (samples, options). The runner that made it knows the real type.
+class Payload {
+ public:
+  virtual ~Payload() = default;
+};
+
+// What a worker thread owns for as long as it lives: a device stream, thread-local settings.
+class WorkerContext {
+ public:
+  virtual ~WorkerContext() = default;
+};
+
+class Runner {
+ public:
+  explicit Runner(BatchLimits limits) : limits_(limits), id_(NextId()) {}
+  virtual ~Runner() = default;
+  Runner(const Runner&) = delete;
+  Runner& operator=(const Runner&) = delete;
+
+  // One result for each payload, in their order. Called from many workers at once. If it throws,
+  // the engine runs each request of the batch again by itself, so that one bad request fails alone;
+  // a core::Error keeps its kind, anything else becomes ErrorKind::kInternal.
+  virtual std::vector<std::shared_ptr<const Result>> Run(
+      WorkerContext& context, const std::vector<const Payload*>& batch) const = 0;
+
+  const BatchLimits& limits() const { return limits_; }
+  std::uint64_t id() const { return id_; }
+
+ private:
+  static std::uint64_t NextId() {
+    static std::atomic<std::uint64_t> next{1};
+    return next.fetch_add(1, std::memory_order_relaxed);
+  }
+
+  const BatchLimits limits_;
+  const std::uint64_t id_;
+};
+
+}  // namespace safeasr::core

@@ -1,0 +1,58 @@
+#include "runtime/torchscript_program.h"
+
+#include <ATen/core/ivalue.h>
+#include <c10/core/InferenceMode.h>
+#include <torch/csrc/jit/passes/freeze_module.h>
+#include <torch/csrc/jit/runtime/jit_exception.h>
+#include <torch/csrc/jit/serialization/import.h>
+
+#include <stdexcept>
+
+#include "core/errors.h"
+#include "runtime/pack_linear.h"
+
+namespace safeasr::runtime {
+namespace {
+
+std::unique_ptr<torch::jit::Module> LoadFrozen(const std::string& path,
+                                               const ProgramOptions& options) {
+  // Weights must be inference tensors of nobody's autograd graph.
+  const c10::InferenceMode inference_mode;
+  auto module = std::make_unique<torch::jit::Module>(torch::jit::load(path, options.device));
+  module->eval();
+  *module = torch::jit::freeze_module(*module);
+  if (options.pack_weights && options.device.is_cpu()) {
+    PackLinearLayers(module->get_method("forward").graph());
+  }
+  return module;
+}
+
+}  // namespace
+
+TorchScriptProgram::TorchScriptProgram(const std::string& path, const ProgramOptions& options) {
+  try {
+    module_ = LoadFrozen(path, options);
+  } catch (const c10::Error& e) {
+    throw std::invalid_argument("cannot load the program " + path + ": " +
+                                e.what_without_backtrace());
+  }
+}
+
+std::vector<at::Tensor> TorchScriptProgram::Run(const std::vector<at::Tensor>& inputs) const {
+  try {
+    c10::IValue output = module_->forward(std::vector<c10::IValue>(inputs.begin(), inputs.end()));
+    if (output.isTensor()) return {std::move(output).toTensor()};
+    if (output.isTensorList()) return output.toTensorVector();
+    std::vector<at::Tensor> tensors;
+    for (const c10::IValue& element : output.toTupleRef().elements()) {
+      tensors.push_back(element.toTensor());
+    }
+    return tensors;
+  } catch (const c10::Error& e) {
+    throw core::Error(core::ErrorKind::kInternal, e.what_without_backtrace());
+  } catch (const torch::jit::JITException& e) {
+    throw core::Error(core::ErrorKind::kInternal, e.what());
+  }
+}
+
+}  // namespace safeasr::runtime

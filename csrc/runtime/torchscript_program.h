@@ -1,0 +1,25 @@
+// A TorchScript module as a Program: loaded, frozen, its linear layers packed for the CPU.
+#pragma once
+
+#include <torch/csrc/jit/api/module.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/program.h"
+
+namespace safeasr::runtime {
+
+class TorchScriptProgram : public Program {
+ public:
+  TorchScriptProgram(const std::string& path, const ProgramOptions& options);
+  std::vector<at::Tensor> Run(const std::vector<at::Tensor>& inputs) const override;
+
+ private:
+  // Calling a method of a module is not const in torch's interface, though it changes nothing of a
+  // frozen module; the pointer keeps Run const and the module shared.
+  std::unique_ptr<torch::jit::Module> module_;
+};
+
+}  // namespace safeasr::runtime

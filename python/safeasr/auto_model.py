@@ -1,0 +1,391 @@
+"""AutoModel: FunASR's interface, on safeasr's engine."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from safeasr import _ext
+from safeasr.errors import AudioError, DeadlineExceededError, QueueFullError
+from safeasr.export.exporter import export_bundle, open_bundle
+from safeasr.export.hub import find_model
+from safeasr.families import family_of_bundle
+from safeasr.future import Future
+from safeasr.hotword_postprocess import apply_postprocess_hotwords
+from safeasr.inputs import Utterance, expand_inputs
+from safeasr.options import CallOptions, call_options, model_options
+from safeasr.result_writer import ResultWriter
+
+__all__ = ["AutoModel"]
+
+_log = logging.getLogger("safeasr")
+_open_models: weakref.WeakSet[AutoModel] = weakref.WeakSet()
+
+
+class AutoModel:
+    """A speech recogniser that any number of threads may use at once.
+
+    The interface is FunASR's; results are equal to FunASR's for the same weights and input. What
+    FunASR has no word for is added: :meth:`submit`, :meth:`agenerate`, :meth:`stats`,
+    :meth:`close`.
+
+    Attributes:
+        model_path: directory of the model.
+        kwargs: the arguments it was made with (a copy; changing it changes nothing).
+    """
+
+    def __init__(
+        self,
+        model: str = "demo",
+        *,
+        device: str | None = None,
+        num_workers: int | None = None,
+        max_batch_size: int = 16,
+        max_batch_frames: int | None = None,
+        max_wait_ms: float = 0.0,
+        queue_size: int = 1024,
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Load a model; export it first if that was not done before.
+
+        Args:
+            model: "demo" (comes with the package), a FunASR model directory, a bundle, or a name
+                on FunASR's hubs (needs funasr and the network once).
+            device: "cpu", "cuda", "cuda:0"; default: CUDA if there is any. Where it is missing, the
+                CPU is used with a warning.
+            num_workers: threads that run batches; default: ``ncpu`` if given, else all cores.
+            max_batch_size: utterances in one batch at most.
+            max_batch_frames: limit of count x longest of a batch, in encoder frames.
+            max_wait_ms: how long an utterance may wait for company though a worker is free, in ms.
+            queue_size: utterances that may wait; more callers wait or get QueueFullError.
+            timeout: default time limit of a call, in seconds.
+            **kwargs: FunASR's arguments (hub, model_revision, ncpu, disable_pbar,
+                trust_remote_code, init_param, ...) and keys of the model's config.yaml.
+
+        Raises:
+            UnsupportedModelError: if the model's class or an option is not supported.
+            ExportError: if the model cannot be found, downloaded or exported.
+            CorruptBundleError: if a bundle is damaged.
+        """
+        self._options = model_options(
+            kwargs,
+            num_workers=num_workers,
+            max_batch_size=max_batch_size,
+            max_batch_frames=max_batch_frames,
+            max_wait_ms=max_wait_ms,
+            queue_size=queue_size,
+            timeout=timeout,
+            device=device,
+        )
+        self.kwargs: dict[str, Any] = {"model": model, **kwargs, "device": self._options.device}
+        self._trust = bool(kwargs.get("trust_remote_code", False))
+        self._directory = find_model(
+            str(kwargs.get("model_path") or model),
+            hub=str(kwargs.get("hub", "ms")),
+            revision=kwargs.get("model_revision"),
+            check_latest=bool(kwargs.get("check_latest", False)),
+        )
+        self.model_path = str(self._directory)
+        bundle = open_bundle(
+            self._directory, self._options.overrides, trust_remote_code=self._trust
+        )
+        self._recognizer = family_of_bundle(bundle.family).load(
+            bundle,
+            self._options.device,
+            {
+                "max_requests": self._options.max_batch_size,
+                "max_cost": self._options.max_batch_frames,
+                "max_wait_ms": self._options.max_wait_ms,
+                "share": self._options.device == "cpu",
+            },
+        )
+        self._engine = _ext.Engine(
+            num_workers=self._options.num_workers,
+            queue_size=self._options.queue_size,
+            device=self._options.device,
+        )
+        self._writer = ResultWriter()
+        _open_models.add(self)
+
+    # -- FunASR's methods -------------------------------------------------------------------------
+
+    def generate(
+        self,
+        input: Any,
+        input_len: Any = None,
+        progress_callback: Callable[[int, int], object] | None = None,
+        *,
+        timeout: float | None = None,
+        **options: Any,
+    ) -> list[dict[str, Any]]:
+        """Recognise speech; blocks until done. Call it from as many threads as you like.
+
+        Args:
+            input: path, URL, list file (.scp, .txt, .json, .jsonl), float32 or int16 array, tensor,
+                bytes, file object, or a list of these.
+            input_len: lengths of features given with ``data_type="fbank"``.
+            progress_callback: called as ``fn(done, total)`` after each utterance, in order.
+            timeout: time limit of this call in seconds; default: the model's.
+            **options: FunASR's options of ``generate``. They hold for this call alone.
+
+        Returns:
+            One dict for each utterance, in the order of the input: ``key``, ``text``, and
+            ``timestamp`` if asked for.
+
+        Raises:
+            AudioError: if an input cannot be read as audio.
+            QueueFullError: if there was no room in the queue within the timeout.
+            DeadlineExceededError: if the timeout passed.
+            EngineClosedError: if the model is closed.
+            InferenceError: if the network failed on an input.
+        """
+        call = call_options(options, self._options, self._recognizer.options)
+        deadline = self._deadline(timeout)
+        utterances = self._expand(input, input_len, call)
+        results: list[dict[str, Any]] = []
+        pending: deque[tuple[Utterance, _ext.Ticket]] = deque()
+        # Far enough ahead to keep the workers in full batches, near enough not to decode a whole
+        # list of files into memory or to fill the queue for everyone else.
+        ahead = 2 * self._options.max_batch_size * self._options.num_workers
+        with contextlib.ExitStack() as cleanup:
+            cleanup.callback(lambda: [ticket.cancel() for _, ticket in pending])
+            bar = self._progress_bar(len(utterances), call)
+            if bar is not None:
+                cleanup.callback(bar.close)
+
+            def take_first() -> None:
+                utterance, ticket = pending[0]
+                if not ticket.wait(self._left(deadline)):
+                    raise DeadlineExceededError(
+                        f"the timeout passed with {len(results)} of {len(utterances)} utterances done"
+                    )
+                results.append(self._finish(utterance, ticket, call))
+                pending.popleft()
+                if bar is not None:
+                    bar.update(1)
+                if progress_callback is not None:
+                    try:
+                        progress_callback(len(results), len(utterances))
+                    except Exception:
+                        _log.exception("progress_callback raised")
+
+            for utterance in utterances:
+                if len(pending) >= ahead:
+                    take_first()
+                pending.append((utterance, self._submit(utterance, call, deadline)))
+            while pending:
+                take_first()
+        return self._complete(results, call)
+
+    def export(self, output_dir: str | None = None, **_: Any) -> str:
+        """Write the model's bundle to a directory of your own.
+
+        Args:
+            output_dir: an empty or new directory; default: ``<model directory>/safeasr_bundle``.
+
+        Returns:
+            The directory.
+        """
+        out = Path(output_dir) if output_dir else self._directory / "safeasr_bundle"
+        bundle = export_bundle(
+            self._directory, out, self._options.overrides, trust_remote_code=self._trust
+        )
+        return str(bundle.path)
+
+    # -- What FunASR does not have ----------------------------------------------------------------
+
+    def submit(
+        self,
+        input: Any,
+        input_len: Any = None,
+        *,
+        timeout: float | None = None,
+        **options: Any,
+    ) -> Future:
+        """Queue input and return at once with a future of what ``generate`` would return.
+
+        Audio is decoded by the caller, before this returns. If the queue is full, it waits for room
+        until the timeout; ``timeout=0`` does not wait.
+
+        Args:
+            input: as in :meth:`generate`.
+            input_len: as in :meth:`generate`.
+            timeout: seconds from now after which the request is not started any more (it then fails
+                with DeadlineExceededError); 0: no such limit, but do not wait for room.
+            **options: as in :meth:`generate`.
+
+        Raises:
+            AudioError: if an input cannot be read as audio.
+            QueueFullError: if there was no room in the queue.
+            EngineClosedError: if the model is closed.
+        """
+        call = call_options(options, self._options, self._recognizer.options)
+        no_waiting = timeout == 0
+        deadline = None if no_waiting else self._deadline(timeout)
+        utterances = self._expand(input, input_len, call)
+        tickets: list[_ext.Ticket] = []
+        try:
+            for utterance in utterances:
+                tickets.append(self._submit(utterance, call, deadline, no_waiting=no_waiting))
+        except BaseException:
+            for ticket in tickets:
+                ticket.cancel()
+            raise
+
+        def collect() -> list[dict[str, Any]]:
+            pairs = zip(utterances, tickets, strict=True)
+            return self._complete([self._finish(u, t, call) for u, t in pairs], call)
+
+        return Future(tickets, collect)
+
+    async def agenerate(
+        self, input: Any, input_len: Any = None, *, timeout: float | None = None, **options: Any
+    ) -> list[dict[str, Any]]:
+        """:meth:`generate` for asyncio: decoding and waiting do not block the event loop.
+
+        Cancelling the task takes back what has not started.
+        """
+        import asyncio
+
+        deadline = self._deadline(timeout)
+        loop = asyncio.get_running_loop()
+        submitted = loop.run_in_executor(
+            None, lambda: self.submit(input, input_len, timeout=self._left(deadline), **options)
+        )
+        try:
+            future = await asyncio.shield(submitted)
+        except asyncio.CancelledError:
+            submitted.add_done_callback(
+                lambda f: f.exception() is None and f.result().cancel()
+            )
+            raise
+        try:
+            return await asyncio.wait_for(future._wait_async(), self._left(deadline))
+        except (TimeoutError, asyncio.TimeoutError) as error:
+            if isinstance(error, DeadlineExceededError):
+                raise
+            future.cancel()
+            raise DeadlineExceededError("the timeout passed before the result was there") from None
+
+    def stats(self) -> dict[str, Any]:
+        """Counters of the engine since the model was made.
+
+        Returns:
+            workers, busy_workers, queue_size, waiting; submitted, completed, failed, cancelled,
+            expired, rejected; batches, batched_requests, mean_batch_size, padding (share of the
+            computed frames that was padding), retried_alone; queue_seconds, run_seconds (sums);
+            queue_time_us_log2, run_time_us_log2 (histograms: entry i counts durations under 2^i us).
+        """
+        stats: dict[str, Any] = dict(self._engine.stats())
+        batches, cost = stats["batches"], stats["batch_cost"]
+        stats["mean_batch_size"] = stats["batched_requests"] / batches if batches else 0.0
+        stats["padding"] = 1 - stats["batch_length"] / cost if cost else 0.0
+        return stats
+
+    @property
+    def closed(self) -> bool:
+        """Whether the model was closed."""
+        return bool(self._engine.closed)
+
+    def close(self, *, drain: bool = True) -> None:
+        """Stop the workers; later calls raise EngineClosedError. May be called more than once.
+
+        Args:
+            drain: finish everything that was accepted first; otherwise what still waits fails with
+                EngineClosedError.
+        """
+        self._engine.close(drain)
+
+    def __enter__(self) -> AutoModel:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close(drain=kind is None)
+
+    # -- Steps of a call --------------------------------------------------------------------------
+
+    def _deadline(self, timeout: float | None) -> float | None:
+        limit = self._options.timeout if timeout is None else timeout
+        return None if limit is None else time.monotonic() + limit
+
+    @staticmethod
+    def _left(deadline: float | None) -> float | None:
+        return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+    def _expand(self, input: Any, input_len: Any, call: CallOptions) -> list[Utterance]:
+        self._recognizer.check(call.family)
+        return expand_inputs(
+            input,
+            key=call.key,
+            fs=call.fs,
+            data_type=call.data_type,
+            input_len=input_len,
+            sample_rate=self._recognizer.sample_rate,
+        )
+
+    def _submit(
+        self,
+        utterance: Utterance,
+        call: CallOptions,
+        deadline: float | None,
+        *,
+        no_waiting: bool = False,
+    ) -> _ext.Ticket:
+        data = utterance.load()
+        left = self._left(deadline)
+        try:
+            return self._recognizer.submit(
+                self._engine,
+                data,
+                call.family,
+                deadline_s=left,
+                wait_s=0.0 if no_waiting else left,
+            )
+        except AudioError as error:
+            raise type(error)(
+                f"input {utterance.index} (key {utterance.key!r}): {error}"
+            ) from error
+        except QueueFullError as error:
+            waited = "" if no_waiting or left is None else f" and stayed so for {left:.3g} s"
+            raise QueueFullError(f"{error}{waited}") from None
+
+    def _finish(
+        self, utterance: Utterance, ticket: _ext.Ticket, call: CallOptions
+    ) -> dict[str, Any]:
+        return self._recognizer.finish(ticket.get(), utterance.key, call.family)
+
+    def _complete(
+        self, results: Sequence[dict[str, Any]], call: CallOptions
+    ) -> list[dict[str, Any]]:
+        if call.output_dir is not None:
+            self._writer.write(call.output_dir, results)
+        return apply_postprocess_hotwords(results, **call.hotwords)
+
+    @staticmethod
+    def _progress_bar(total: int, call: CallOptions) -> Any:
+        if call.disable_pbar:
+            return None
+        from tqdm import tqdm
+
+        return tqdm(total=total, colour="blue", dynamic_ncols=True)
+
+
+@atexit.register
+def _close_all() -> None:
+    # Before the interpreter goes: workers end, and whoever still waits gets EngineClosedError.
+    for model in list(_open_models):
+        model.close(drain=False)

@@ -1,0 +1,133 @@
+"""Every error that safeasr raises on purpose.
+
+All of them derive from :class:`SafeASRError`, so one ``except SafeASRError`` catches them; those
+that have a counterpart in the standard library derive from it too, so existing handlers keep
+working. ``CancelledError`` is the standard library's and is only re-exported: code that already
+catches ``concurrent.futures.CancelledError`` catches safeasr's.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import CancelledError
+
+__all__ = [
+    "AudioError",
+    "AudioFileNotFoundError",
+    "CancelledError",
+    "CorruptBundleError",
+    "DeadlineExceededError",
+    "EngineClosedError",
+    "ExportError",
+    "ExtensionMismatchError",
+    "ForkedProcessError",
+    "InferenceError",
+    "QueueFullError",
+    "SafeASRError",
+    "UnsupportedModelError",
+]
+
+
+class SafeASRError(Exception):
+    """Base class of every error that safeasr raises on purpose.
+
+    Catch it to handle any refusal or failure of the package in one place. An exception that is
+    not a ``SafeASRError`` is a mistake in the call (``TypeError``, ``ValueError``) or a defect of
+    safeasr worth reporting.
+    """
+
+
+class QueueFullError(SafeASRError):
+    """The engine's request queue stayed full until the caller's timeout.
+
+    Raised by ``submit`` and ``generate`` when more work arrives than the workers finish. The
+    request was not accepted and nothing of it runs. Wait and try again, shed load, give a longer
+    timeout, or build the model with a larger queue or more workers.
+    """
+
+
+class DeadlineExceededError(SafeASRError, TimeoutError):
+    """A request did not finish before its deadline.
+
+    Raised when waiting for a result whose deadline has passed; a request still in the queue is
+    dropped without running, one already running is abandoned. Give a longer deadline, send shorter
+    audio, or reduce the load. It is a ``TimeoutError`` too.
+    """
+
+
+class EngineClosedError(SafeASRError):
+    """The model was closed, so it takes no more work.
+
+    Raised by every call after ``close()`` and by requests that ``close`` was asked to cancel.
+    Build a new model, or close only when the last caller is done.
+    """
+
+
+class AudioError(SafeASRError, ValueError):
+    """An input could not be turned into samples.
+
+    Raised for unreadable or corrupt files, failed downloads, empty audio, samples that are not
+    finite, and arrays of a wrong type or shape. The message names the item (its index and key),
+    what was expected and what came. Correct or drop that item; the others of the same call are
+    not affected. It is a ``ValueError`` too.
+    """
+
+
+class AudioFileNotFoundError(AudioError, FileNotFoundError):
+    """A string was given where audio belongs, and it names no file and is no URL.
+
+    Raised when the item is loaded. Check the path, and the working directory that relative paths
+    of a list file are resolved against. It is a ``FileNotFoundError`` too, as in FunASR.
+    """
+
+
+class UnsupportedModelError(SafeASRError):
+    """The model family, or the kind of input, is not one that safeasr runs.
+
+    Raised while a model is built or a call is checked, before any work starts. The message names
+    the family or option. Use one of the families listed in the documentation, or FunASR itself
+    for this model.
+    """
+
+
+class ExportError(SafeASRError):
+    """A FunASR model could not be exported to a bundle.
+
+    Raised while a model is built for the first time: funasr is missing or failed to load the
+    model, tracing failed, or the exported program did not reproduce the original's output. The
+    cause is chained. Check the model directory and the versions the message names.
+    """
+
+
+class CorruptBundleError(SafeASRError, ValueError):
+    """An exported bundle is incomplete, damaged, or contradicts itself.
+
+    Raised while a bundle is loaded (missing or truncated file, wrong hash, unknown format
+    version) or when a program returns something its bundle says it cannot, such as a token id
+    outside the vocabulary. Delete the bundle from the cache and export the model again.
+    """
+
+
+class ForkedProcessError(SafeASRError):
+    """A model built before ``os.fork`` was used in the child process.
+
+    Raised by every call in the child: worker threads do not survive a fork, so a call would hang
+    forever. Build the model after the fork, or start processes with the "spawn" or "forkserver"
+    method of ``multiprocessing``.
+    """
+
+
+class ExtensionMismatchError(SafeASRError, ImportError):
+    """The compiled extension does not fit the installed torch or this package.
+
+    Raised on import when the extension was built against another torch release, or comes from
+    another version of safeasr. Reinstall safeasr against the torch in use; the message names both
+    versions. It is an ``ImportError`` too.
+    """
+
+
+class InferenceError(SafeASRError, RuntimeError):
+    """A network failed while it ran on one request; the message is the network's own.
+
+    Only the request that caused it fails: others of its batch are run again without it. If it comes
+    for ordinary input, the exported bundle does not fit the model: export it again.
+    """

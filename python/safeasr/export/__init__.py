@@ -1,0 +1,1 @@
+"""From a FunASR model directory to a bundle that loads without FunASR."""

@@ -1,0 +1,42 @@
+"""FunASR's model families: how each is exported, run and decoded.
+
+A family is one module with an object that implements :class:`safeasr.families.base.Family`. To add
+one, write the module and name it here.
+"""
+
+from __future__ import annotations
+
+from safeasr.errors import CorruptBundleError, UnsupportedModelError
+from safeasr.families.base import Family
+from safeasr.families.paraformer import ParaformerFamily
+
+__all__ = ["FAMILIES", "family_of_bundle", "family_of_class"]
+
+FAMILIES: tuple[Family, ...] = (ParaformerFamily(),)
+
+
+def family_of_class(model_class: str) -> Family:
+    """The family that exports a FunASR model class.
+
+    Raises:
+        UnsupportedModelError: if there is none yet.
+    """
+    for family in FAMILIES:
+        if model_class in family.model_classes:
+            return family
+    supported = ", ".join(name for family in FAMILIES for name in family.model_classes)
+    raise UnsupportedModelError(
+        f"the model class {model_class!r} is not supported yet (supported: {supported})"
+    )
+
+
+def family_of_bundle(name: str) -> Family:
+    """The family that loads a bundle.
+
+    Raises:
+        CorruptBundleError: if this version knows no family of that name.
+    """
+    for family in FAMILIES:
+        if family.name == name:
+            return family
+    raise CorruptBundleError(f"the bundle is of a family {name!r} that this safeasr does not know")

@@ -1,0 +1,64 @@
+"""What a family has to offer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from safeasr import _ext
+from safeasr.export.bundle import Bundle
+from safeasr.export.model_dir import ModelDir
+
+__all__ = ["Family", "Recognizer"]
+
+
+class Recognizer(Protocol):
+    """A loaded model: turns input into requests, and results of requests into FunASR's dicts.
+
+    Immutable: one serves any number of threads.
+    """
+
+    #: Rate in Hz of the samples that :meth:`submit` takes.
+    sample_rate: int
+    #: Options of ``generate`` that change this family's results.
+    options: frozenset[str]
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Raise for options whose meaning cannot be honoured."""
+
+    def submit(
+        self,
+        engine: _ext.Engine,
+        data: NDArray[np.float32],
+        options: Mapping[str, Any],
+        *,
+        deadline_s: float | None,
+        wait_s: float | None,
+    ) -> _ext.Ticket:
+        """Queue one utterance: samples (n,) or features (frames, size)."""
+
+    def finish(
+        self, result: Mapping[str, Any], key: str, options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """FunASR's result dict of a finished request."""
+
+
+class Family(Protocol):
+    """How FunASR models of one kind are exported and loaded."""
+
+    #: Name in bundles.
+    name: str
+    #: FunASR's model classes that it exports.
+    model_classes: tuple[str, ...]
+
+    def export(self, model: ModelDir, out: Path, *, trust_remote_code: bool) -> Bundle:
+        """Write the programs into ``out`` and describe them."""
+
+    def load(
+        self, bundle: Bundle, device: str, limits: Mapping[str, Any]
+    ) -> Recognizer:
+        """Load the programs; ``limits`` are the arguments of ``_ext.BatchLimits``."""

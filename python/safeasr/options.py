@@ -1,0 +1,221 @@
+"""The options of a model and of a call: told apart, checked, and never shared or changed."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from safeasr.errors import UnsupportedModelError
+
+__all__ = ["CallOptions", "ModelOptions", "call_options", "model_options"]
+
+#: Options of FunASR that have no meaning here: accepted, and nothing is lost without them.
+_NO_EFFECT = frozenset(
+    "disable_update disable_log seed log_level remote_code vad_kwargs punc_kwargs spk_kwargs "
+    "vad_model_revision punc_model_revision spk_model_revision spk_mode ngpu hub model_revision "
+    "check_latest trust_remote_code ignore_init_mismatch".split()
+)
+#: Options of FunASR that would change results, and that safeasr cannot honour yet.
+_UNSUPPORTED_MODELS = ("vad_model", "punc_model", "spk_model")
+#: Names of config.yaml at its top level: overrides of these go into the export.
+_CONFIG_KEYS = frozenset(
+    "model_conf encoder encoder_conf decoder decoder_conf predictor predictor_conf frontend "
+    "frontend_conf tokenizer tokenizer_conf ctc_conf normalize specaug specaug_conf "
+    "init_param".split()
+)
+#: Options of ``generate`` that every family understands, or that only say how FunASR batches.
+_CALL_COMMON = frozenset(
+    "key fs data_type batch_size batch_size_s batch_size_threshold_s output_dir disable_pbar "
+    "cache is_final merge_vad merge_length_s sentence_timestamp return_raw_text en_post_proc "
+    "return_spk_res device ncpu use_itn language hotword nbest decoding_ctc_weight lm_weight "
+    "lm_file maxlenratio minlenratio".split()
+)
+_HOTWORDS = (
+    "postprocess_hotwords",
+    "postprocess_hotword_file",
+    "postprocess_hotword_threshold",
+    "postprocess_hotword_fuzzy",
+    "return_postprocess_hotword_matches",
+)
+#: Of these, some change results in families that know them; elsewhere they are named in a warning.
+_FAMILY_OPTIONS = frozenset(
+    "hotword use_itn language nbest merge_vad merge_length_s sentence_timestamp "
+    "return_spk_res en_post_proc return_raw_text cache is_final".split()
+)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, UserWarning, stacklevel=4)
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Arguments of ``AutoModel``, sorted.
+
+    Attributes:
+        num_workers: threads that run batches.
+        max_batch_size: utterances in a batch at most.
+        max_batch_frames: limit of count x longest of a batch, in encoder frames (60 ms).
+        max_wait_ms: how long an utterance may wait for company although a worker is free.
+        queue_size: utterances that may wait.
+        timeout: seconds that a call may take; None: as long as it takes.
+        device: torch's name of the device.
+        disable_pbar: no progress bar.
+        overrides: keys of config.yaml.
+        call_defaults: options of ``generate`` that were given to the constructor, as FunASR allows.
+    """
+
+    num_workers: int
+    max_batch_size: int
+    max_batch_frames: int
+    max_wait_ms: float
+    queue_size: int
+    timeout: float | None
+    device: str
+    disable_pbar: bool
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    call_defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    try:
+        return max(1, len(os.sched_getaffinity(0)))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+def pick_device(device: str | None, ngpu: int) -> str:
+    """The device to use; like FunASR, the CPU where there is no such accelerator."""
+    import torch
+
+    wanted = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if ngpu == 0:
+        return "cpu"
+    kind = wanted.split(":")[0]
+    if kind == "cuda" and not torch.cuda.is_available():
+        _warn(f"device={wanted!r} is not available: running on the CPU")
+        return "cpu"
+    if kind not in ("cpu", "cuda"):
+        _warn(f"device={wanted!r} is not supported: running on the CPU")
+        return "cpu"
+    return wanted
+
+
+def positive(name: str, value: Any) -> int:
+    """A positive whole number, or ValueError with the option's name."""
+    if isinstance(value, bool) or int(value) != value or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+    return int(value)
+
+
+def model_options(
+    given: Mapping[str, Any],
+    *,
+    num_workers: int | None,
+    max_batch_size: int,
+    max_batch_frames: int | None,
+    max_wait_ms: float,
+    queue_size: int,
+    timeout: float | None,
+    device: str | None,
+) -> ModelOptions:
+    """Sort and check the arguments of ``AutoModel``.
+
+    Raises:
+        TypeError: for ``vda_model``, as in FunASR.
+        UnsupportedModelError: for models beside the recogniser.
+        ValueError: for numbers out of range.
+    """
+    if "vda_model" in given:
+        raise TypeError("`vda_model` is not an argument of AutoModel; did you mean `vad_model`?")
+    for name in _UNSUPPORTED_MODELS:
+        if given.get(name) is not None:
+            raise UnsupportedModelError(f"{name}={given[name]!r} is not supported yet")
+    for name in ("fp16", "bf16", "quantize"):
+        if given.get(name):
+            _warn(f"{name}=True is not supported yet: running in float32")
+    if max_wait_ms < 0:
+        raise ValueError(f"max_wait_ms must not be negative, got {max_wait_ms!r}")
+
+    known = {"fp16", "bf16", "quantize", "dtype", "llm_dtype", "ncpu", "disable_pbar"}
+    known |= _NO_EFFECT | set(_UNSUPPORTED_MODELS)
+    overrides = {k: v for k, v in given.items() if k in _CONFIG_KEYS}
+    call_defaults = {
+        k: v for k, v in given.items() if k in _CALL_COMMON | set(_HOTWORDS) and k not in known
+    }
+    for name in given.keys() - known - overrides.keys() - call_defaults.keys():
+        _warn(f"unknown option {name!r} of AutoModel is ignored")
+
+    chosen = pick_device(device, int(given.get("ngpu", 1)))
+    workers = num_workers
+    if workers is None:
+        # One thread a worker: batches of different callers in parallel use cores better than
+        # operators split over threads. An accelerator needs a few, to overlap copies and launches.
+        cores = min(usable_cores(), int(given.get("ncpu") or usable_cores()))
+        workers = cores if chosen == "cpu" else min(4, cores)
+    if max_batch_frames is None:
+        # Enough rows to keep the CPU's matrix units busy while activations stay in cache; beyond
+        # that a larger batch only adds latency.
+        max_batch_frames = 640 if chosen == "cpu" else 40_000
+    return ModelOptions(
+        num_workers=positive("num_workers", workers),
+        max_batch_size=positive("max_batch_size", max_batch_size),
+        max_batch_frames=positive("max_batch_frames", max_batch_frames),
+        max_wait_ms=float(max_wait_ms),
+        queue_size=positive("queue_size", queue_size),
+        timeout=timeout,
+        device=chosen,
+        disable_pbar=bool(given.get("disable_pbar", False)),
+        overrides=overrides,
+        call_defaults=call_defaults,
+    )
+
+
+@dataclass(frozen=True)
+class CallOptions:
+    """Options of one call. Made once, read by everyone who serves the call, changed by nobody.
+
+    Attributes:
+        key: name or names of the input.
+        fs: rate in Hz of arrays.
+        data_type: "sound" or "fbank".
+        output_dir: directory for FunASR's result files, or None.
+        disable_pbar: no progress bar.
+        family: options that the model's family understands.
+        hotwords: options of the hotword correction.
+    """
+
+    key: Any
+    fs: int
+    data_type: Any
+    output_dir: str | None
+    disable_pbar: bool
+    family: Mapping[str, Any]
+    hotwords: Mapping[str, Any]
+
+
+def call_options(
+    given: Mapping[str, Any], defaults: ModelOptions, family_options: frozenset[str]
+) -> CallOptions:
+    """Sort the options of a call; those that nobody understands are named in a warning."""
+    merged = {**defaults.call_defaults, **given}
+    for name in given:
+        if name in family_options or name in _HOTWORDS:
+            continue
+        if name not in _CALL_COMMON:
+            _warn(f"unknown option {name!r} of generate is ignored")
+        elif name in _FAMILY_OPTIONS and given[name]:
+            _warn(f"option {name!r} has no effect for this model")
+    return CallOptions(
+        key=merged.get("key"),
+        fs=int(merged.get("fs") or 16000),
+        data_type=merged.get("data_type"),
+        output_dir=merged.get("output_dir"),
+        disable_pbar=bool(merged.get("disable_pbar", defaults.disable_pbar)),
+        family={k: v for k, v in merged.items() if k not in _HOTWORDS},
+        hotwords={k: merged[k] for k in _HOTWORDS if k in merged},
+    )

@@ -1,0 +1,278 @@
+// Each rule of batch_policy.h, by its number. Nothing here waits: `now` is an argument.
+#include "core/batch_policy.h"
+
+#include <algorithm>
+#include <random>
+#include <set>
+
+#include "check.h"
+#include "support.h"
+
+using namespace safeasr::core;
+
+namespace {
+
+using std::chrono::milliseconds;
+using Indices = std::vector<std::size_t>;
+
+const TimePoint kStart = TimePoint{} + std::chrono::hours(1);
+TimePoint At(int ms) { return kStart + milliseconds(ms); }
+
+Candidate Make(std::int64_t length, std::uint64_t options = 0, int arrival_ms = 0) {
+  return {{1, options}, length, At(arrival_ms), kNever};
+}
+
+std::vector<Candidate> Lengths(std::initializer_list<std::int64_t> lengths) {
+  std::vector<Candidate> out;
+  for (const std::int64_t length : lengths) out.push_back(Make(length));
+  return out;
+}
+
+// No limit but the ones that a test sets.
+BatchLimits Wide() { return {1000, 1 << 30, 1.0, Duration(0), true}; }
+
+BatchDecision Select(const std::vector<Candidate>& candidates, const BatchLimits& limits,
+                     std::size_t free_workers = 1, TimePoint now = At(0), bool closing = false) {
+  return SelectBatch(candidates, now, limits, free_workers, closing);
+}
+
+}  // namespace
+
+namespace check {
+template <>
+std::string Show(const Indices& indices) {
+  std::string out = "{";
+  for (const std::size_t i : indices) out += std::to_string(i) + " ";
+  return out + "}";
+}
+}  // namespace check
+
+TEST(NothingQueuedNothingDecided) {
+  const auto decision = Select({}, Wide());
+  CHECK(decision.take.empty() && decision.expired.empty() && !decision.wait_until);
+}
+
+TEST(Rule1ExpiredIsReportedAndNotTaken) {
+  auto candidates = Lengths({10, 10, 10, 10});
+  candidates[0].deadline = At(5);
+  candidates[1].deadline = At(10);  // a deadline that is now has passed
+  candidates[2].deadline = At(11);
+  const auto decision = Select(candidates, Wide(), 1, At(10));
+  CHECK_EQ(decision.expired, (Indices{0, 1}));
+  CHECK_EQ(decision.take, (Indices{2, 3}));
+}
+
+TEST(Rule1AllExpiredTakesNothing) {
+  auto candidates = Lengths({10, 10});
+  for (auto& c : candidates) c.deadline = At(1);
+  BatchLimits limits = Wide();
+  limits.max_wait = milliseconds(100);
+  const auto decision = Select(candidates, limits, 1, At(2));
+  CHECK_EQ(decision.expired, (Indices{0, 1}));
+  CHECK(decision.take.empty() && !decision.wait_until);
+}
+
+TEST(Rule2TheOldestIsTakenThoughItExceedsEveryLimit) {
+  BatchLimits limits{1, 10, 0.0, Duration(0), true};
+  CHECK_EQ(Select(Lengths({1000, 1, 1}), limits).take, (Indices{0}));
+  limits.max_requests = 0;
+  CHECK_EQ(Select(Lengths({1000, 1, 1}), limits).take, (Indices{0}));
+}
+
+TEST(Rule2TheOldestIsTheFirstThatHasNotExpired) {
+  auto candidates = Lengths({1000, 10, 10});
+  candidates[0].deadline = At(0);
+  candidates[0].key.options = 5;
+  CHECK_EQ(Select(candidates, Wide(), 1, At(1)).take, (Indices{1, 2}));
+}
+
+TEST(Rule3KeysAreEqual) {
+  auto candidates = Lengths({10, 10, 10, 10});
+  candidates[1].key.options = 7;
+  candidates[3].key.runner = 2;
+  CHECK_EQ(Select(candidates, Wide()).take, (Indices{0, 2}));
+}
+
+TEST(Rule3MaxRequests) {
+  BatchLimits limits = Wide();
+  limits.max_requests = 3;
+  CHECK_EQ(Select(Lengths({5, 5, 5, 5, 5}), limits).take, (Indices{0, 1, 2}));
+}
+
+TEST(Rule3CostIsCountTimesLongest) {
+  BatchLimits limits = Wide();
+  limits.max_cost = 100;
+  // 2 x 40 = 80 fits; a third would cost 3 x 40 = 120 although the lengths add up to 60.
+  CHECK_EQ(Select(Lengths({40, 10, 10}), limits).take.size(), 2u);
+  CHECK_EQ(Select(Lengths({25, 25, 25, 25, 25}), limits).take.size(), 4u);
+  CHECK_EQ(Select(Lengths({10, 51}), limits).take, (Indices{0}));
+  CHECK_EQ(Select(Lengths({10, 50}), limits).take, (Indices{0, 1}));
+}
+
+TEST(Rule3HugeLengthsDoNotOverflow) {
+  constexpr auto kHuge = std::numeric_limits<std::int64_t>::max();
+  BatchLimits limits = Wide();
+  CHECK_EQ(Select(Lengths({kHuge, kHuge, 1}), limits).take, (Indices{0}));
+  CHECK_EQ(Select(Lengths({1, kHuge}), limits).take, (Indices{0}));
+  limits.max_cost = kHuge;
+  CHECK_EQ(Select(Lengths({kHuge, kHuge, 1}), limits).take, (Indices{0}));
+}
+
+TEST(Rule3NearestInLengthFirst) {
+  BatchLimits limits = Wide();
+  limits.max_requests = 3;
+  CHECK_EQ(Select(Lengths({50, 10, 90, 52, 49, 60}), limits).take, (Indices{0, 3, 4}));
+  // Equally near: the older first.
+  CHECK_EQ(Select(Lengths({50, 55, 45, 55}), limits).take, (Indices{0, 1, 2}));
+}
+
+TEST(Rule3PaddingStaysUnderItsShare) {
+  BatchLimits limits = Wide();
+  limits.max_padding = 0.25;
+  CHECK_EQ(Select(Lengths({100, 50}), limits).take, (Indices{0, 1}));  // 50 of 200
+  CHECK_EQ(Select(Lengths({100, 49}), limits).take, (Indices{0}));
+  limits.max_padding = 0.0;
+  CHECK_EQ(Select(Lengths({100, 99, 100}), limits).take, (Indices{0, 2}));
+}
+
+TEST(Rule3OneThatDoesNotFitKeepsNobodyElseOut) {
+  BatchLimits limits = Wide();
+  limits.max_cost = 120;
+  // 50 is nearer to 40 than 25 is, but 3 x 50 is too much; 25 still goes in.
+  CHECK_EQ(Select(Lengths({40, 35, 50, 25}), limits).take, (Indices{0, 1, 3}));
+}
+
+TEST(Rule4FreeWorkersShare) {
+  const auto eight = Lengths({5, 5, 5, 5, 5, 5, 5, 5});
+  CHECK_EQ(Select(eight, Wide(), 1).take.size(), 8u);
+  CHECK_EQ(Select(eight, Wide(), 2).take.size(), 4u);
+  CHECK_EQ(Select(eight, Wide(), 3).take.size(), 3u);  // rounded up
+  CHECK_EQ(Select(eight, Wide(), 100).take.size(), 1u);
+  BatchLimits limits = Wide();
+  limits.share_among_free_workers = false;
+  CHECK_EQ(Select(eight, limits, 4).take.size(), 8u);
+}
+
+TEST(Rule4OnlyLiveRequestsAreShared) {
+  auto candidates = Lengths({5, 5, 5, 5, 5, 5});
+  for (std::size_t i = 0; i < 4; ++i) candidates[i].deadline = At(0);
+  CHECK_EQ(Select(candidates, Wide(), 2).take, (Indices{4}));
+}
+
+TEST(Rule5WaitsUntilTheOldestHasWaitedMaxWait) {
+  BatchLimits limits = Wide();
+  limits.max_wait = milliseconds(20);
+  const std::vector<Candidate> candidates = {Make(10, 0, 3), Make(10, 0, 9)};
+  for (const int now : {3, 10, 22}) {
+    const auto decision = Select(candidates, limits, 1, At(now));
+    CHECK(decision.take.empty());
+    CHECK(decision.wait_until == At(23));
+  }
+  for (const int now : {23, 24, 1000}) {
+    const auto decision = Select(candidates, limits, 1, At(now));
+    CHECK_EQ(decision.take, (Indices{0, 1}));
+    CHECK(!decision.wait_until);
+  }
+}
+
+TEST(Rule5ExpiredAreReportedWhileOthersWait) {
+  BatchLimits limits = Wide();
+  limits.max_wait = milliseconds(20);
+  auto candidates = Lengths({10, 10});
+  candidates[0].deadline = At(1);
+  const auto decision = Select(candidates, limits, 1, At(2));
+  CHECK_EQ(decision.expired, (Indices{0}));
+  CHECK(decision.take.empty() && decision.wait_until == At(20));
+}
+
+TEST(Rule5AFullBatchDoesNotWait) {
+  BatchLimits limits = Wide();
+  limits.max_wait = milliseconds(20);
+  limits.max_requests = 2;
+  CHECK_EQ(Select(Lengths({10, 10, 10}), limits).take, (Indices{0, 1}));
+  limits = {1000, 35, 1.0, milliseconds(20), true};
+  CHECK_EQ(Select(Lengths({10, 10, 10}), limits).take.size(), 3u);  // a fourth would cost 40
+  limits.max_cost = 15;
+  CHECK_EQ(Select(Lengths({10}), limits).take, (Indices{0}));  // no company could fit
+}
+
+TEST(Rule5ClosingDoesNotWait) {
+  BatchLimits limits = Wide();
+  limits.max_wait = milliseconds(20);
+  CHECK_EQ(Select(Lengths({10}), limits, 1, At(0), true).take, (Indices{0}));
+}
+
+// Waiting for company until a deadline would run nothing and then report it as too late.
+TEST(Rule5ADeadlineWithinTheWaitEndsItAtOnce) {
+  BatchLimits limits = Wide();
+  limits.max_wait = milliseconds(20);
+  auto candidates = Lengths({10, 10});
+  candidates[0].deadline = At(20);
+  CHECK_EQ(Select(candidates, limits).take, (Indices{0, 1}));
+  candidates[0].deadline = At(21);
+  CHECK(Select(candidates, limits).wait_until == At(20));
+  candidates[1].deadline = At(5);  // also that of another request, with another key
+  candidates[1].key.options = 9;
+  CHECK_EQ(Select(candidates, limits).take, (Indices{0}));
+}
+
+TEST(Rule5AnEndlessWaitDoesNotOverflow) {
+  BatchLimits limits = Wide();
+  limits.max_wait = Duration::max();
+  CHECK(Select(Lengths({10}), limits).wait_until == kNever);
+  CHECK_EQ(Select(Lengths({10}), limits, 1, At(0), true).take, (Indices{0}));
+}
+
+TEST(RandomQueuesKeepEveryRule) {
+  std::mt19937 random(20240607);
+  const auto pick = [&](int low, int high) {
+    return std::uniform_int_distribution<int>(low, high)(random);
+  };
+  for (int round = 0; round < Scaled(20000); ++round) {
+    std::vector<Candidate> candidates(static_cast<std::size_t>(pick(0, 40)));
+    int arrival = 0;
+    for (Candidate& c : candidates) {
+      arrival += pick(0, 3);
+      c = Make(pick(1, 200), static_cast<std::uint64_t>(pick(0, 2)), arrival);
+      if (pick(0, 3) == 0) c.deadline = At(pick(0, 80));
+    }
+    const BatchLimits limits{static_cast<std::size_t>(pick(1, 12)), pick(1, 2000),
+                             pick(0, 10) / 10.0, milliseconds(pick(0, 2) * 20), pick(0, 1) == 1};
+    const auto workers = static_cast<std::size_t>(pick(1, 5));
+    const TimePoint now = At(pick(0, 100));
+    const bool closing = pick(0, 4) == 0;
+    const BatchDecision d = SelectBatch(candidates, now, limits, workers, closing);
+
+    Indices live, expired;
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      (candidates[i].deadline <= now ? expired : live).push_back(i);
+    }
+    CHECK_EQ(d.expired, expired);
+    CHECK(live.empty() || d.take.empty() == d.wait_until.has_value());
+    if (live.empty()) CHECK(d.take.empty() && !d.wait_until);
+    if (d.wait_until) {
+      CHECK(!closing && limits.max_wait > Duration(0) && *d.wait_until > now);
+      CHECK(*d.wait_until == candidates[live.front()].arrival + limits.max_wait);
+      for (const std::size_t i : live) CHECK(candidates[i].deadline > *d.wait_until);
+    }
+    if (d.take.empty()) continue;
+    CHECK_EQ(d.take.front(), live.front());
+    CHECK(std::is_sorted(d.take.begin(), d.take.end()));
+    CHECK_EQ(std::set<std::size_t>(d.take.begin(), d.take.end()).size(), d.take.size());
+    CHECK(d.take.size() <= limits.max_requests);
+    std::int64_t longest = 0, sum = 0;
+    for (const std::size_t i : d.take) {
+      CHECK(i < candidates.size() && candidates[i].deadline > now);
+      CHECK(candidates[i].key == candidates[live.front()].key);
+      longest = std::max(longest, candidates[i].length);
+      sum += candidates[i].length;
+    }
+    if (d.take.size() == 1) continue;  // one alone may exceed the limits
+    const std::int64_t cost = static_cast<std::int64_t>(d.take.size()) * longest;
+    CHECK(cost <= limits.max_cost);
+    CHECK(static_cast<double>(cost - sum) <= limits.max_padding * static_cast<double>(cost) + 1e-6);
+    if (limits.share_among_free_workers) {
+      CHECK(d.take.size() <= (live.size() + workers - 1) / workers);
+    }
+  }
+}
