@@ -218,6 +218,13 @@ def test_mpeg_frames_are_told_from_samples(oracle: Any, data: bytes, expected: b
     assert oracle._is_audio_container(data) is expected
 
 
+def test_two_frames_of_different_streams_are_samples(oracle: Any) -> None:
+    """A stream keeps its rate; FunASR takes any second header that is valid in itself."""
+    data = _frames(b"\xff\xfb\x90\x00", 417, 1) + _frames(b"\xff\xfb\x94\x00", 417, 1)
+    assert oracle._is_audio_container(data)
+    assert not is_container(data)
+
+
 def test_aac_frames_are_told_from_samples() -> None:
     header = bytes([0xFF, 0xF1, 0x60, 0x40, 200 >> 3, (200 & 7) << 5, 0xFC])
     assert is_container(_frames(header, 200, 3))

@@ -99,6 +99,19 @@ def test_formats_that_ffmpeg_decodes(oracle: Any, tmp_path: Path, name: str, rat
 
 
 @needs_ffmpeg
+@pytest.mark.parametrize("name", ["-x.m4a", "http:x.m4a", "concat:a|b.m4a"])
+@pytest.mark.skipif(os.name == "nt", reason="Windows forbids these names")
+def test_names_are_not_options_or_addresses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("source.wav", speechlike(16000), 16000)
+    subprocess.run(["ffmpeg", "-v", "error", "-i", "source.wav", "plain.m4a"], check=True)
+    Path("plain.m4a").rename(name)
+    assert len(load_audio(name)) > 4000
+
+
+@needs_ffmpeg
 def test_mp4_bytes_with_the_index_at_the_end(tmp_path: Path) -> None:
     """Too long for ffmpeg to hold in a pipe's buffer, so it must be able to seek."""
     wav, path = tmp_path / "source.wav", tmp_path / "a.m4a"

@@ -84,7 +84,6 @@ class Engine {
     PendingPool pool;
     std::mutex join_mutex;
     std::vector<std::thread> threads;
-    State* kept = nullptr;  // the next of those that a forked child has let go
   };
 
   PushResult Push(RequestPtr& request, const SubmitOptions& options);

@@ -45,6 +45,20 @@ void Collect(Block* block, std::vector<Node*>* found) {
   }
 }
 
+// The only node that looks at a value, or null when there are several or it is an output.
+Node* OnlyUser(const Value* value) {
+  const auto& uses = value->uses();
+  return uses.size() == 1 ? uses.front().user : nullptr;
+}
+
+bool IsPlainSum(const Node* node) {
+  if (node->kind() != c10::aten::add || node->inputs().size() != 3) return false;
+  const auto scale = torch::jit::toIValue(node->input(2));
+  return scale && scale->isInt() && scale->toInt() == 1 &&
+         node->input(0)->type()->kind() == c10::TypeKind::TensorType &&
+         node->input(1)->type()->kind() == c10::TypeKind::TensorType;
+}
+
 class Packer {
  public:
   explicit Packer(Graph& graph) : graph_(graph) {}
@@ -56,32 +70,44 @@ class Packer {
     if (weight.dim() != 2 || weight.scalar_type() != at::kFloat || !weight.device().is_cpu()) {
       return false;
     }
-    Node* last = FollowingRelu(linear);
-    const char* fused = last == linear ? "none" : "relu";
-
-    const torch::jit::WithInsertPoint guard(linear);
-    Node* call = graph_.create(
-        c10::Symbol::fromQualString("mkldnn::_linear_pointwise"),
-        {linear->input(0), Packed(weight, linear->input(1)), linear->input(2),
-         graph_.insertConstant(std::string(fused)),
-         graph_
-             .insertNode(graph_.createList(c10::OptionalType::create(c10::NumberType::get()), {}))
-             ->output(),
-         graph_.insertConstant(std::string())});
-    graph_.insertNode(call);
-    call->output()->setType(last->output()->type());
-    last->output()->replaceAllUsesWith(call->output());
+    Value* packed = Packed(weight, linear->input(1));
+    Node* user = OnlyUser(linear->output());
+    const bool same_block = user != nullptr && user->owningBlock() == linear->owningBlock();
+    if (same_block && IsPlainSum(user)) {
+      RewriteSum(linear, packed, user);
+    } else {
+      RewriteAlone(linear, packed, same_block && user->kind() == c10::aten::relu ? user : linear);
+    }
     return true;
   }
 
  private:
-  // The ReLU behind the layer, if it is the only one who looks at the layer's output.
-  static Node* FollowingRelu(Node* linear) {
-    const auto& uses = linear->output()->uses();
-    if (uses.size() != 1) return linear;
-    Node* user = uses.front().user;
-    return user->kind() == c10::aten::relu ? user : linear;
+  // linear, or linear and the ReLU behind it
+  void RewriteAlone(Node* linear, Value* packed, Node* last) {
+    const torch::jit::WithInsertPoint guard(linear);
+    Value* no_scalars =
+        graph_.insertNode(graph_.createList(c10::OptionalType::create(c10::NumberType::get()), {}))
+            ->output();
+    Replace(last, graph_.create(kPointwise,
+                                {linear->input(0), packed, linear->input(2),
+                                 Text(last == linear ? "none" : "relu"), no_scalars, Text("")}));
   }
+
+  // linear, and the sum of its output with something else: a residual connection
+  void RewriteSum(Node* linear, Value* packed, Node* sum) {
+    Value* other = sum->input(0) == linear->output() ? sum->input(1) : sum->input(0);
+    const torch::jit::WithInsertPoint guard(sum);  // where `other` is known
+    Replace(sum, graph_.create(kPointwise,
+                               {linear->input(0), other, packed, linear->input(2), Text("add")}));
+  }
+
+  void Replace(Node* last, Node* call) {
+    graph_.insertNode(call);
+    call->output()->setType(last->output()->type());
+    last->output()->replaceAllUsesWith(call->output());
+  }
+
+  Value* Text(const char* text) { return graph_.insertConstant(std::string(text)); }
 
   // A weight that several layers share is packed once. The constant is placed at the very start, so
   // that every block can see it.
@@ -94,6 +120,8 @@ class Packer {
     return packed_[plain] = node->output();
   }
 
+  // Two overloads share the name; arguments tell them apart.
+  const c10::Symbol kPointwise = c10::Symbol::fromQualString("mkldnn::_linear_pointwise");
   Graph& graph_;
   std::map<Value*, Value*> packed_;
 };

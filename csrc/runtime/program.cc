@@ -1,16 +1,43 @@
 #include "runtime/program.h"
 
+#include <exception>
 #include <stdexcept>
+#include <thread>
 
+#include "runtime/intra_op_threads.h"
 #include "runtime/torchscript_program.h"
 
 namespace safeasr::runtime {
+namespace {
+
+// Runs `work` on a thread of its own whose operators use one thread, and rethrows what it throws.
+// Loading copies and reorders weights: bound by memory, so a team of threads mostly waits, and on a
+// busy machine spins. Programs are better loaded side by side, by callers.
+template <class Work>
+void RunSingleThreaded(Work work) {
+  std::exception_ptr error;
+  std::thread([&] {
+    try {
+      SetIntraOpThreadsForThisThread(1);
+      work();
+    } catch (...) {
+      error = std::current_exception();
+    }
+  }).join();
+  if (error) std::rethrow_exception(error);
+}
+
+}  // namespace
 
 std::shared_ptr<const Program> Program::Load(const std::string& path,
                                              const ProgramOptions& options) {
   const auto dot = path.rfind('.');
   const std::string kind = dot == std::string::npos ? "" : path.substr(dot);
-  if (kind == ".ts") return std::make_shared<TorchScriptProgram>(path, options);
+  if (kind == ".ts") {
+    std::shared_ptr<const Program> program;
+    RunSingleThreaded([&] { program = std::make_shared<TorchScriptProgram>(path, options); });
+    return program;
+  }
   throw std::invalid_argument("unknown kind of program '" + kind + "' (expected .ts): " + path);
 }
 

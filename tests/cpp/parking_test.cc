@@ -122,6 +122,34 @@ TEST(PingPongLosesNoWake) {
   });
 }
 
+// The same with nothing but a plain store before the wake: on x86 a wake that only loaded its
+// count of waiters could do so before the store is seen. (With a read-modify-write before it, as
+// above, it could not.) The spins bring "about to sleep" and "about to wake" together.
+TEST(PingPongOfPlainStoresLosesNoWake) {
+  std::atomic<int> ball{0};
+  ParkingSpot spots[2];
+  const int rounds = Scaled(10000);
+  Together(2, [&](std::size_t me) {
+    const auto mine = [&](int round) {
+      return ball.load(std::memory_order_acquire) == 2 * round + static_cast<int>(me);
+    };
+    for (int round = 0; round < rounds; ++round) {
+      for (int spin = round % 64; spin > 0 && !mine(round); --spin) {
+      }
+      while (!mine(round)) {
+        const auto key = spots[me].Prepare();
+        if (mine(round)) {
+          spots[me].Cancel();
+        } else {
+          spots[me].WaitUntil(key, kNever);
+        }
+      }
+      ball.store(2 * round + static_cast<int>(me) + 1, std::memory_order_release);
+      spots[1 - me].WakeOne();
+    }
+  });
+}
+
 // A token goes round many threads: a single lost wake stops it for good.
 TEST(ATokenGoesRoundManyThreads) {
   constexpr std::size_t kThreads = 16;
@@ -150,7 +178,7 @@ TEST(NoPostIsLostAmongManyWaiters) {
 // Timed waiters that give up all the time must not swallow a wake that another one needs.
 TEST(TimeoutsDoNotSwallowWakes) {
   Semaphore semaphore;
-  const int each = Scaled(50000);
+  const int each = Scaled(4000);
   std::atomic<bool> stop{false};
   Threads impatient;
   for (int i = 0; i < 3; ++i) {
@@ -164,7 +192,10 @@ TEST(TimeoutsDoNotSwallowWakes) {
     });
   }
   Together(6, [&](std::size_t thread) {
-    for (int i = 0; i < each; ++i) thread % 2 == 0 ? semaphore.Post() : semaphore.Wait();
+    for (int i = 0; i < each; ++i) {
+      thread % 2 == 0 ? semaphore.Post() : semaphore.Wait();
+      if (i % 4 == 0) std::this_thread::yield();  // so that waiters do park
+    }
   });
   stop.store(true);
   impatient.Join();

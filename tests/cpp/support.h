@@ -14,7 +14,7 @@
 
 namespace safeasr::core {
 
-// True under ThreadSanitizer, which makes everything some 10 times slower.
+// True under ThreadSanitizer, which makes everything several times slower.
 #if defined(__SANITIZE_THREAD__)
 inline constexpr bool kTsan = true;
 #else
@@ -27,7 +27,7 @@ inline constexpr bool kAsan = false;
 #endif
 
 // How much of a piece of work to do: less under TSan.
-inline constexpr int Scaled(int n) { return kTsan ? n / 10 + 1 : n; }
+inline constexpr int Scaled(int n) { return kTsan ? n / 4 + 1 : n; }
 
 // An event that a test waits for with a timeout far longer than it can take: a test fails on it
 // instead of hanging.

@@ -137,7 +137,7 @@ TEST(CallbacksDoNotOutliveTheFinish) {
 }
 
 TEST(RacingOutcomesFinishOnce) {
-  for (int round = 0; round < Scaled(400); ++round) {
+  for (int round = 0; round < Scaled(200); ++round) {
     Ticket ticket;
     std::atomic<int> finished{0}, called{0}, winner{-1};
     ticket.AddDoneCallback([&] { called.fetch_add(1); });
@@ -164,7 +164,7 @@ TEST(RacingOutcomesFinishOnce) {
 
 // Either it runs or it was cancelled: never both, never neither.
 TEST(StartAndCancelExcludeEachOther) {
-  for (int round = 0; round < Scaled(400); ++round) {
+  for (int round = 0; round < Scaled(200); ++round) {
     Ticket ticket;
     std::atomic<int> started{0}, cancelled{0};
     Together(4, [&](std::size_t thread) {
@@ -197,7 +197,7 @@ TEST(ManyWaitersAllWake) {
 }
 
 TEST(CallbacksAddedWhileFinishingRunOnce) {
-  for (int round = 0; round < Scaled(300); ++round) {
+  for (int round = 0; round < Scaled(150); ++round) {
     Ticket ticket;
     constexpr int kEach = 20;
     std::atomic<int> called{0};
@@ -219,7 +219,7 @@ TEST(CallbacksAddedWhileFinishingRunOnce) {
 
 // The last owner may be the one that waited, while the finisher is still leaving Resolve().
 TEST(MayBeDroppedAsSoonAsItIsFinished) {
-  for (int round = 0; round < Scaled(400); ++round) {
+  for (int round = 0; round < Scaled(200); ++round) {
     auto ticket = std::make_shared<Ticket>();
     std::thread finisher([other = ticket]() mutable {
       other->Resolve(Make(1));

@@ -10,9 +10,11 @@ from safeasr.errors import CorruptBundleError, UnsupportedModelError
 from safeasr.families.base import Family
 from safeasr.families.paraformer import ParaformerFamily
 
-__all__ = ["FAMILIES", "family_of_bundle", "family_of_class"]
+__all__ = ["FAMILIES", "FAMILY_OPTIONS", "family_of_bundle", "family_of_class"]
 
 FAMILIES: tuple[Family, ...] = (ParaformerFamily(),)
+#: Options of ``generate`` that some family understands.
+FAMILY_OPTIONS: frozenset[str] = frozenset().union(*(family.options for family in FAMILIES))
 
 
 def family_of_class(model_class: str) -> Family:

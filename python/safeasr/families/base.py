@@ -54,6 +54,8 @@ class Family(Protocol):
     name: str
     #: FunASR's model classes that it exports.
     model_classes: tuple[str, ...]
+    #: Options of ``generate`` that change results of this family.
+    options: frozenset[str]
 
     def export(self, model: ModelDir, out: Path, *, trust_remote_code: bool) -> Bundle:
         """Write the programs into ``out`` and describe them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,7 @@ class ParaformerFamily:
 
     name = "paraformer"
     model_classes: tuple[str, ...] = ("Paraformer",)
+    options = frozenset({"pred_timestamp", "output_timestamp", "begin_time"})
 
     def export(self, model: ModelDir, out: Path, *, trust_remote_code: bool) -> Bundle:
         """Write encoder.ts and decoder.ts."""
@@ -209,12 +211,15 @@ class ParaformerFamily:
 class ParaformerRecognizer:
     """A loaded Paraformer."""
 
-    options = frozenset({"pred_timestamp", "output_timestamp", "begin_time"})
+    options = ParaformerFamily.options
 
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
         try:
-            encoder = _ext.Program.load(bundle.program("encoder"), device)
-            decoder = _ext.Program.load(bundle.program("decoder"), device)
+            with ThreadPoolExecutor(2) as pool:  # loading lets go of the GIL
+                encoder, decoder = pool.map(
+                    lambda name: _ext.Program.load(bundle.program(name), device),
+                    ("encoder", "decoder"),
+                )
             frontend = _ext.Frontend(**bundle.frontend)
             settings = bundle.decoding
             self._skip = frozenset({settings["blank_id"], settings["sos"], settings["eos"]})
