@@ -161,13 +161,14 @@ void BindEngine(py::module_& module) {
       .def(py::init<std::size_t, std::size_t, const std::string&, int>(), py::kw_only(),
            py::arg("num_workers"), py::arg("queue_size"), py::arg("device") = "cpu",
            py::arg("intra_op_threads") = 1)
-      .def("submit_utterance", &SubmitUtterance, py::arg("runner"), py::arg("samples").noconvert(),
-           py::kw_only(), py::arg("want_alignment") = false, py::arg("deadline_s") = py::none(),
-           py::arg("wait_s") = py::none(),
+      .def("submit_utterance", &SubmitUtterance, py::arg("runner").none(false),
+           py::arg("samples").noconvert(), py::kw_only(), py::arg("want_alignment") = false,
+           py::arg("deadline_s") = py::none(), py::arg("wait_s") = py::none(),
            "Queue samples (n,) or features (frames, size), float32. wait_s: how long to wait for "
            "room (None: as long as it takes).")
-      .def("submit_tensor", &SubmitTensor, py::arg("runner"), py::arg("values").noconvert(),
-           py::kw_only(), py::arg("deadline_s") = py::none(), py::arg("wait_s") = py::none(),
+      .def("submit_tensor", &SubmitTensor, py::arg("runner").none(false),
+           py::arg("values").noconvert(), py::kw_only(), py::arg("deadline_s") = py::none(),
+           py::arg("wait_s") = py::none(),
            "Queue one float32 array (time, size) for a TensorRunner.")
       .def(
           "close",

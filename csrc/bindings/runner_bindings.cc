@@ -67,7 +67,7 @@ void BindRunners(py::module_& module) {
       .def(py::init([](std::shared_ptr<runtime::Program> program, const core::BatchLimits& limits) {
              return std::make_shared<runtime::TensorRunner>(std::move(program), limits);
            }),
-           py::arg("program"), py::arg("limits") = core::BatchLimits());
+           py::arg("program").none(false), py::arg("limits") = core::BatchLimits());
 
   py::class_<asr::ParaformerRunner, core::Runner, std::shared_ptr<asr::ParaformerRunner>>(
       module, "ParaformerRunner", "Offline Paraformer: frontend, encoder, CIF, decoder.")
@@ -79,8 +79,9 @@ void BindRunners(py::module_& module) {
                                                             std::move(decoder),
                                                             asr::CifConfig{tail_threshold}, limits);
            }),
-           py::kw_only(), py::arg("frontend"), py::arg("encoder"), py::arg("decoder"),
-           py::arg("tail_threshold"), py::arg("limits") = core::BatchLimits());
+           py::kw_only(), py::arg("frontend").none(false), py::arg("encoder").none(false),
+           py::arg("decoder").none(false), py::arg("tail_threshold"),
+           py::arg("limits") = core::BatchLimits());
 }
 
 }  // namespace safeasr

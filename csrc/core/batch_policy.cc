@@ -60,7 +60,9 @@ BatchDecision SelectBatch(const std::vector<Candidate>& candidates, TimePoint no
                    [&](std::size_t a, std::size_t b) { return distance(a) < distance(b); });
 
   std::size_t share = limits.max_requests;
-  if (limits.share_among_free_workers && free_workers > 1) {
+  // Who asked to wait for company wants batches; splitting them would wait for nothing.
+  const bool sharing = limits.share_among_free_workers && limits.max_wait == Duration::zero();
+  if (sharing && free_workers > 1) {
     share = std::min(share, (live.size() + free_workers - 1) / free_workers);
   }
 

@@ -7,7 +7,8 @@
 //  3. Only requests with its key join it, nearest in length first, and only while the batch stays
 //     within max_requests and max_cost (cost = count x longest), and padding stays under
 //     max_padding.
-//  4. Work is shared: with n workers free, a worker leaves the others their part of what is queued.
+//  4. Work is shared: with n workers free, a worker leaves the others their part of what is queued
+//     (not with max_wait: company is wanted then).
 //  5. A batch that is not full may wait for company until the oldest has waited max_wait (0:
 //     never), unless a live request's deadline would pass by then: no request expires while a free
 //     worker waits.

@@ -17,7 +17,7 @@ from safeasr import _ext
 from safeasr.errors import AudioError, DeadlineExceededError, QueueFullError
 from safeasr.export.exporter import export_bundle, open_bundle
 from safeasr.export.hub import find_model
-from safeasr.families import family_of_bundle
+from safeasr.families import FAMILY_OPTIONS, family_of_bundle
 from safeasr.future import Future
 from safeasr.hotword_postprocess import apply_postprocess_hotwords
 from safeasr.inputs import Utterance, expand_inputs
@@ -85,6 +85,7 @@ class AutoModel:
             queue_size=queue_size,
             timeout=timeout,
             device=device,
+            family_options=FAMILY_OPTIONS,
         )
         self.kwargs: dict[str, Any] = {"model": model, **kwargs, "device": self._options.device}
         self._trust = bool(kwargs.get("trust_remote_code", False))
@@ -166,7 +167,7 @@ class AutoModel:
                 utterance, ticket = pending[0]
                 if not ticket.wait(self._left(deadline)):
                     raise DeadlineExceededError(
-                        f"the timeout passed with {len(results)} of {len(utterances)} utterances done"
+                        f"the timeout passed with {len(results)} of {len(utterances)} done"
                     )
                 results.append(self._finish(utterance, ticket, call))
                 pending.popleft()
@@ -264,9 +265,7 @@ class AutoModel:
         try:
             future = await asyncio.shield(submitted)
         except asyncio.CancelledError:
-            submitted.add_done_callback(
-                lambda f: f.exception() is None and f.result().cancel()
-            )
+            submitted.add_done_callback(lambda f: f.exception() is None and f.result().cancel())
             raise
         try:
             return await asyncio.wait_for(future._wait_async(), self._left(deadline))
@@ -283,7 +282,7 @@ class AutoModel:
             workers, busy_workers, queue_size, waiting; submitted, completed, failed, cancelled,
             expired, rejected; batches, batched_requests, mean_batch_size, padding (share of the
             computed frames that was padding), retried_alone; queue_seconds, run_seconds (sums);
-            queue_time_us_log2, run_time_us_log2 (histograms: entry i counts durations under 2^i us).
+            queue_time_us_log2, run_time_us_log2 (histograms: entry i counts those under 2^i us).
         """
         stats: dict[str, Any] = dict(self._engine.stats())
         batches, cost = stats["batches"], stats["batch_cost"]

@@ -1,4 +1,4 @@
-"""Done-callbacks: run on one Python thread, fed by the engine's workers, which never touch Python."""
+"""Done-callbacks: run on one Python thread, fed by workers that never touch Python."""
 
 from __future__ import annotations
 

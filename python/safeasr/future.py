@@ -58,7 +58,7 @@ class Future:
         return self.cancelled()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until done; False when ``timeout`` seconds passed first. Ctrl-C arrives meanwhile."""
+        """Wait until done; False when ``timeout`` seconds passed first. Ctrl-C gets through."""
         deadline = None if timeout is None else time.monotonic() + timeout
         for ticket in self._tickets:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())

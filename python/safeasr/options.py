@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 import os
 import warnings
 from collections.abc import Mapping
@@ -47,8 +49,9 @@ _FAMILY_OPTIONS = frozenset(
 )
 
 
-def _warn(message: str) -> None:
-    warnings.warn(message, UserWarning, stacklevel=4)
+def _warn(message: str, stacklevel: int = 4) -> None:
+    # By default the line that is blamed is the one that called the caller of our caller.
+    warnings.warn(message, UserWarning, stacklevel=stacklevel)
 
 
 @dataclass(frozen=True)
@@ -97,19 +100,29 @@ def pick_device(device: str | None, ngpu: int) -> str:
         return "cpu"
     kind = wanted.split(":")[0]
     if kind == "cuda" and not torch.cuda.is_available():
-        _warn(f"device={wanted!r} is not available: running on the CPU")
+        _warn(f"device={wanted!r} is not available: running on the CPU", stacklevel=5)
         return "cpu"
     if kind not in ("cpu", "cuda"):
-        _warn(f"device={wanted!r} is not supported: running on the CPU")
+        _warn(f"device={wanted!r} is not supported: running on the CPU", stacklevel=5)
         return "cpu"
     return wanted
 
 
 def positive(name: str, value: Any) -> int:
     """A positive whole number, or ValueError with the option's name."""
-    if isinstance(value, bool) or int(value) != value or value < 1:
+    # Numbers.Real, not int: numpy's integers are fine. A bool is a slip, though it is one.
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not real or not math.isfinite(value) or int(value) != value or value < 1:
         raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
     return int(value)
+
+
+def not_negative(name: str, value: Any) -> float:
+    """A number of at least 0, or ValueError with the option's name."""
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not real or not value >= 0:  # "not >=": NaN too
+        raise ValueError(f"{name} must be a number that is not negative, got {value!r}")
+    return float(value)
 
 
 def model_options(
@@ -122,8 +135,9 @@ def model_options(
     queue_size: int,
     timeout: float | None,
     device: str | None,
+    family_options: frozenset[str] = frozenset(),
 ) -> ModelOptions:
-    """Sort and check the arguments of ``AutoModel``.
+    """Sort and check the arguments of ``AutoModel``; ``family_options``: those of any family.
 
     Raises:
         TypeError: for ``vda_model``, as in FunASR.
@@ -138,14 +152,14 @@ def model_options(
     for name in ("fp16", "bf16", "quantize"):
         if given.get(name):
             _warn(f"{name}=True is not supported yet: running in float32")
-    if max_wait_ms < 0:
-        raise ValueError(f"max_wait_ms must not be negative, got {max_wait_ms!r}")
 
     known = {"fp16", "bf16", "quantize", "dtype", "llm_dtype", "ncpu", "disable_pbar"}
     known |= _NO_EFFECT | set(_UNSUPPORTED_MODELS)
     overrides = {k: v for k, v in given.items() if k in _CONFIG_KEYS}
     call_defaults = {
-        k: v for k, v in given.items() if k in _CALL_COMMON | set(_HOTWORDS) and k not in known
+        k: v
+        for k, v in given.items()
+        if k in _CALL_COMMON | set(_HOTWORDS) | family_options and k not in known
     }
     for name in given.keys() - known - overrides.keys() - call_defaults.keys():
         _warn(f"unknown option {name!r} of AutoModel is ignored")
@@ -165,9 +179,10 @@ def model_options(
         num_workers=positive("num_workers", workers),
         max_batch_size=positive("max_batch_size", max_batch_size),
         max_batch_frames=positive("max_batch_frames", max_batch_frames),
-        max_wait_ms=float(max_wait_ms),
+        # Limited because the engine counts nanoseconds in 64 bits.
+        max_wait_ms=min(not_negative("max_wait_ms", max_wait_ms), 1e9),
         queue_size=positive("queue_size", queue_size),
-        timeout=timeout,
+        timeout=None if timeout is None else not_negative("timeout", timeout),
         device=chosen,
         disable_pbar=bool(given.get("disable_pbar", False)),
         overrides=overrides,

@@ -18,6 +18,9 @@ import torch
 from . import dataset, synthesis
 from .vocabulary import DIGITS, TEST_VOICES
 
+# One test set for all runs, whatever the seed of their training.
+TEST_SEED = 0
+
 
 def errors_between(reference: Sequence, hypothesis: Sequence) -> tuple[int, int, int]:
     """Substitutions, deletions and insertions of a cheapest alignment."""
@@ -133,10 +136,9 @@ def main() -> None:
     parser.add_argument("--real-digits", type=Path)
     parser.add_argument("--held-out-speaker", default="yweweler")
     parser.add_argument("--test-utterances", type=int, default=400)
-    parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     real = synthesis.load_real_digits(args.real_digits) if args.real_digits else {}
-    measure(args.model, args.seed, args.test_utterances, real, args.held_out_speaker)
+    measure(args.model, TEST_SEED, args.test_utterances, real, args.held_out_speaker)
 
 
 if __name__ == "__main__":

@@ -63,8 +63,8 @@ def model_config() -> dict[str, Any]:
     }
 
 
-def build_model() -> torch.nn.Module:
-    """Make FunASR's Paraformer with random weights and a CTC head for training."""
+def build_model(with_ctc: bool = True) -> torch.nn.Module:
+    """Make FunASR's Paraformer with random weights, by default with a CTC head."""
     conf = model_config()
     parts = {
         key: conf[key]
@@ -73,7 +73,7 @@ def build_model() -> torch.nn.Module:
     }
     return tables.model_classes["Paraformer"](
         **parts,
-        **{**conf["model_conf"], "ctc_weight": CTC_WEIGHT},
+        **{**conf["model_conf"], "ctc_weight": CTC_WEIGHT if with_ctc else 0.0},
         ctc_conf=conf["ctc_conf"],
         input_size=MELS * STACK,
         vocab_size=len(TOKENS),

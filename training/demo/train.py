@@ -3,6 +3,7 @@
 
     python -m training.demo.train --out DIR
     python -m training.demo.train --out DIR --real-digits FSDD_FOLDER_OR_TAR
+    python -m training.demo.train --out DIR2 --init DIR --seed 1 --learning-rate 5e-4
 
 The best epoch so far (by the dev set) is in DIR at any time. At the end the
 model is measured through funasr.AutoModel and the figures go to DIR/metrics.json.
@@ -11,6 +12,7 @@ model is measured through funasr.AutoModel and the figures go to DIR/metrics.jso
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import tempfile
@@ -20,9 +22,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from funasr.frontends.wav_frontend import load_cmvn
 
 from . import dataset, synthesis
-from .evaluate import errors_between, measure
+from .evaluate import TEST_SEED, errors_between, measure
 from .model import build_model, save_weights, write_directory
 from .samples import write_samples
 
@@ -43,6 +46,10 @@ def arguments() -> argparse.Namespace:
         help="end the learning-rate schedule by then (the result then depends on the machine)",
     )
     parser.add_argument("--frames", type=int, default=1600, help="60 ms frames in a batch")
+    parser.add_argument("--init", type=Path, help="go on from this model directory")
+    parser.add_argument(
+        "--real-share", type=float, default=0.35, help="share of utterances with real digits"
+    )
     parser.add_argument("--bfloat16", action="store_true", help="faster on recent CPUs")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
@@ -109,7 +116,9 @@ def train(
 ) -> dict[str, float]:
     """Train, keep the best epoch in `args.out`, and tell how the run went."""
     torch.manual_seed(args.seed)
-    model = build_model()
+    model = build_model(with_ctc=args.init is None)
+    if args.init:
+        model.load_state_dict(torch.load(args.init / "model.pt", weights_only=True))
     if args.bfloat16:
         in_bfloat16(model.encoder)
         in_bfloat16(model.decoder)
@@ -149,7 +158,7 @@ def train(
             break
     return {
         "epochs": epoch, "best_epoch": best_epoch, "steps": step,
-        "minutes": round((time.monotonic() - begin) / 60.0, 1), "dev_wer_percent": 100 * best,
+        "minutes": round((time.monotonic() - begin) / 60.0, 1), "dev_wer_percent": round(100 * best, 2),
     }
 
 
@@ -160,17 +169,30 @@ def main() -> None:
     work = args.work_dir or Path(tempfile.mkdtemp(prefix="safeasr-demo-"))
     real = synthesis.load_real_digits(args.real_digits) if args.real_digits else {}
     corpora = {}
-    for split, count in (("dev", args.dev_utterances), ("train", args.utterances)):
-        source = dataset.make_source(split, args.seed, real, args.held_out_speaker)
-        name = f"{split}-{args.seed}-{count}-{'real' if real else 'synthetic'}.pt"
+    # Only the training data follow the seed: the dev set, the test set and the
+    # sample recordings stay the same, so that runs can be compared.
+    for split, count, seed, share in (
+        ("dev", args.dev_utterances, TEST_SEED, 0.35),
+        ("train", args.utterances, args.seed, args.real_share),
+    ):
+        source = dataset.make_source(split, seed, real, args.held_out_speaker)
+        source.real_share = share
+        name = f"{split}-{seed}-{count}-{share if real else 0:g}.pt"
         corpora[split] = dataset.build_corpus(source, count, work / name, args.threads)
-    cmvn = dataset.cmvn_of(corpora["train"])
+    if args.init:
+        # The weights only fit the statistics they were trained with.
+        cmvn = tuple(load_cmvn(args.init / "am.mvn"))
+    else:
+        cmvn = dataset.cmvn_of(corpora["train"])
     write_directory(args.out, cmvn)
     run = train(args, corpora["train"], corpora["dev"], cmvn)
     run["training_hours"] = round(corpora["train"].frames() * 0.06 / 3600, 2)
     run["training_utterances"] = args.utterances
-    write_samples(args.out / "audio", args.seed)
-    measure(args.out, args.seed, args.test_utterances, real, args.held_out_speaker, run)
+    if args.init:
+        before = json.loads((args.init / "metrics.json").read_text(encoding="utf-8"))
+        run["went_on_from"] = before.get("training", {})
+    write_samples(args.out / "audio", TEST_SEED)
+    measure(args.out, TEST_SEED, args.test_utterances, real, args.held_out_speaker, run)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def file_digest(path: Path) -> str:
 
 
 def write_manifest(bundle: Bundle) -> Bundle:
-    """Write bundle.json, which completes the bundle; returns it with its files' sizes and digests."""
+    """Write bundle.json, which completes the bundle; returns it with sizes and digests."""
     files = {
         name: {
             "bytes": (bundle.path / name).stat().st_size,

@@ -144,7 +144,7 @@ def read_cmvn(path: Path | None) -> tuple[list[float], list[float]]:
     def vector(after: str) -> list[float]:
         # <AddShift> 560 560 <LearnRateCoef> 0 [ v v ... ]
         start = words.index("[", words.index(after)) + 1
-        return np.array(words[start : words.index("]", start)], dtype=np.float32).tolist()
+        return [float(np.float32(w)) for w in words[start : words.index("]", start)]]
 
     try:
         shift, scale = vector("<AddShift>"), vector("<Rescale>")
@@ -163,6 +163,7 @@ def read_weights(path: Path, *, trust_remote_code: bool = False) -> dict[str, to
     Raises:
         ExportError: if the file cannot be read or holds no state dict.
     """
+
     def load(mmap: bool) -> Any:
         return torch.load(path, map_location="cpu", mmap=mmap, weights_only=not trust_remote_code)
 
@@ -170,9 +171,13 @@ def read_weights(path: Path, *, trust_remote_code: bool = False) -> dict[str, to
         # Mapped, the weights need no second copy in memory; files in torch's old format cannot be.
         state = load(zipfile.is_zipfile(path))
     except Exception as error:
-        hint = "" if trust_remote_code else (
-            ". Only tensors are read; if you trust this file and it needs more, "
-            "pass trust_remote_code=True"
+        hint = (
+            ""
+            if trust_remote_code
+            else (
+                ". Only tensors are read; if you trust this file and it needs more, "
+                "pass trust_remote_code=True"
+            )
         )
         raise ExportError(f"cannot read the checkpoint {path}: {error}{hint}") from error
     for wrapper in ("state_dict", "model_state_dict", "model"):

@@ -60,7 +60,5 @@ class Family(Protocol):
     def export(self, model: ModelDir, out: Path, *, trust_remote_code: bool) -> Bundle:
         """Write the programs into ``out`` and describe them."""
 
-    def load(
-        self, bundle: Bundle, device: str, limits: Mapping[str, Any]
-    ) -> Recognizer:
+    def load(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> Recognizer:
         """Load the programs; ``limits`` are the arguments of ``_ext.BatchLimits``."""

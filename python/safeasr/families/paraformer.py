@@ -67,12 +67,24 @@ def _pick(config: Mapping[str, Any], *keys: str) -> dict[str, Any]:
 
 def _load(module: nn.Module, weights: Mapping[str, Tensor], prefix: str) -> None:
     """Give a network the checkpoint's parameters of that prefix; they must fit exactly."""
-    names = module.state_dict().keys()
-    missing = [prefix + n for n in names if prefix + n not in weights]
+    wanted = {
+        name: prefix + (name.removesuffix("taps") + "weight" if name.endswith(".taps") else name)
+        for name in module.state_dict()
+    }
+    missing = [source for source in wanted.values() if source not in weights]
     if missing:
         raise ExportError(f"the checkpoint lacks {len(missing)} parameters, first {missing[0]!r}")
+
+    def parameter(name: str, source: str) -> Tensor:
+        value = weights[source].float()
+        if not name.endswith(".taps"):
+            return value
+        if value.dim() != 3:
+            raise ExportError(f"{source} must be (size, 1, kernel), got {tuple(value.shape)}")
+        return value.squeeze(1).t().contiguous()
+
     try:
-        module.load_state_dict({n: weights[prefix + n].float() for n in names}, assign=True)
+        module.load_state_dict({n: parameter(n, s) for n, s in wanted.items()}, assign=True)
     except RuntimeError as error:
         raise ExportError(f"the checkpoint does not fit config.yaml: {error}") from error
 
@@ -105,21 +117,33 @@ def build_networks(
         encoder = SanmEncoder(
             input_size,
             **_pick(
-                encoder_conf, "output_size", "attention_heads", "linear_units", "num_blocks",
-                "kernel_size", "sanm_shfit", "input_layer",
+                encoder_conf,
+                "output_size",
+                "attention_heads",
+                "linear_units",
+                "num_blocks",
+                "kernel_size",
+                "sanm_shfit",
+                "input_layer",
             ),
         )
         size = int(encoder_conf.get("output_size", 256))
         predictor = CifWeights(
-            **_pick(predictor_conf, "idim", "l_order", "r_order", "smooth_factor",
-                    "noise_threshold")
+            **_pick(
+                predictor_conf, "idim", "l_order", "r_order", "smooth_factor", "noise_threshold"
+            )
         )
         decoder = ParaformerDecoder(
             vocab_size,
             size,
             **_pick(
-                decoder_conf, "attention_heads", "linear_units", "num_blocks", "att_layer_num",
-                "kernel_size", "sanm_shfit",
+                decoder_conf,
+                "attention_heads",
+                "linear_units",
+                "num_blocks",
+                "att_layer_num",
+                "kernel_size",
+                "sanm_shfit",
             ),
         )
     _load(encoder, weights, "encoder.")
@@ -201,9 +225,7 @@ class ParaformerFamily:
             },
         )
 
-    def load(
-        self, bundle: Bundle, device: str, limits: Mapping[str, Any]
-    ) -> ParaformerRecognizer:
+    def load(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> ParaformerRecognizer:
         """Load the programs of a bundle."""
         return ParaformerRecognizer(bundle, device, limits)
 
@@ -226,7 +248,9 @@ class ParaformerRecognizer:
             self._tail_threshold = float(settings["tail_threshold"])
             self._tail_mask = bool(settings["tail_mask"])
         except (KeyError, TypeError, ValueError) as error:
-            raise CorruptBundleError(f"the bundle {bundle.path} cannot be loaded: {error}") from error
+            raise CorruptBundleError(
+                f"the bundle {bundle.path} cannot be loaded: {error}"
+            ) from error
         self.sample_rate = int(bundle.frontend["sample_rate"])
         self.tokens = bundle.tokens
         self._runner = _ext.ParaformerRunner(

@@ -1,7 +1,7 @@
 """CIF predictor weights (Dong and Xu, 2020, https://arxiv.org/abs/1905.11235).
 
-The network part only: how much each frame adds to the token being formed. The integrating and firing
-is done in C++ (csrc/asr/cif.h).
+The network part only: how much each frame adds to the token being formed. Integrating and firing
+are done in C++ (csrc/asr/cif.h).
 """
 
 from __future__ import annotations

@@ -28,6 +28,9 @@ def layer_norm(size: int) -> nn.LayerNorm:
 class FsmnMemory(nn.Module):
     """FSMN memory block: a depthwise convolution over time plus its input (Zhang et al., 2018).
 
+    Its parameter is called ``taps`` and laid out (kernel, size); in FunASR's checkpoints it is
+    ``weight``, (size, 1, kernel).
+
     Args:
         size: channels.
         kernel_size: frames that the filter spans.
@@ -36,17 +39,15 @@ class FsmnMemory(nn.Module):
 
     def __init__(self, size: int, kernel_size: int, shift: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(size, 1, kernel_size))
+        self.taps = nn.Parameter(torch.empty(kernel_size, size))
         self.left = (kernel_size - 1) // 2 + max(shift, 0)
-        self.right = kernel_size - 1 - self.left
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Filter ``x`` (batch, time, size); ``mask`` (batch, time, 1) or None when nothing is padding."""
-        if mask is not None:
-            x = x * mask
-        padded = F.pad(x.transpose(1, 2), (self.left, self.right))
-        memory = F.conv1d(padded, self.weight, groups=x.size(2)).transpose(1, 2)
-        return memory + x
+    def forward(self, x: Tensor, mask: Tensor | None, residual: Tensor | None) -> Tensor:
+        """Filter ``x`` (batch, time, size) and add ``residual``, of the same shape.
+
+        ``mask`` is (batch, time, 1), None without padding. The operator is in csrc/asr/fsmn_op.h.
+        """
+        return torch.ops.safeasr.fsmn_memory(x, self.taps, self.left, mask, residual)
 
 
 class FeedForward(nn.Module):

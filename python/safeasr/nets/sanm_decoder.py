@@ -30,8 +30,8 @@ class MemoryOnly(nn.Module):
         super().__init__()
         self.fsmn_block = FsmnMemory(size, kernel_size, shift)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        return self.fsmn_block(x, mask)
+    def forward(self, x: Tensor, mask: Tensor | None, residual: Tensor) -> Tensor:
+        return self.fsmn_block(x, mask, residual)
 
 
 class DecoderLayer(nn.Module):
@@ -49,7 +49,7 @@ class DecoderLayer(nn.Module):
     def forward(
         self, x: Tensor, mask: Tensor | None, memory: Tensor, keys: Tensor | None
     ) -> Tensor:
-        x = x + self.self_attn(self.norm2(self.feed_forward(self.norm1(x))), mask)
+        x = self.self_attn(self.norm2(self.feed_forward(self.norm1(x))), mask, x)
         return x + self.src_attn(self.norm3(x), memory, keys)
 
 
@@ -64,7 +64,7 @@ class MemoryLayer(nn.Module):
         self.self_attn = MemoryOnly(size, kernel_size, 0)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        return x + self.self_attn(self.norm2(self.feed_forward(self.norm1(x))), mask)
+        return self.self_attn(self.norm2(self.feed_forward(self.norm1(x))), mask, x)
 
 
 class FinalLayer(nn.Module):

@@ -11,7 +11,7 @@ from safeasr.nets.layers import FeedForward, FsmnMemory, attend, layer_norm, len
 
 
 def sinusoidal_positions(start: int, count: int, size: int, device: torch.device) -> Tensor:
-    """Sinusoidal encodings of positions ``start`` to ``start + count - 1``; (count, size) float32."""
+    """Encodings of positions ``start`` to ``start + count - 1``: (count, size) float32."""
     half = size // 2
     step = math.log(10000.0) / (half - 1)
     rates = torch.exp(torch.arange(half, device=device, dtype=torch.float32) * -step)
@@ -31,9 +31,12 @@ class SanmAttention(nn.Module):
         self.linear_out = nn.Linear(size, size)
         self.fsmn_block = FsmnMemory(size, kernel_size, shift)
 
-    def forward(self, x: Tensor, frames: Tensor | None, keys: Tensor | None) -> Tensor:
+    def forward(
+        self, x: Tensor, frames: Tensor | None, keys: Tensor | None, residual: Tensor | None
+    ) -> Tensor:
+        """Attend, remember, and add ``residual``."""
         q, k, v = self.linear_q_k_v(x).split(self.size, dim=-1)
-        memory = self.fsmn_block(v, frames)
+        memory = self.fsmn_block(v, frames, residual)
         return self.linear_out(attend(q, k, v, self.heads, keys)) + memory
 
 
@@ -51,8 +54,8 @@ class SanmEncoderLayer(nn.Module):
         self.feed_forward = FeedForward(size, hidden)
 
     def forward(self, x: Tensor, frames: Tensor | None, keys: Tensor | None) -> Tensor:
-        attended = self.self_attn(self.norm1(x), frames, keys)
-        x = x + attended if self.residual else attended
+        residual = x if self.residual else None
+        x = self.self_attn(self.norm1(x), frames, keys, residual)
         return x + self.feed_forward(self.norm2(x))
 
 

@@ -1,0 +1,1 @@
+"""Measurements of safeasr against FunASR. Run them all with ``python -m benchmarks.run``."""

@@ -1,0 +1,150 @@
+"""safeasr against the set-ups in which FunASR does best, in alternating rounds.
+
+    python -m benchmarks.compare [--rounds 5] [--utterances 32] [--demo] [--results DIR]
+
+Every system gets the same utterances of 5 to 15 s in the same order, as arrays: no files, no
+decoding. One round of each, then the next round of each (A B C D E, A B C D E, ...); medians are
+over rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+import safeasr
+from benchmarks.audio import demo_items, long_items
+from benchmarks.facts import RESULTS, write_result
+from benchmarks.load import Processes, Round, System
+from benchmarks.models import full_size_model
+
+#: Label, system, calling threads. The first is safeasr, the others are FunASR's set-ups.
+SETUPS: tuple[tuple[str, System, int], ...] = (
+    ("safeasr, 16 threads", System("safeasr"), 16),
+    ("FunASR, 1 thread, ncpu=2", System("funasr", 2), 1),
+    ("FunASR, 4 threads, ncpu=2", System("funasr", 2), 4),
+    ("FunASR, 2 threads, ncpu=1", System("funasr", 1), 2),
+    ("FunASR, 16 threads, lock, ncpu=2", System("funasr", 2, locked=True), 16),
+)
+
+
+def summary(label: str, rounds: list[Round]) -> dict[str, Any]:
+    """Medians over rounds, and every round."""
+
+    def median(name: str) -> float:
+        return round(statistics.median(getattr(r, name) for r in rounds), 2)
+
+    errors: dict[str, int] = {}
+    for one in rounds:
+        for kind, number in one.errors.items():
+            errors[kind] = errors.get(kind, 0) + number
+    return {
+        "system": label,
+        "threads": rounds[0].threads,
+        "rtfx": median("rtfx"),
+        "rtfx_lowest": min(r.rtfx for r in rounds),
+        "rtfx_highest": max(r.rtfx for r in rounds),
+        "p50_ms": median("p50_ms"),
+        "p95_ms": median("p95_ms"),
+        "cpu_cores": median("cpu_cores"),
+        "other_cpu_highest": max(r.other_cpu for r in rounds),
+        "peak_rss_mb": max(r.peak_rss_mb for r in rounds),
+        "mean_batch": median("mean_batch"),
+        "errors": errors,
+        "rounds": [r.as_dict() for r in rounds],
+    }
+
+
+def differing_texts(ours: dict[str, set[str]], theirs: dict[str, set[str]]) -> int:
+    """Utterances for which not every run of both libraries gave one and the same text."""
+    return sum(len(ours[name] | theirs.get(name, set())) != 1 for name in ours)
+
+
+def compare(
+    directory: Path, items: list[Any], rounds: int, passes: int, console: Console
+) -> dict[str, Any]:
+    """Run all set-ups; returns what is written to the results."""
+    taken: dict[str, list[Round]] = {label: [] for label, _, _ in SETUPS}
+    with Processes(directory) as processes:
+        for number in range(rounds):
+            for label, system, threads in SETUPS:
+                one = processes.of(system).run(system, items, threads, passes)
+                taken[label].append(one)
+                console.print(
+                    f"round {number + 1}/{rounds}: {label}: {one.rtfx:.1f} RTFx, p95 "
+                    f"{one.p95_ms:.0f} ms, other load {one.other_cpu:.2f} cores",
+                    highlight=False,
+                )
+        ours = processes.of(SETUPS[0][1]).texts
+        theirs = processes.of(SETUPS[1][1]).texts
+    systems = [summary(label, taken[label]) for label, _, _ in SETUPS]
+    best = max(one["rtfx"] for one in systems[1:])
+    for one in systems:
+        one["ratio_to_best_funasr"] = round(one["rtfx"] / best, 2)
+    return {
+        "utterances": len(items),
+        "passes": passes,
+        "audio_s": round(sum(item.seconds for item in items) * passes, 1),
+        "rounds": rounds,
+        "differing_texts": differing_texts(ours, theirs),
+        "systems": systems,
+    }
+
+
+def show(result: dict[str, Any], console: Console) -> None:
+    """The result as a table."""
+    table = Table(title=f"{result['model']}: {result['audio_s']} s of {result['audio']} a round")
+    table.add_column("system")
+    columns = "RTFx,lowest to highest,ratio,p50 ms,p95 ms,CPU,RSS MB,errors"
+    for name in columns.split(","):
+        table.add_column(name, justify="right")
+    for one in result["systems"]:
+        table.add_row(
+            one["system"],
+            f"{one['rtfx']:.1f}",
+            f"{one['rtfx_lowest']:.1f} to {one['rtfx_highest']:.1f}",
+            f"{one['ratio_to_best_funasr']:.2f}",
+            f"{one['p50_ms']:.0f}",
+            f"{one['p95_ms']:.0f}",
+            f"{one['cpu_cores']:.2f}",
+            f"{one['peak_rss_mb']:.0f}",
+            str(sum(one["errors"].values())),
+        )
+    console.print(table)
+    console.print(
+        f"ratio: to FunASR's best. Utterances whose text differed: {result['differing_texts']}."
+    )
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--utterances", type=int, default=32)
+    parser.add_argument("--passes", type=int, default=1, help="times through them in a round")
+    parser.add_argument("--demo", action="store_true", help="the small model, its recordings")
+    parser.add_argument("--config", type=Path, help="see benchmarks.models")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="directory of the result")
+    arguments = parser.parse_args()
+
+    console = Console(width=120)
+    if arguments.demo:
+        directory = Path(safeasr.__file__).parent / "models" / "demo"
+        model, kind, items = "demo", "the demo's recordings", demo_items()
+    else:
+        directory = full_size_model(arguments.config)
+        model = "Paraformer-large (220 M, random weights)"
+        kind, items = long_items(arguments.utterances)
+    result = compare(directory, items, arguments.rounds, arguments.passes, console)
+    result = {"model": model, "audio": kind, **result}
+    show(result, console)
+    write_result(arguments.results, "compare-demo" if arguments.demo else "compare-full", **result)
+
+
+if __name__ == "__main__":
+    main()

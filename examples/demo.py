@@ -1,0 +1,214 @@
+"""The demo: many threads on one model, next to FunASR.
+
+    make demo        or        python examples/demo.py [--seconds 4] [--threads 16]
+
+Recognises the recordings that come with the package from 16 threads at once, then runs the same
+load on FunASR and compares texts and speed. Without FunASR it shows safeasr alone. The exit code is
+1 if a text differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from rich.console import Console
+from rich.table import Table
+
+import safeasr
+from safeasr.loadgen import Item, LoadResult, closed_loop
+
+FUNASR_CORES = 2  # ncpu of the comparison: two operators' threads is where FunASR does well
+
+
+def load_recordings(directory: Path) -> list[Item]:
+    """The recordings as samples: both systems start from the same array."""
+    items = []
+    for path in sorted(directory.glob("*.flac")):
+        samples, rate = soundfile.read(path, dtype="float32")
+        assert rate == 16000, path
+        items.append(Item(path.name, np.ascontiguousarray(samples), len(samples) / rate))
+    return items
+
+
+def show_texts(
+    console: Console, expected: dict[str, str], load: LoadResult, latencies_ms: dict[str, float]
+) -> None:
+    """One row a recording: what was said and what was understood."""
+    table = Table(title="What safeasr understood")
+    for column in ("file", "text", "spoken", "right?"):
+        table.add_column(column)
+    table.add_column("alone in", justify="right")
+    right = 0
+    for name, words in expected.items():
+        texts = load.results.get(name, set())
+        text = " | ".join(sorted(texts))
+        right += text == words
+        mark = "[green]yes" if text == words else "[yellow]no"
+        table.add_row(name, text, words, mark, f"{latencies_ms.get(name, float('nan')):.0f} ms")
+    console.print(table)
+    console.print(
+        f"{right} of {len(expected)} recordings without a wrong word "
+        "(a small model, trained for this demonstration).\n"
+    )
+
+
+def measure_safeasr(
+    console: Console, items: list[Item], expected: dict[str, str], threads: int, seconds: float
+) -> LoadResult:
+    """Load, run, show, close."""
+    began = time.perf_counter()
+    with safeasr.AutoModel(model="demo", disable_pbar=True) as model:
+        console.print(f"safeasr {safeasr.__version__}: model loaded in "
+                      f"{time.perf_counter() - began:.1f} s")
+
+        def call(audio: Any) -> str:
+            return str(model.generate(audio)[0]["text"])
+
+        latencies: dict[str, float] = {}
+        for item in items:  # alone, one after the other: the latency of an idle machine
+            call(item.audio)
+            began = time.perf_counter()
+            call(item.audio)
+            latencies[item.name] = (time.perf_counter() - began) * 1000
+        before = model.stats()
+        load = closed_loop(call, items, threads, seconds=seconds)
+        after = model.stats()
+    batches = after["batches"] - before["batches"]
+    batch_size = (after["batched_requests"] - before["batched_requests"]) / max(1, batches)
+    show_texts(console, expected, load, latencies)
+    console.print(
+        f"{threads} threads on one model, {load.wall_s:.1f} s: {len(load.latencies_s)} utterances, "
+        f"{load.audio_s:.0f} s of audio, {load.rtfx:.0f} times real time, latency p50 "
+        f"{load.latency_ms(50):.0f} ms, p95 {load.latency_ms(95):.0f} ms, {batches} batches of "
+        f"{batch_size:.1f} on average, {sum(load.errors.values())} errors.\n",
+        highlight=False,
+    )
+    return load
+
+
+def load_funasr(directory: Path) -> Callable[[Any], str] | None:
+    """FunASR's AutoModel on the same directory; None if it is not installed."""
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            from funasr import AutoModel
+
+            model = AutoModel(
+                model=str(directory),
+                device="cpu",
+                ncpu=FUNASR_CORES,
+                disable_update=True,
+                disable_pbar=True,
+                log_level="ERROR",
+            )
+    except ImportError:
+        return None
+    return lambda audio: str(model.generate(audio, disable_pbar=True)[0]["text"])
+
+
+def behind_a_lock(call: Callable[[Any], str]) -> Callable[[Any], str]:
+    """What one does to a library that is not safe: one caller at a time."""
+    lock = threading.Lock()
+
+    def locked(audio: Any) -> str:
+        with lock:
+            return call(audio)
+
+    return locked
+
+
+def show_comparison(console: Console, runs: dict[str, LoadResult]) -> None:
+    """All systems in one table; ratios are to safeasr's."""
+    table = Table(title="The same load on both")
+    table.add_column("system")
+    for column in ("threads", "RTFx", "p50", "p95", "errors", "safeasr is"):
+        table.add_column(column, justify="right")
+    first = next(iter(runs.values()))
+    for name, run in runs.items():
+        ratio = "" if run is first or not run.rtfx else f"{first.rtfx / run.rtfx:.1f} x faster"
+        table.add_row(
+            name,
+            str(run.threads),
+            f"{run.rtfx:.0f}",
+            f"{run.latency_ms(50):.0f} ms",
+            f"{run.latency_ms(95):.0f} ms",
+            ", ".join(f"{n} {kind}" for kind, n in run.errors.items()) or "0",
+            ratio,
+        )
+    console.print(table)
+    console.print(
+        "RTFx: seconds of audio recognised in a second. A small model and a short run: "
+        "benchmarks/ measures with care.",
+        highlight=False,
+    )
+
+
+def differing(reference: dict[str, str], runs: dict[str, LoadResult]) -> list[str]:
+    """Where a run gave another text than FunASR alone gives."""
+    return [
+        f"{system}, {name}: {text!r}, but FunASR alone gives {reference[name]!r}"
+        for system, run in runs.items()
+        for name, texts in sorted(run.results.items())
+        for text in sorted(texts)
+        if text != reference[name]
+    ]
+
+
+def main() -> int:
+    """Run the demo; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of safeasr's load")
+    parser.add_argument("--threads", type=int, default=16, help="threads that call safeasr")
+    arguments = parser.parse_args()
+
+    console = Console(width=None if sys.stdout.isatty() else 110)
+    directory = Path(safeasr.__file__).parent / "models" / "demo"
+    expected = json.loads((directory / "audio" / "expected.json").read_text(encoding="utf-8"))
+    items = load_recordings(directory / "audio")
+    runs = {
+        "safeasr": measure_safeasr(console, items, expected, arguments.threads, arguments.seconds)
+    }
+    changing = [name for name, texts in runs["safeasr"].results.items() if len(texts) > 1]
+    for name in changing:
+        console.print(f"[red]{name} gave different texts in one run")
+    failed = bool(changing or runs["safeasr"].errors)
+
+    console.print("Loading FunASR ...")
+    call = load_funasr(directory)
+    if call is None:
+        console.print(
+            "FunASR is not installed, so there is no comparison (pip install 'safeasr[funasr]')."
+        )
+        return int(failed)
+    reference = {item.name: call(item.audio) for item in items}  # one thread: also the warm-up
+    for name, threads, function in (
+        ("FunASR, one model as it is", 4, call),
+        ("FunASR behind a lock", arguments.threads, behind_a_lock(call)),
+    ):
+        runs[name] = closed_loop(function, items, threads, seconds=2 * arguments.seconds)
+    show_comparison(console, runs)
+
+    for line in differing(reference, {k: v for k, v in runs.items() if k != "safeasr"}):
+        console.print(line, style="yellow", markup=False)
+    differences = differing(reference, {"safeasr": runs["safeasr"]})
+    for line in differences:
+        console.print(line, style="red", markup=False)
+    if not differences:
+        console.print(f"Texts: equal to FunASR's for all {len(reference)} recordings.")
+    return int(failed or bool(differences))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

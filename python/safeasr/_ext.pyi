@@ -1,0 +1,135 @@
+"""Types of the C++ extension (csrc/bindings)."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+class Frontend:
+    def __init__(
+        self,
+        *,
+        sample_rate: int = ...,
+        n_mels: int = ...,
+        frame_length_ms: float = ...,
+        frame_shift_ms: float = ...,
+        lfr_m: int = ...,
+        lfr_n: int = ...,
+        window: str = ...,
+        snip_edges: bool = ...,
+        upscale_samples: bool = ...,
+        dither: float = ...,
+        cmvn_shift: list[float] = ...,
+        cmvn_scale: list[float] = ...,
+    ) -> None: ...
+    def compute(
+        self, waves: list[NDArray[np.float32]], *, portable: bool = ..., dither_seed: int = ...
+    ) -> tuple[NDArray[np.float32], list[int]]: ...
+    def num_frames(self, samples: int) -> int: ...
+    @property
+    def feature_size(self) -> int: ...
+
+class OnlineFrontendState:
+    def __init__(self) -> None: ...
+    def copy(self) -> OnlineFrontendState: ...
+
+class OnlineFrontend:
+    def __init__(self, **config: Any) -> None: ...
+    def accept(
+        self,
+        state: OnlineFrontendState,
+        samples: NDArray[np.float32],
+        is_final: bool = ...,
+        *,
+        keep_wave: bool = ...,
+    ) -> Any: ...
+    @property
+    def feature_size(self) -> int: ...
+
+class BatchLimits:
+    def __init__(
+        self,
+        *,
+        max_requests: int = ...,
+        max_cost: int = ...,
+        max_padding: float = ...,
+        max_wait_ms: float = ...,
+        share: bool = ...,
+    ) -> None: ...
+    @property
+    def max_requests(self) -> int: ...
+    @property
+    def max_cost(self) -> int: ...
+    @property
+    def max_padding(self) -> float: ...
+    @property
+    def share(self) -> bool: ...
+
+class Program:
+    @staticmethod
+    def load(path: str, device: str = ..., pack_weights: bool = ...) -> Program: ...
+
+class Runner:
+    @property
+    def id(self) -> int: ...
+
+class TensorRunner(Runner):
+    def __init__(self, program: Program, limits: BatchLimits = ...) -> None: ...
+
+class ParaformerRunner(Runner):
+    def __init__(
+        self,
+        *,
+        frontend: Frontend,
+        encoder: Program,
+        decoder: Program,
+        tail_threshold: float,
+        limits: BatchLimits = ...,
+    ) -> None: ...
+
+class CompletionQueue:
+    def __init__(self) -> None: ...
+    def get(self) -> int | None: ...
+    def close(self) -> None: ...
+
+class Ticket:
+    def wait(self, timeout_s: float | None = ...) -> bool: ...
+    def finished(self) -> bool: ...
+    def cancel(self) -> bool: ...
+    @property
+    def state(self) -> str: ...
+    def get(self) -> Any: ...
+    def announce(self, queue: CompletionQueue, token: int) -> None: ...
+
+class Engine:
+    def __init__(
+        self,
+        *,
+        num_workers: int,
+        queue_size: int,
+        device: str = ...,
+        intra_op_threads: int = ...,
+    ) -> None: ...
+    def submit_utterance(
+        self,
+        runner: ParaformerRunner,
+        samples: NDArray[np.float32],
+        *,
+        want_alignment: bool = ...,
+        deadline_s: float | None = ...,
+        wait_s: float | None = ...,
+    ) -> Ticket: ...
+    def submit_tensor(
+        self,
+        runner: TensorRunner,
+        values: NDArray[np.float32],
+        *,
+        deadline_s: float | None = ...,
+        wait_s: float | None = ...,
+    ) -> Ticket: ...
+    def close(self, drain: bool = ...) -> None: ...
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def forked(self) -> bool: ...
+    def stats(self) -> dict[str, Any]: ...

@@ -1,0 +1,207 @@
+"""``safeasr transcribe``: files to text."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from enum import Enum
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import typer
+
+from safeasr.auto_model import AutoModel
+from safeasr.cli.loading import load_model
+from safeasr.errors import AudioError, DeadlineExceededError, InferenceError, SafeASRError
+from safeasr.inputs import expand_inputs
+
+__all__ = ["transcribe"]
+
+#: Threads that read and decode audio, and wait; the model's own workers compute.
+_MAX_CALLERS = 64
+
+
+class _Format(str, Enum):
+    TEXT = "text"
+    JSON = "json"
+    JSONL = "jsonl"
+
+
+def _chosen_format(as_json: bool, as_jsonl: bool, as_text: bool, timestamps: bool) -> _Format:
+    if as_json + as_jsonl + as_text > 1:
+        raise typer.BadParameter("--json, --jsonl and --text exclude each other")
+    if timestamps and as_text:
+        raise typer.BadParameter("--timestamps needs --json or --jsonl")
+    if as_json:
+        return _Format.JSON
+    return _Format.JSONL if as_jsonl or timestamps else _Format.TEXT
+
+
+def _sources(inputs: Sequence[str]) -> list[tuple[str, object]]:
+    """Key and source of every utterance; list files are opened, audio is not."""
+    if inputs.count("-") > 1:
+        raise typer.BadParameter("'-' (standard input) can be given once")
+    found: list[tuple[str, object]] = []
+    for name in inputs:
+        if name == "-":
+            found.append(("stdin", sys.stdin.buffer.read()))
+        else:
+            found.extend((one.key, one.source) for one in expand_inputs(name))
+    return found
+
+
+class _Writer:
+    """Results to a file or the standard output, each as soon as it is there."""
+
+    def __init__(self, out: IO[str], form: _Format, *, with_keys: bool) -> None:
+        self._out = out
+        self._form = form
+        self._with_keys = with_keys
+        self._all: list[dict[str, Any]] = []
+
+    def write(self, result: dict[str, Any]) -> None:
+        if self._form is _Format.JSON:
+            self._all.append(result)
+            return
+        if self._form is _Format.JSONL:
+            line = json.dumps(result, ensure_ascii=False)
+        else:
+            line = result["text"]
+            if self._with_keys:
+                line = f"{result['key']}\t{line}"
+        print(line, file=self._out, flush=True)
+
+    def close(self) -> None:
+        if self._form is _Format.JSON:
+            print(json.dumps(self._all, ensure_ascii=False, indent=1), file=self._out)
+
+
+def _results(
+    model: AutoModel, sources: Sequence[tuple[str, object]], options: dict[str, Any], callers: int
+) -> Iterator[tuple[str, dict[str, Any] | SafeASRError]]:
+    """Name, and result or error, of every utterance, in order; a few are always under way."""
+
+    def recognise(key: str, source: object) -> dict[str, Any]:
+        return model.generate(source, key=key, **options)[0]
+
+    pool = ThreadPoolExecutor(callers, thread_name_prefix="safeasr-cli")
+    pending: deque[tuple[str, Future[dict[str, Any]]]] = deque()
+    left = iter(sources)
+    try:
+        while True:
+            while len(pending) < 2 * callers and (item := next(left, None)) is not None:
+                name = item[1] if isinstance(item[1], str) else item[0]
+                pending.append((name, pool.submit(recognise, *item)))
+            if not pending:
+                return
+            name, future = pending[0]
+            try:
+                outcome: dict[str, Any] | SafeASRError = future.result()
+            except (AudioError, InferenceError, DeadlineExceededError) as error:
+                outcome = error  # this utterance's own; the others go on
+            pending.popleft()
+            yield name, outcome
+    except BaseException:
+        # Ctrl-C, or a failure of all: what waits is taken back, so the pool's threads come home.
+        for _, future in pending:
+            future.cancel()
+        model.close(drain=False)
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _progress(total: int) -> Any:
+    """A progress bar on a terminal when there is more than one utterance; otherwise nothing."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    return Progress(
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=total < 2 or not sys.stderr.isatty() or sys.stdout.isatty(),
+        transient=True,
+    )
+
+
+def transcribe(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Audio files, URLs, list files (.scp, .txt, .json, .jsonl), or - for audio on the "
+            "standard input.",
+        ),
+    ],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="demo, a model directory, a bundle or a hub name.")
+    ] = "demo",
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:1; default: CUDA if there is any.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads that compute; default: all cores.")
+    ] = None,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Utterances that are computed together at most.")
+    ] = 16,
+    timestamps: Annotated[
+        bool, typer.Option("--timestamps", help="Times of the tokens in ms; implies --jsonl.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
+    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line.")] = False,
+    as_text: Annotated[
+        bool,
+        typer.Option(
+            "--text", help="Text alone (default); with several inputs: name, tab, text a line."
+        ),
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write here, not to standard output.")
+    ] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Read checkpoints that hold Python objects.")
+    ] = False,
+) -> None:
+    """Recognise speech in audio files.
+
+    An input that cannot be recognised is named on standard error; the others go on, and the exit
+    code is 1.
+    """
+    form = _chosen_format(as_json, as_jsonl, as_text, timestamps)
+    sources = _sources(inputs)
+    failed = 0
+    with contextlib.ExitStack() as stack:
+        # Opened first: a wrong path should not cost a run.
+        out = stack.enter_context(output.open("w", encoding="utf-8")) if output else sys.stdout
+        recogniser = stack.enter_context(
+            load_model(
+                model,
+                device=device,
+                num_workers=workers,
+                max_batch_size=batch_size,
+                trust_remote_code=trust_remote_code,
+            )
+        )
+        workers_running = int(recogniser.stats()["workers"])
+        callers = max(1, min(_MAX_CALLERS, 2 * batch_size * workers_running, len(sources)))
+        options = {"output_timestamp": True} if timestamps else {}
+        writer = _Writer(out, form, with_keys=len(sources) > 1)
+        bar = stack.enter_context(_progress(len(sources)))
+        task = bar.add_task("", total=len(sources))
+        for name, outcome in _results(recogniser, sources, options, callers):
+            bar.advance(task)
+            if isinstance(outcome, SafeASRError):
+                failed += 1
+                print(f"error: {name}: {' '.join(str(outcome).split())}", file=sys.stderr)
+            else:
+                writer.write(outcome)
+        writer.close()
+    if failed:
+        raise typer.Exit(1)

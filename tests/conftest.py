@@ -1,0 +1,124 @@
+"""What several test modules share: a cache of their own, small models, subprocesses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import safeasr
+from safeasr import AutoModel
+
+TESTS = Path(__file__).resolve().parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """No test reads or writes the user's cache."""
+    path = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SAFEASR_CACHE", str(path))
+        yield path
+
+
+@pytest.fixture(scope="session")
+def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small FunASR model with random weights."""
+    pytest.importorskip("funasr", reason="funasr makes the models that the tests use")
+    from support.models import write_model_dir
+
+    return write_model_dir(tmp_path_factory.mktemp("usual"))
+
+
+@pytest.fixture(scope="session")
+def model(model_dir: Path) -> Iterator[AutoModel]:
+    """That model, loaded; for tests that neither close it nor count its requests."""
+    with AutoModel(model=str(model_dir), num_workers=2, disable_pbar=True) as one:
+        yield one
+
+
+@pytest.fixture
+def make_model(model_dir: Path) -> Iterator[Callable[..., AutoModel]]:
+    """Makes models that are closed when the test ends."""
+    made: list[AutoModel] = []
+
+    def make(directory: Path | str = model_dir, **options: Any) -> AutoModel:
+        options = {"num_workers": 1, "disable_pbar": True, **options}
+        made.append(AutoModel(model=str(directory), **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close(drain=False)
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Any]:
+    """Holds up gated programs until it is opened; opened at the end, so that nothing hangs."""
+    from support.programs import Gate
+
+    one = Gate(tmp_path / "gate")
+    yield one
+    one.open()
+
+
+@pytest.fixture
+def gated_model(
+    make_model: Callable[..., AutoModel], model_dir: Path, tmp_path: Path, gate: Any
+) -> Callable[..., AutoModel]:
+    """Makes models whose encoder stands still until the gate is opened."""
+    from support.programs import gated_bundle
+
+    bundle = gated_bundle(model_dir, tmp_path / "gated", gate.path)
+
+    def make(**options: Any) -> AutoModel:
+        return make_model(bundle, **options)
+
+    return make
+
+
+def child_environment() -> dict[str, str]:
+    """The environment in which a new interpreter finds this safeasr and the tests' helpers."""
+    package = str(Path(safeasr.__file__).resolve().parents[1])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([package, str(TESTS)])}
+
+
+@pytest.fixture(scope="session")
+def run_python(own_cache: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a script in a new interpreter; it must end by itself, within a minute."""
+
+    def run(
+        script: str, *arguments: object, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", script, *map(str, arguments)],
+            env={**child_environment(), **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def start_python(own_cache: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Starts a script in a new interpreter, with pipes."""
+
+    def start(script: str, *arguments: object) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-u", "-c", script, *map(str, arguments)],
+            env=child_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start

@@ -1,0 +1,344 @@
+"""The command line: what it prints where, its exit codes, and one real run."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+import safeasr
+from safeasr.cli import main
+from safeasr.cli.app import run
+from safeasr.errors import AudioError, EngineClosedError, SafeASRError
+from safeasr.export.bundle import Bundle, write_manifest
+
+DEMO = Path(safeasr.__file__).parent / "models" / "demo"
+
+
+class FakeModel:
+    """Stands in for AutoModel: the text is the number of samples or bytes it was given."""
+
+    made: list[FakeModel]
+    failing: dict[str, Exception]
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+        self.calls: list[tuple[object, dict[str, Any]]] = []
+        self.closed = False
+        FakeModel.made.append(self)
+
+    def __enter__(self) -> FakeModel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self, drain: bool = True) -> None:
+        self.closed = True
+
+    def stats(self) -> dict[str, Any]:
+        return {"workers": 2, "batches": 1, "batched_requests": 1}
+
+    def generate(self, source: Any, key: str = "", **options: Any) -> list[dict[str, Any]]:
+        self.calls.append((source, options))
+        if key in FakeModel.failing:
+            raise FakeModel.failing[key]
+        size = Path(source).stat().st_size if isinstance(source, str) else len(source)
+        result: dict[str, Any] = {"key": key, "text": f"size {size}"}
+        if options.get("output_timestamp"):
+            result["timestamp"] = [[0, 10]]
+        return [result]
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeModel]]:
+    FakeModel.made, FakeModel.failing = [], {}
+    monkeypatch.setattr("safeasr.cli.loading.AutoModel", FakeModel)
+    yield FakeModel
+    assert all(model.closed for model in FakeModel.made)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    paths = []
+    for i, name in enumerate(("a.wav", "b.wav", "c.wav"), 1):
+        (tmp_path / name).write_bytes(b"x" * i)
+        paths.append(str(tmp_path / name))
+    return paths
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    """A bundle in form; its program is not one."""
+    path = tmp_path / "bundle"
+    path.mkdir()
+    (path / "net.ts").write_bytes(b"not a program")
+    return write_manifest(
+        Bundle(
+            path=path,
+            family="paraformer",
+            model_class="Paraformer",
+            programs={"net": "net.ts"},
+            frontend={"sample_rate": 16000},
+            tokens=["a", "b"],
+            decoding={},
+            signatures={"net": {"inputs": ["x (B, T)"], "outputs": ["y (B)"]}},
+            versions={"safeasr": "0"},
+        )
+    )
+
+
+def test_main_leaves_with_the_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"safeasr {safeasr.__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["transcribe", "export", "info", "verify", "bench"])
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([command, "--help"]) == 0
+    assert "Usage" in capsys.readouterr().out
+
+
+def test_one_input_prints_its_text_alone(
+    fake: type[FakeModel], files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["transcribe", files[1]]) == 0
+    assert capsys.readouterr().out == "size 2\n"
+
+
+def test_several_inputs_print_key_and_text_in_order(
+    fake: type[FakeModel], files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["transcribe", *files, "--text"]) == 0
+    assert capsys.readouterr().out == "a\tsize 1\nb\tsize 2\nc\tsize 3\n"
+
+
+def test_a_list_file_among_files(
+    fake: type[FakeModel], files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scp = tmp_path / "list.scp"
+    scp.write_text(f"first {files[2]}\nsecond {files[0]}\n")
+    assert run(["transcribe", str(scp), files[1], "--jsonl"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(one["key"], one["text"]) for one in lines] == [
+        ("first", "size 3"),
+        ("second", "size 1"),
+        ("b", "size 2"),
+    ]
+
+
+def test_json_to_a_file_with_timestamps(
+    fake: type[FakeModel], files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.json"
+    assert run(["transcribe", *files, "--timestamps", "--json", "--output", str(out)]) == 0
+    assert capsys.readouterr().out == ""
+    results = json.loads(out.read_text())
+    assert [one["key"] for one in results] == ["a", "b", "c"]
+    assert results[0]["timestamp"] == [[0, 10]]
+
+
+def test_standard_input(
+    fake: type[FakeModel], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"12345")))
+    assert run(["transcribe", "-"]) == 0
+    assert fake.made[0].calls == [(b"12345", {})]
+    assert capsys.readouterr().out == "size 5\n"
+
+
+def test_options_reach_the_model(fake: type[FakeModel], files: list[str]) -> None:
+    arguments = ["--model", "m", "--device", "cpu", "--workers", "3", "--batch-size", "5"]
+    assert run(["transcribe", files[0], *arguments]) == 0
+    assert fake.made[0].options == {
+        "model": "m",
+        "device": "cpu",
+        "num_workers": 3,
+        "max_batch_size": 5,
+        "trust_remote_code": False,
+        "disable_pbar": True,
+    }
+
+
+def test_a_bad_input_is_named_and_the_others_go_on(
+    fake: type[FakeModel], files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.failing = {"b": AudioError("no\naudio")}
+    assert run(["transcribe", *files]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == "a\tsize 1\nc\tsize 3\n"
+    assert shown.err == f"error: {files[1]}: no audio\n"
+
+
+def test_a_failure_of_the_model_ends_the_run_with_one_line(
+    fake: type[FakeModel], files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.failing = {"a": EngineClosedError("the model\nis closed")}
+    assert run(["transcribe", files[0]]) == 1
+    assert capsys.readouterr().err == "error: the model is closed\n"
+
+
+def test_debug_shows_the_traceback(
+    fake: type[FakeModel], files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.failing = {"a": SafeASRError("broken")}
+    assert run(["--debug", "transcribe", files[0]]) == 1
+    shown = capsys.readouterr().err
+    assert "Traceback" in shown
+    assert "SafeASRError: broken" in shown
+
+
+def test_an_output_that_cannot_be_written_costs_no_run(
+    fake: type[FakeModel], files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["transcribe", files[0], "-o", str(tmp_path / "no" / "where.txt")]) == 1
+    assert "where.txt" in capsys.readouterr().err
+    assert fake.made == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["transcribe"],
+        ["transcribe", "x.wav", "--json", "--text"],
+        ["transcribe", "x.wav", "--timestamps", "--text"],
+        ["transcribe", "-", "-"],
+        ["transcribe", "x.wav", "--batch-size", "0"],
+        ["bench", "--threads", "1,none"],
+        ["bench", "--threads", "0"],
+        ["export", "demo"],
+        ["unheard-of"],
+    ],
+)
+def test_wrong_usage_exits_with_2(fake: type[FakeModel], arguments: list[str]) -> None:
+    assert run(arguments) == 2
+    assert fake.made == []
+
+
+def test_ctrl_c_exits_with_130(
+    fake: type[FakeModel], files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.failing = {"b": KeyboardInterrupt()}  # type: ignore[dict-item]
+    assert run(["transcribe", *files]) == 130
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_bench_measures_each_number_of_threads(
+    fake: type[FakeModel], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["bench", "m", "--threads", "1,3", "--seconds", "0.1"]) == 0
+    assert "RTFx" in capsys.readouterr().out
+    assert fake.made[0].options["model"] == "m"
+
+
+def test_info_shows_a_bundle(bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["info", str(bundle.path)]) == 0
+    shown = capsys.readouterr().out
+    for part in ("Paraformer", "net.ts", bundle.files["net.ts"]["sha256"], "x (B, T)"):
+        assert part in shown
+
+
+def test_info_as_json(bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["info", str(bundle.path), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["family"] == "paraformer"
+    assert facts["programs"]["net"]["bytes"] == len(b"not a program")
+
+
+def test_verify_accepts_a_whole_bundle(bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["verify", str(bundle.path)]) == 0
+    assert capsys.readouterr().out == "net.ts: OK\n"
+
+
+def test_verify_finds_a_changed_byte(bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    (bundle.path / "net.ts").write_bytes(b"Not a program")  # same size: only the digest tells
+    assert run(["verify", str(bundle.path)]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == "net.ts: DAMAGED\n"
+    assert shown.err.startswith("error: ")
+
+
+def test_verify_refuses_what_is_no_bundle(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["verify", str(tmp_path)]) == 1
+    assert "bundle.json" in capsys.readouterr().err
+
+
+def test_a_finished_bundle_takes_no_settings(bundle: Bundle, tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    assert run(["export", str(bundle.path), "-o", out, "-s", "predictor_conf.idim=3"]) == 2
+
+
+@pytest.mark.parametrize("setting", ["no-equals-sign", "=1", "a.=1", "misspelt=1", "model=[1"])
+def test_wrong_settings_are_refused(model_dir: Path, tmp_path: Path, setting: str) -> None:
+    out = tmp_path / "out"
+    assert run(["export", str(model_dir), "-o", str(out), "-s", setting]) == 2
+    assert not out.exists()
+
+
+def test_export_with_a_setting(
+    model_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    setting = "predictor_conf.tail_threshold=0.125"
+    assert run(["export", str(model_dir), "-o", str(out), "-s", setting]) == 0
+    assert "paraformer" in capsys.readouterr().out
+    manifest = json.loads((out / "bundle.json").read_text())
+    assert manifest["decoding"]["tail_threshold"] == 0.125
+    assert run(["verify", str(out)]) == 0
+
+
+def test_a_missing_model_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    assert run(["info", str(tmp_path / "empty")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+
+
+def test_demo_end_to_end(run_python: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    if not (DEMO / "model.pt").is_file():
+        pytest.skip("the demo model is not there yet")
+    expected = json.loads((DEMO / "audio" / "expected.json").read_text())
+    script = "import sys; from safeasr.cli import main; main(sys.argv[1:])"
+    paths = [DEMO / "audio" / name for name in sorted(expected)]
+    done = run_python(script, "transcribe", *paths, "--jsonl")
+    assert done.returncode == 0, done.stderr
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["key"] for one in results] == [path.stem for path in paths]
+    with safeasr.AutoModel(model="demo", disable_pbar=True) as model:
+        assert results == [model.generate(str(path))[0] for path in paths]
+
+
+def test_ctrl_c_while_it_works(
+    start_python: Callable[..., subprocess.Popen[str]], model_dir: Path, tmp_path: Path
+) -> None:
+    noise = np.random.default_rng(0).standard_normal(16000 * 20).astype(np.float32) * 0.1
+    soundfile.write(tmp_path / "noise.wav", noise, 16000)
+    scp = tmp_path / "many.scp"
+    scp.write_text("".join(f"k{i} {tmp_path / 'noise.wav'}\n" for i in range(20_000)))
+    script = "import sys; from safeasr.cli import main; main(sys.argv[1:])"
+    process = start_python(script, "transcribe", scp, "--model", model_dir)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process:
+        assert process.stdout.readline().startswith("k0\t")  # it is in the middle of its work
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
