@@ -158,7 +158,8 @@ def train(
             break
     return {
         "epochs": epoch, "best_epoch": best_epoch, "steps": step,
-        "minutes": round((time.monotonic() - begin) / 60.0, 1), "dev_wer_percent": round(100 * best, 2),
+        "minutes": round((time.monotonic() - begin) / 60.0, 1),
+        "dev_wer_percent": round(100 * best, 2),
     }
 
 
