@@ -1,6 +1,6 @@
 """Options of the pytest benchmarks.
 
-    python -m pytest benchmarks -o addopts="" [--quick]
+python -m pytest benchmarks -o addopts="" [--quick]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Figures of the results, drawn with matplotlib.
 
-    python -m benchmarks.plot [--results DIR] [--images DIR]
+python -m benchmarks.plot [--results DIR] [--images DIR]
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 import matplotlib as mpl
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402  (after the choice of the backend)
+from matplotlib import pyplot as plt
 
-from benchmarks.facts import RESULTS  # noqa: E402
+from benchmarks.facts import RESULTS
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 STYLE = {

@@ -1,6 +1,6 @@
 """docs/performance.md from the results: what stands between the markers is written here.
 
-    python -m benchmarks.report [--results DIR] [--page FILE]
+python -m benchmarks.report [--results DIR] [--page FILE]
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ How it is measured:
 - FunASR runs without dither, progress bars and update checks; `ncpu` is its number of threads
   within an operator. safeasr runs with its defaults.
 - The full-size model is the real Paraformer-large architecture with random weights, set to give
-  four tokens a second. Its text means nothing; the work is that of the published model.
+  about four tokens a second. Its text means nothing; the work is that of the published model.
 
 {BEGIN}
 {END}
@@ -79,14 +79,24 @@ def compare_section(result: dict[str, Any]) -> str:
         )
         for one in result["systems"]
     ]
-    header = ("", "RTFx", "lowest to highest round", "ratio to FunASR's best", "p50 ms", "p95 ms",
-              "CPU", "RSS MB", "errors")
+    header = (
+        "",
+        "RTFx",
+        "lowest to highest round",
+        "ratio to FunASR's best",
+        "p50 ms",
+        "p95 ms",
+        "CPU",
+        "RSS MB",
+        "errors",
+    )
     busiest = max(one["other_cpu_highest"] for one in result["systems"])
     return (
         f"### {result['model']}\n\n{table(header, rows)}\n\n{result['rounds']} rounds, "
         f"{result['audio_s']} s of {result['audio']} in each. Utterances whose text differed "
         f"between runs or systems: {result['differing_texts']} of {result['utterances']}. Other "
-        f"programs used at most {busiest:.2f} cores during a round.\n"
+        f"programs used at most {busiest:.2f} cores during a round; {result['discarded_runs']} "
+        "runs were repeated because they used too much.\n"
     )
 
 
@@ -101,9 +111,7 @@ def scaling_section(result: dict[str, Any], page: Path, images: Path) -> str:
         for system in dict.fromkeys(row["system"] for row in rows):
             mine = [cells.get((system, number)) for number in threads]
             name = system.replace("_", ", ").replace("funasr", "FunASR")
-            lines.append(
-                (f"{name}: RTFx", *(f"{one['rtfx']:.1f}" if one else "" for one in mine))
-            )
+            lines.append((f"{name}: RTFx", *(f"{one['rtfx']:.1f}" if one else "" for one in mine)))
             lines.append(
                 (f"{name}: p95 ms", *(f"{one['p95_ms']:.0f}" if one else "" for one in mine))
             )

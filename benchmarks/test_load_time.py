@@ -65,25 +65,29 @@ def measure_start(benchmark: Any, library: str, directory: Path, rounds: int) ->
     start(library, directory)  # exports if need be, and fills the page cache
     taken: list[dict[str, float]] = []
     benchmark.pedantic(lambda: taken.append(start(library, directory)), rounds=rounds)
-    return {
-        key: round(sorted(one[key] for one in taken)[len(taken) // 2], 3) for key in taken[0]
-    }
+    return {key: round(sorted(one[key] for one in taken)[len(taken) // 2], 3) for key in taken[0]}
 
 
 @pytest.mark.parametrize("library", ["safeasr", "funasr"])
 def test_start_demo(
     benchmark: Any, demo: Model, report: Callable[..., None], quick: bool, library: str
 ) -> None:
-    report(model="demo", library=library,
-           **measure_start(benchmark, library, demo[0], 1 if quick else 3))
+    report(
+        model="demo",
+        library=library,
+        **measure_start(benchmark, library, demo[0], 1 if quick else 3),
+    )
 
 
 @pytest.mark.parametrize("library", ["safeasr", "funasr"])
 def test_start_full_size(
     benchmark: Any, full_size: Model, report: Callable[..., None], library: str
 ) -> None:
-    report(model="Paraformer-large", library=library,
-           **measure_start(benchmark, library, full_size[0], 3))
+    report(
+        model="Paraformer-large",
+        library=library,
+        **measure_start(benchmark, library, full_size[0], 3),
+    )
 
 
 @pytest.mark.parametrize("threads", [1, 32])
@@ -101,5 +105,10 @@ def test_memory_full_size(
     benchmark.pedantic(lambda: taken.append(process.run(system, items, threads)), rounds=1)
     process.close()
     figures = summary(library, taken)
-    report(model="Paraformer-large", library=library, threads=threads,
-           peak_rss_mb=figures["peak_rss_mb"], errors=figures["errors"])
+    report(
+        model="Paraformer-large",
+        library=library,
+        threads=threads,
+        peak_rss_mb=figures["peak_rss_mb"],
+        errors=figures["errors"],
+    )

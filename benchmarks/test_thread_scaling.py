@@ -80,9 +80,7 @@ def test_full_size(
     threads: int,
 ) -> None:
     directory, items = full_size
-    figures = measure(
-        benchmark, processes(directory), system, threads, items, passes=1, rounds=2
-    )
+    figures = measure(benchmark, processes(directory), system, threads, items, passes=1, rounds=2)
     report(model="Paraformer-large", **figures)
     if system == "safeasr":
         assert figures["errors"] == {}

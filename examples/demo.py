@@ -70,8 +70,9 @@ def measure_safeasr(
     """Load, run, show, close."""
     began = time.perf_counter()
     with safeasr.AutoModel(model="demo", disable_pbar=True) as model:
-        console.print(f"safeasr {safeasr.__version__}: model loaded in "
-                      f"{time.perf_counter() - began:.1f} s")
+        console.print(
+            f"safeasr {safeasr.__version__}: model loaded in {time.perf_counter() - began:.1f} s"
+        )
 
         def call(audio: Any) -> str:
             return str(model.generate(audio)[0]["text"])

@@ -19,7 +19,6 @@ import safeasr
 from safeasr.cli import main
 from safeasr.cli.app import run
 from safeasr.errors import AudioError, EngineClosedError, SafeASRError
-from safeasr.export.bundle import Bundle, write_manifest
 
 DEMO = Path(safeasr.__file__).parent / "models" / "demo"
 
@@ -74,27 +73,6 @@ def files(tmp_path: Path) -> list[str]:
         (tmp_path / name).write_bytes(b"x" * i)
         paths.append(str(tmp_path / name))
     return paths
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> Bundle:
-    """A bundle in form; its program is not one."""
-    path = tmp_path / "bundle"
-    path.mkdir()
-    (path / "net.ts").write_bytes(b"not a program")
-    return write_manifest(
-        Bundle(
-            path=path,
-            family="paraformer",
-            model_class="Paraformer",
-            programs={"net": "net.ts"},
-            frontend={"sample_rate": 16000},
-            tokens=["a", "b"],
-            decoding={},
-            signatures={"net": {"inputs": ["x (B, T)"], "outputs": ["y (B)"]}},
-            versions={"safeasr": "0"},
-        )
-    )
 
 
 def test_main_leaves_with_the_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
@@ -240,74 +218,6 @@ def test_bench_measures_each_number_of_threads(
     assert run(["bench", "m", "--threads", "1,3", "--seconds", "0.1"]) == 0
     assert "RTFx" in capsys.readouterr().out
     assert fake.made[0].options["model"] == "m"
-
-
-def test_info_shows_a_bundle(bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["info", str(bundle.path)]) == 0
-    shown = capsys.readouterr().out
-    for part in ("Paraformer", "net.ts", bundle.files["net.ts"]["sha256"], "x (B, T)"):
-        assert part in shown
-
-
-def test_info_as_json(bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["info", str(bundle.path), "--json"]) == 0
-    facts = json.loads(capsys.readouterr().out)
-    assert facts["family"] == "paraformer"
-    assert facts["programs"]["net"]["bytes"] == len(b"not a program")
-
-
-def test_verify_accepts_a_whole_bundle(bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["verify", str(bundle.path)]) == 0
-    assert capsys.readouterr().out == "net.ts: OK\n"
-
-
-def test_verify_finds_a_changed_byte(bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
-    (bundle.path / "net.ts").write_bytes(b"Not a program")  # same size: only the digest tells
-    assert run(["verify", str(bundle.path)]) == 1
-    shown = capsys.readouterr()
-    assert shown.out == "net.ts: DAMAGED\n"
-    assert shown.err.startswith("error: ")
-
-
-def test_verify_refuses_what_is_no_bundle(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(["verify", str(tmp_path)]) == 1
-    assert "bundle.json" in capsys.readouterr().err
-
-
-def test_a_finished_bundle_takes_no_settings(bundle: Bundle, tmp_path: Path) -> None:
-    out = str(tmp_path / "out")
-    assert run(["export", str(bundle.path), "-o", out, "-s", "predictor_conf.idim=3"]) == 2
-
-
-@pytest.mark.parametrize("setting", ["no-equals-sign", "=1", "a.=1", "misspelt=1", "model=[1"])
-def test_wrong_settings_are_refused(model_dir: Path, tmp_path: Path, setting: str) -> None:
-    out = tmp_path / "out"
-    assert run(["export", str(model_dir), "-o", str(out), "-s", setting]) == 2
-    assert not out.exists()
-
-
-def test_export_with_a_setting(
-    model_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "out"
-    setting = "predictor_conf.tail_threshold=0.125"
-    assert run(["export", str(model_dir), "-o", str(out), "-s", setting]) == 0
-    assert "paraformer" in capsys.readouterr().out
-    manifest = json.loads((out / "bundle.json").read_text())
-    assert manifest["decoding"]["tail_threshold"] == 0.125
-    assert run(["verify", str(out)]) == 0
-
-
-def test_a_missing_model_is_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "empty").mkdir()
-    assert run(["info", str(tmp_path / "empty")]) == 1
-    error = capsys.readouterr().err
-    assert error.startswith("error: ")
-    assert error.count("\n") == 1
 
 
 def test_demo_end_to_end(run_python: Callable[..., subprocess.CompletedProcess[str]]) -> None:

@@ -20,7 +20,11 @@ import safeasr
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 DEMO = Path(safeasr.__file__).parent / "models" / "demo"
-RUN_FILE = "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], None, '__main__')"
+RUN_FILE = """
+import runpy, sys
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 needs_demo = pytest.mark.skipif(
     not (DEMO / "model.pt").is_file(), reason="the demo model is not there yet"

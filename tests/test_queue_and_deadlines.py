@@ -107,7 +107,7 @@ def test_a_deadline_that_passes_while_it_runs(
     gated_model: Callable[..., AutoModel], gate: Any
 ) -> None:
     model = gated_model()
-    with pytest.raises(DeadlineExceededError, match="0 of 1 utterances done"):
+    with pytest.raises(DeadlineExceededError, match="0 of 1"):
         model.generate(CLIP, timeout=0.1)
     with pytest.raises(DeadlineExceededError):
         model.generate([CLIP] * 3, timeout=0.1)
@@ -131,8 +131,8 @@ def test_every_request_ends_exactly_once(make_model: Callable[..., AutoModel]) -
             timeout = rng.choice([None, 0, 0.002, 0.02, 60])
             try:
                 future = model.submit(CLIP[:length], timeout=timeout)
-            except QueueFullError:
-                end = "rejected"
+            except (QueueFullError, DeadlineExceededError):
+                end = "rejected"  # its time was over before there was room
             else:
                 identity = seed * 1000 + number
                 future.add_done_callback(lambda _, i=identity: callbacks.update([i]))

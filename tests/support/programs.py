@@ -39,9 +39,10 @@ def wait_for(path: str, lengths: Tensor) -> int:
     # A size that depends on the input: otherwise freezing would read the file once and for all.
     size = 1 + 0 * lengths.size(0)
     state = torch.from_file(path, True, size, dtype=torch.uint8)
-    seen = int(state[0])
+    seen, tries = 0, 0
     while seen == 0:
-        seen = int(state[0])
+        tries += 1
+        seen = int(state[tries % 1])  # with a fixed index it would be read once, before the loop
     return seen
 
 

@@ -61,6 +61,13 @@ def _require(config: Mapping[str, Any], key: str, *allowed: object) -> None:
         )
 
 
+def _section(config: Mapping[str, Any], name: str) -> dict[str, Any]:
+    section = config.get(name)
+    if not isinstance(section, Mapping):
+        raise ExportError(f"config.yaml has no {name}, or it is not a mapping")
+    return dict(section)
+
+
 def _pick(config: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     return {k: config[k] for k in keys if k in config}
 
@@ -97,8 +104,9 @@ def build_networks(
     _require(config, "decoder", "ParaformerSANMDecoder")
     _require(config, "predictor", "CifPredictorV2")
     _require(config, "normalize", None, "null")
-    encoder_conf, decoder_conf = dict(config["encoder_conf"]), dict(config["decoder_conf"])
-    predictor_conf = dict(config["predictor_conf"])
+    encoder_conf, decoder_conf, predictor_conf = (
+        _section(config, name) for name in ("encoder_conf", "decoder_conf", "predictor_conf")
+    )
     for conf in (encoder_conf, decoder_conf):
         _require(conf, "normalize_before", True)
         _require(conf, "concat_after", False)
@@ -247,11 +255,11 @@ class ParaformerRecognizer:
             self._skip = frozenset({settings["blank_id"], settings["sos"], settings["eos"]})
             self._tail_threshold = float(settings["tail_threshold"])
             self._tail_mask = bool(settings["tail_mask"])
+            self.sample_rate = int(bundle.frontend["sample_rate"])
         except (KeyError, TypeError, ValueError) as error:
             raise CorruptBundleError(
                 f"the bundle {bundle.path} cannot be loaded: {error}"
             ) from error
-        self.sample_rate = int(bundle.frontend["sample_rate"])
         self.tokens = bundle.tokens
         self._runner = _ext.ParaformerRunner(
             frontend=frontend,
