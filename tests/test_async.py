@@ -9,11 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.audio import speech
 
 from safeasr import AutoModel, DeadlineExceededError, QueueFullError
-
-pytestmark = pytest.mark.asyncio
+from support.audio import speech
 
 CLIP = speech(1.5)
 
@@ -26,6 +24,7 @@ async def until(condition: Callable[[], bool]) -> None:
     await asyncio.wait_for(poll(), 20)
 
 
+@pytest.mark.asyncio
 async def test_await_and_agenerate(model: AutoModel) -> None:
     expected = model.generate(CLIP, key="k")
     assert await model.submit(CLIP, key="k") == expected
@@ -36,6 +35,7 @@ async def test_await_and_agenerate(model: AutoModel) -> None:
     assert await done == expected
 
 
+@pytest.mark.asyncio
 async def test_gather_of_100(model: AutoModel) -> None:
     clips = [CLIP[: 8000 + 120 * n] for n in range(100)]
     expected = [model.generate(clip, key=str(n)) for n, clip in enumerate(clips)]
@@ -45,11 +45,13 @@ async def test_gather_of_100(model: AutoModel) -> None:
     assert results == expected
 
 
+@pytest.mark.asyncio
 async def test_errors_arrive(model: AutoModel) -> None:
     with pytest.raises(FileNotFoundError, match="no/such/file"):
         await model.agenerate("no/such/file.wav")
 
 
+@pytest.mark.asyncio
 async def test_the_loop_goes_on(gated_model: Callable[..., AutoModel], gate: Any) -> None:
     model = gated_model(queue_size=1)
     first = asyncio.ensure_future(model.agenerate(CLIP))
@@ -67,6 +69,7 @@ async def test_the_loop_goes_on(gated_model: Callable[..., AutoModel], gate: Any
     assert len({r[0]["text"] for r in results}) == 1
 
 
+@pytest.mark.asyncio
 async def test_cancelling_the_task_cancels_the_request(
     gated_model: Callable[..., AutoModel], gate: Any
 ) -> None:
@@ -90,6 +93,7 @@ async def test_cancelling_the_task_cancels_the_request(
     assert (stats["completed"], stats["cancelled"]) == (1, 2)
 
 
+@pytest.mark.asyncio
 async def test_cancelling_while_it_waits_for_room(
     gated_model: Callable[..., AutoModel], gate: Any
 ) -> None:
@@ -117,6 +121,7 @@ async def test_cancelling_while_it_waits_for_room(
     assert stats["cancelled"] <= 1
 
 
+@pytest.mark.asyncio
 async def test_timeouts(gated_model: Callable[..., AutoModel], gate: Any) -> None:
     model = gated_model()
     with pytest.raises(DeadlineExceededError):  # while it runs
@@ -148,6 +153,3 @@ def test_results_after_the_loop_are_no_error(
         model.close()
         gc.collect()
     assert model.stats()["completed"] == 1
-
-
-test_results_after_the_loop_are_no_error.pytestmark = []  # type: ignore[attr-defined]

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.audio import speech
-from support.programs import reseal
 
 from safeasr import AutoModel, CorruptBundleError, ExportError
 from safeasr.export.bundle import read_bundle
 from safeasr.export.exporter import open_bundle
+from support.audio import speech
+from support.programs import reseal
 
 CLIP = speech(2.0)
 

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from support.audio import speech
 
 from safeasr import AutoModel, ExportError, UnsupportedModelError
 from safeasr.export.exporter import open_bundle
+from support.audio import speech
 
 CLIP = speech(2.0)
 
@@ -193,7 +193,9 @@ def test_a_changed_checkpoint_is_exported_again(
     assert len(list(cache.glob("bundles/*/bundle.json"))) == 2
 
 
-def test_init_param(directory: Path, make_model: Callable[..., AutoModel], model: AutoModel) -> None:
+def test_init_param(
+    directory: Path, make_model: Callable[..., AutoModel], model: AutoModel
+) -> None:
     other = directory / "other.pt"
     (directory / "model.pt").rename(other)
     got = make_model(directory, init_param=str(other)).generate(CLIP, key="k")

@@ -50,7 +50,7 @@ def test_patch_releases_and_builds_fit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_not_built_or_not_loadable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "safeasr._build_info", None)
-    with pytest.raises(ExtensionMismatchError, match="is not built.*make build"):
+    with pytest.raises(ExtensionMismatchError, match=r"is not built.*make build"):
         _extension.load_extension()
     monkeypatch.undo()
 

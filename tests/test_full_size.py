@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+
+from safeasr import AutoModel
 from support.audio import Samples, recordings, speech
 from support.models import SPECIAL, Shape, config_of, random_network, write_cmvn
 from support.oracle import Answer, Oracle, answer_of
-
-from safeasr import AutoModel
 
 pytestmark = pytest.mark.full_size
 
@@ -88,9 +88,7 @@ def clips(directory: Path) -> list[tuple[Samples, Answer]]:
     return clear
 
 
-def test_parity_alone_and_in_company(
-    directory: Path, clips: list[tuple[Samples, Answer]]
-) -> None:
+def test_parity_alone_and_in_company(directory: Path, clips: list[tuple[Samples, Answer]]) -> None:
     with AutoModel(
         model=str(directory), num_workers=2, max_batch_size=8, max_batch_frames=2000,
         max_wait_ms=50, disable_pbar=True,

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.audio import speech
 
 from safeasr import AutoModel, CancelledError, EngineClosedError, Future, InferenceError
+from support.audio import speech
 
 CLIP = speech(1.5)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.audio import speech
 
 from safeasr import AutoModel, UnsupportedModelError
+from support.audio import speech
 
 CLIP = speech(2.0)
 
@@ -103,7 +103,7 @@ def test_beam_search_is_refused(model: AutoModel) -> None:
 
 
 def test_constructor_defaults_hold_for_calls_that_do_not_say_otherwise(
-    make_model: Callable[..., AutoModel]
+    make_model: Callable[..., AutoModel],
 ) -> None:
     model = make_model(pred_timestamp=True, key="given")
     assert set(model.generate(CLIP)[0]) == {"key", "text", "timestamp"}
@@ -142,7 +142,7 @@ def test_arguments_are_not_changed(model: AutoModel) -> None:
     before = CLIP.copy()
     model.generate(CLIP, cache=cache)
     assert cache == {}
-    assert (CLIP == before).all()
+    assert (before == CLIP).all()
 
 
 def test_kwargs_is_a_copy(make_model: Callable[..., AutoModel], model_dir: Path) -> None:

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from support.audio import Samples, recordings, speech
-from support.models import SHAPES, USUAL, Shape, config_of, write_model_dir
-from support.oracle import Answer, Oracle, answer_of
 
 from safeasr import AutoModel, _ext
 from safeasr.export.exporter import open_bundle
+from support.audio import Samples, recordings, speech
+from support.models import SHAPES, USUAL, config_of, write_model_dir
+from support.oracle import Answer, Oracle, answer_of
 
 #: In seconds. 0.05 s is a single frame of the network.
 LENGTHS = [0.05, 0.06, 0.09, 0.11, 0.2, 0.3, 0.5, 0.7, 1.1, 1.7, 2.2, 2.9, 3.3, 4.7, 6.1, 8.3,
@@ -180,7 +180,9 @@ def test_the_comparison_can_fail(
     model = make_model(wrong)
     assert len(mismatches(model, usual, run_all(model, usual, [(index, False)]))) == 1
 
-    index = next(i for i, (_, a) in enumerate(usual.clips) if a.clear_times and a.timed and a.timed[1])
+    index = next(
+        i for i, (_, a) in enumerate(usual.clips) if a.clear_times and a.timed and a.timed[1]
+    )
     timed_text, times = usual.clips[index][1].timed or ("", [])
     good = {"text": timed_text, "timestamp": [list(pair) for pair in times]}
     assert not mismatches(model, usual, [(index, True, good)])
@@ -229,10 +231,13 @@ def programs(case: Case) -> Iterator[tuple[Case, Any]]:
     limits = _ext.BatchLimits(max_requests=16, max_cost=10**6, max_padding=1.0, max_wait_ms=50)
     engine = _ext.Engine(num_workers=1, queue_size=64)
     runner = _ext.TensorRunner(_ext.Program.load(bundle.program("encoder")), limits)
-    yield case, lambda arrays: [
-        ticket.wait() and ticket.get()
-        for ticket in [engine.submit_tensor(runner, a) for a in arrays]
-    ]
+    yield (
+        case,
+        lambda arrays: [
+            ticket.wait() and ticket.get()
+            for ticket in [engine.submit_tensor(runner, a) for a in arrays]
+        ],
+    )
     engine.close()
 
 
@@ -282,5 +287,3 @@ def test_the_demo_model() -> None:
             if answer.clear and answer.clear_times and answer.timed is not None:
                 assert answer_of(timed) == answer.timed
     assert compared > 0.9 * len(expected)
-
-

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.audio import speech
-from support.programs import Gate, gated_bundle
 
 from safeasr import AutoModel
+from support.audio import speech
+from support.programs import Gate, gated_bundle
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -114,16 +114,17 @@ def busy():
     except safeasr.EngineClosedError:
         pass
 
+kind = sys.argv[2]
 for index in range(8):
-    kind = sys.argv[2]
     threading.Thread(target=wait, args=(futures[-1 - index],), daemon=kind == "daemon").start()
-    threading.Thread(target=busy, daemon=True).start()
+    if kind != "forgotten":
+        threading.Thread(target=busy, daemon=True).start()
     futures[500 + index].add_done_callback(lambda f: f.exception())
 time.sleep(0.05)
-if sys.argv[2] == "error":
+if kind == "error":
     model.close(drain=False)
     sys.exit(3)
-if sys.argv[2] == "forgotten":
+if kind == "forgotten":
     del model, futures
 print("main ends", flush=True)
 """
@@ -156,7 +157,6 @@ calls = {
     "result with timeout": lambda: running.result(300),
     "exception": lambda: running.exception(),
     "room": lambda: model.generate(clip),
-    "close": lambda: model.close(),
 }
 if where == "room":
     filler = model.submit(clip)

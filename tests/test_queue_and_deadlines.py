@@ -11,8 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from support.audio import speech
-from test_future import until
 
 from safeasr import (
     AutoModel,
@@ -21,6 +19,8 @@ from safeasr import (
     Future,
     QueueFullError,
 )
+from support.audio import speech
+from test_future import until
 
 CLIP = speech(1.0)
 
@@ -154,8 +154,8 @@ def test_every_request_ends_exactly_once(make_model: Callable[..., AutoModel]) -
             one.result(120)
     model.close()
     stats = model.stats()
-    counted = {name: stats[name] - before[name] for name in
-               ("submitted", "completed", "cancelled", "expired", "rejected", "failed")}  # fmt: skip
+    names = ("submitted", "completed", "cancelled", "expired", "rejected", "failed")
+    counted = {name: stats[name] - before[name] for name in names}
     assert sum(ends.values()) == 32 * 40
     for name in ("completed", "cancelled", "expired", "rejected"):
         assert counted[name] == ends[name], (name, counted, ends)

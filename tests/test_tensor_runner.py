@@ -1,4 +1,4 @@
-"""Programs of any kind through the engine: batches are padded, and errors strike their cause only."""
+"""Programs of any kind through the engine: padded batches, and errors that strike their cause."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.programs import Doubler, save
 from torch import Tensor, nn
 
 from safeasr import AudioError, EngineClosedError, InferenceError, _ext
+from support.programs import Doubler, save
 
 
 @pytest.fixture
@@ -24,7 +24,13 @@ def engine() -> Iterator[Any]:
 
 
 def runner(path: str, **limits: Any) -> Any:
-    limits = {"max_requests": 16, "max_cost": 10**6, "max_padding": 1.0, "max_wait_ms": 50, **limits}
+    limits = {
+        "max_requests": 16,
+        "max_cost": 10**6,
+        "max_padding": 1.0,
+        "max_wait_ms": 50,
+        **limits,
+    }
     return _ext.TensorRunner(_ext.Program.load(path), _ext.BatchLimits(**limits))
 
 
@@ -193,5 +199,3 @@ def test_weights_are_shared_by_all_threads(engine: Any, tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(work, range(64)))
-
-

@@ -153,6 +153,14 @@ TEST(Rule4FreeWorkersShare) {
   CHECK_EQ(Select(eight, limits, 4).take.size(), 8u);
 }
 
+TEST(Rule4WhoWaitsForCompanyDoesNotShare) {
+  BatchLimits limits = Wide();
+  limits.max_requests = 8;
+  limits.max_wait = milliseconds(20);
+  const auto eight = Lengths({5, 5, 5, 5, 5, 5, 5, 5});
+  CHECK_EQ(Select(eight, limits, 2).take.size(), 8u);  // full: no reason to wait, none to split
+}
+
 TEST(Rule4OnlyLiveRequestsAreShared) {
   auto candidates = Lengths({5, 5, 5, 5, 5, 5});
   for (std::size_t i = 0; i < 4; ++i) candidates[i].deadline = At(0);
@@ -271,7 +279,7 @@ TEST(RandomQueuesKeepEveryRule) {
     const std::int64_t cost = static_cast<std::int64_t>(d.take.size()) * longest;
     CHECK(cost <= limits.max_cost);
     CHECK(static_cast<double>(cost - sum) <= limits.max_padding * static_cast<double>(cost) + 1e-6);
-    if (limits.share_among_free_workers) {
+    if (limits.share_among_free_workers && limits.max_wait == Duration(0)) {
       CHECK(d.take.size() <= (live.size() + workers - 1) / workers);
     }
   }

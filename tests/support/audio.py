@@ -1,4 +1,4 @@
-"""Recordings for the tests: synthetic speech-like sound, and real recordings where there are any."""
+"""Sound for the tests: synthetic and speech-like, and real recordings where there are any."""
 
 from __future__ import annotations
 

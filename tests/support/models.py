@@ -20,7 +20,9 @@ import yaml
 from support.audio import speech
 
 SPECIAL = ["<blank>", "<s>", "</s>"]
-HAN = list("今天气很好的是不了人我在有他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过家学对")
+HAN = list(
+    "今天气很好的是不了人我在有他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过家学对"
+)
 ENGLISH = "hello world the of and speech is yes no it don't a i b c".split()
 PIECES = "hel@@ lo wor@@ ld s@@ pee@@ ch re@@ cog@@ nize 中@@".split()
 DIGITS = "1 2 12 2024".split()
@@ -70,8 +72,13 @@ SHAPES = [
     Shape(
         "shifted memory, unmasked tail",
         encoder={"sanm_shfit": 3, "output_size": 48, "linear_units": 96, "attention_heads": 3},
-        decoder={"sanm_shfit": 2, "linear_units": 40, "attention_heads": 1, "num_blocks": 1,
-                 "att_layer_num": 1},
+        decoder={
+            "sanm_shfit": 2,
+            "linear_units": 40,
+            "attention_heads": 1,
+            "num_blocks": 1,
+            "att_layer_num": 1,
+        },
         predictor={"tail_mask": False, "tail_threshold": 0.3},
         frontend={"lfr_m": 5, "lfr_n": 4},
     ),
@@ -81,8 +88,11 @@ SHAPES = [
         encoder={"output_size": 64, "num_blocks": 2},
         predictor={"l_order": 3, "r_order": 3},
         frontend={"fs": 8000, "n_mels": 16, "lfr_m": 4, "lfr_n": 6},
-        vocabulary=(*SPECIAL, *"zero one two three four five six seven eight nine".split(),
-                    "<unk>"),
+        vocabulary=(
+            *SPECIAL,
+            *"zero one two three four five six seven eight nine".split(),
+            "<unk>",
+        ),
     ),
 ]
 

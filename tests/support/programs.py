@@ -35,7 +35,7 @@ class Gate:
 
 
 def wait_for(path: str, lengths: Tensor) -> int:
-    """Returns 1 once the gate is open; the result must be used, or the waiting is optimised away."""
+    """1 once the gate is open. The result must be used, or the waiting is optimised away."""
     # A size that depends on the input: otherwise freezing would read the file once and for all.
     size = 1 + 0 * lengths.size(0)
     state = torch.from_file(path, True, size, dtype=torch.uint8)
@@ -47,7 +47,7 @@ def wait_for(path: str, lengths: Tensor) -> int:
 
 
 class Doubler(nn.Module):
-    """(values, lengths) -> 2 * values, if no value is larger than LIMIT; waits for the gate first."""
+    """(values, lengths) -> 2 * values once the gate is open, if no value is larger than LIMIT."""
 
     def __init__(self, gate: str = "") -> None:
         super().__init__()
