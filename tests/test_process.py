@@ -157,6 +157,7 @@ calls = {
     "result with timeout": lambda: running.result(300),
     "exception": lambda: running.exception(),
     "room": lambda: model.generate(clip),
+    "close": lambda: model.close(),
 }
 if where == "room":
     filler = model.submit(clip)
@@ -183,6 +184,7 @@ INTERRUPTED = {
     "result with timeout": "1 1 0",
     "exception": "1 1 0",
     "room": "2 2 0",
+    "close": "1 1 0",
 }
 
 

@@ -173,8 +173,16 @@ void BindEngine(py::module_& module) {
       .def(
           "close",
           [](PyEngine& self, bool drain) {
-            const GilRelease release;
-            self.engine().Close(drain ? core::CloseMode::kDrain : core::CloseMode::kCancel);
+            const auto mode = drain ? core::CloseMode::kDrain : core::CloseMode::kCancel;
+            const bool main = IsMainPythonThread();
+            for (bool closed = false; !closed;) {
+              {
+                const GilRelease release;
+                const auto slice = core::Clock::now() + kSignalCheck;
+                closed = self.engine().CloseUntil(mode, main ? slice : core::kNever);
+              }
+              if (main) CheckSignals();  // the workers go on closing
+            }
           },
           py::arg("drain") = true,
           "Stop. drain: finish what was accepted; otherwise fail what still waits.")

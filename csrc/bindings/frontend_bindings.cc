@@ -13,6 +13,7 @@
 
 #include "asr/frontend.h"
 #include "asr/online_frontend.h"
+#include "bindings/gil.h"
 
 namespace py = pybind11;
 
@@ -122,7 +123,7 @@ py::tuple Compute(const Frontend& frontend, const py::list& waves, bool portable
   }
   Features features;
   {
-    const py::gil_scoped_release release;
+    const GilRelease release;
     const c10::InferenceMode inference;
     features = portable ? frontend.ComputePortable(views, at::kCPU)
                         : frontend.Compute(views, at::kCPU, dither_seed);
@@ -136,7 +137,7 @@ py::object Accept(const OnlineFrontend& frontend, OnlineFrontendState& state,
   const c10::ArrayRef<float> view = View(owned);
   OnlineFeatures features;
   {
-    const py::gil_scoped_release release;
+    const GilRelease release;
     const c10::InferenceMode inference;
     features = frontend.Accept(state, view, is_final, keep_wave);
   }

@@ -1,8 +1,11 @@
 // Letting go of the GIL, safely also while the interpreter shuts down.
 #pragma once
 
+#include <cxxabi.h>
 #include <pybind11/pybind11.h>
 #include <unistd.h>
+
+#include <chrono>
 
 namespace safeasr {
 
@@ -15,23 +18,37 @@ inline bool InterpreterIsFinalizing() {
 }
 
 // Releases the GIL for a scope. A daemon thread that comes back while the interpreter is finalizing
-// must not touch it any more: before Python 3.14 taking the GIL would end the thread in the middle
-// of C++ frames. It sleeps instead, and ends with the process.
+// must not touch it any more: before Python 3.14 taking the GIL then ends the thread by unwinding
+// it, and the unwinding may meet another exception on its way out of this scope, which terminates
+// the process. Such a thread sleeps instead, and ends with the process.
 class GilRelease {
  public:
   GilRelease() : state_(PyEval_SaveThread()) {}
-  ~GilRelease() noexcept(false) {  // taking the GIL may unwind this thread by force
-    if (InterpreterIsFinalizing()) {
-      for (;;) pause();
+  ~GilRelease() {
+    if (InterpreterIsFinalizing()) SleepForever();
+#if defined(__GLIBCXX__)
+    try {
+      PyEval_RestoreThread(state_);
+    } catch (abi::__forced_unwind&) {  // finalizing began after the question above
+      SleepForever();
     }
+#else
     PyEval_RestoreThread(state_);
+#endif
   }
   GilRelease(const GilRelease&) = delete;
   GilRelease& operator=(const GilRelease&) = delete;
 
  private:
+  [[noreturn]] static void SleepForever() {
+    for (;;) pause();
+  }
+
   PyThreadState* const state_;
 };
+
+// How often a wait on the main thread looks for signals.
+inline constexpr auto kSignalCheck = std::chrono::milliseconds(50);
 
 // True on the one thread that Python delivers signals to.
 bool IsMainPythonThread();

@@ -20,8 +20,6 @@ namespace py = pybind11;
 namespace safeasr {
 namespace {
 
-constexpr auto kSignalCheck = std::chrono::milliseconds(50);
-
 void RequireOwnProcess(const PyTicket& self) {
   if (getpid() != self.owner_pid) {
     throw core::Error(core::ErrorKind::kForked,

@@ -22,6 +22,19 @@ EngineOptions Checked(EngineOptions options) {
   return options;
 }
 
+// Runs something at the end of a scope, however it is left.
+template <class Action>
+class AtEnd {
+ public:
+  explicit AtEnd(Action action) : action_(std::move(action)) {}
+  ~AtEnd() { action_(); }
+  AtEnd(const AtEnd&) = delete;
+  AtEnd& operator=(const AtEnd&) = delete;
+
+ private:
+  const Action action_;
+};
+
 }  // namespace
 
 Engine::State::State(const EngineOptions& options)
@@ -59,20 +72,33 @@ Engine::Engine(EngineOptions options, const ContextFactory& make_context)
 
 void Engine::StartWorker(std::size_t worker, const ContextFactory& make_context,
                          std::promise<void> promise) {
-  state_->threads.emplace_back(
-      [this, worker, &make_context, promise = std::move(promise)]() mutable {
-        std::unique_ptr<WorkerContext> context;
-        try {
-          context = make_context(worker);
-          if (!context) throw std::logic_error("the context factory returned nothing");
-        } catch (...) {
-          promise.set_exception(std::current_exception());
-          return;
-        }
-        promise.set_value();
-        // From here on `make_context` may be gone: the constructor has heard from this worker.
-        WorkerLoop(*context);
-      });
+  const auto count = [](State& state, bool starts) {
+    std::lock_guard<std::mutex> lock(state.alive_mutex);
+    starts ? ++state.alive : --state.alive;
+    state.ended.notify_all();
+  };
+  // Before the thread, which may end before emplace_back returns.
+  count(*state_, true);
+  try {
+    state_->threads.emplace_back(
+        [this, worker, count, &make_context, promise = std::move(promise)]() mutable {
+          const AtEnd ended([this, count] { count(*state_, false); });
+          std::unique_ptr<WorkerContext> context;
+          try {
+            context = make_context(worker);
+            if (!context) throw std::logic_error("the context factory returned nothing");
+          } catch (...) {
+            promise.set_exception(std::current_exception());
+            return;
+          }
+          promise.set_value();
+          // From here on `make_context` may be gone: the constructor has heard from this worker.
+          WorkerLoop(*context);
+        });
+  } catch (...) {
+    count(*state_, false);
+    throw;
+  }
 }
 
 Engine::~Engine() {
@@ -152,13 +178,23 @@ PushResult Engine::Push(RequestPtr& request, const SubmitOptions& options) {
   return pushed;
 }
 
-void Engine::Close(CloseMode mode) {
-  if (forked()) return;
+bool Engine::CloseUntil(CloseMode mode, TimePoint deadline) {
+  if (forked()) return true;
   if (mode == CloseMode::kCancel) cancel_waiting_.store(true);
   state_->queue.Close();
+  {
+    std::unique_lock<std::mutex> lock(state_->alive_mutex);
+    const auto all_ended = [this] { return state_->alive == 0; };
+    if (deadline == kNever) {
+      state_->ended.wait(lock, all_ended);
+    } else if (!state_->ended.wait_until(lock, deadline, all_ended)) {
+      return false;
+    }
+  }
   std::lock_guard<std::mutex> lock(state_->join_mutex);
   for (std::thread& thread : state_->threads) thread.join();
   state_->threads.clear();
+  return true;
 }
 
 }  // namespace safeasr::core

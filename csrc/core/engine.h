@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -63,7 +64,11 @@ class Engine {
 
   // Returns when all workers have ended. May be called from several threads, not from a worker.
   // In a forked child the workers do not exist: returns at once.
-  void Close(CloseMode mode);
+  void Close(CloseMode mode) { CloseUntil(mode, kNever); }
+
+  // The same, but waits no longer than until the deadline. False: workers still run, and go on
+  // closing; call again to wait for them.
+  bool CloseUntil(CloseMode mode, TimePoint deadline);
 
   bool closed() const { return state_->queue.closed(); }
   bool forked() const;
@@ -82,8 +87,11 @@ class Engine {
     explicit State(const EngineOptions& options);
     RequestQueue<RequestPtr> queue;
     PendingPool pool;
-    std::mutex join_mutex;
+    std::mutex join_mutex;  // guards `threads`
     std::vector<std::thread> threads;
+    std::mutex alive_mutex;  // guards `alive`
+    std::condition_variable ended;
+    std::size_t alive = 0;  // workers that have not ended
   };
 
   PushResult Push(RequestPtr& request, const SubmitOptions& options);

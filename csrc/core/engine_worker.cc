@@ -162,11 +162,11 @@ void Engine::RunBatch(WorkerContext& context, std::vector<RequestPtr> requests) 
       request->ticket->Fail(std::move(failure));
     }
   }
-  counters_.run_time.Add(Clock::now() - start);
 }
 
 bool Engine::TryRun(WorkerContext& context, const RequestPtr* requests, std::size_t count,
                     Failure* failure) {
+  const TimePoint start = Clock::now();
   std::vector<std::shared_ptr<const Result>> results;
   try {
     std::vector<const Payload*> payloads;
@@ -182,8 +182,10 @@ bool Engine::TryRun(WorkerContext& context, const RequestPtr* requests, std::siz
     }
   } catch (...) {
     *failure = Describe(std::current_exception());
+    counters_.run_time.Add(Clock::now() - start);
     return false;
   }
+  counters_.run_time.Add(Clock::now() - start);
   for (std::size_t i = 0; i < count; ++i) {
     Count(counters_.completed);
     requests[i]->ticket->Resolve(std::move(results[i]));

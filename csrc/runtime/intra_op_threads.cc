@@ -16,8 +16,8 @@ void SetIntraOpThreadsForThisThread(int threads) {
   std::lock_guard<std::mutex> lock(one_at_a_time);
   int process_default = 0;
   std::thread([&process_default] { process_default = at::get_num_threads(); }).join();
-  // The first parallel operator of a thread sets its count from the default, once. That once must be
-  // over before ours is set, or it would undo it.
+  // The first parallel operator of a thread sets its count from the default, once. That once must
+  // be over before ours is set, or it would undo it.
   at::get_num_threads();
   at::set_num_threads(threads);
   std::thread([process_default] { at::set_num_threads(process_default); }).join();

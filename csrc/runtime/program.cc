@@ -1,5 +1,9 @@
 #include "runtime/program.h"
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include <exception>
 #include <stdexcept>
 #include <thread>
@@ -24,6 +28,11 @@ void RunSingleThreaded(Work work) {
       error = std::current_exception();
     }
   }).join();
+#if defined(__GLIBC__)
+  // The weights as they came from the file are freed by now, in pieces that glibc would keep: with
+  // an export in the same process, more than the model itself.
+  malloc_trim(0);
+#endif
   if (error) std::rethrow_exception(error);
 }
 
