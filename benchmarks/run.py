@@ -78,7 +78,7 @@ def main() -> None:
     _python("-m", "benchmarks.compare", "--demo", "--passes", 6 if full else 2, *where,
             "--rounds", 7 if full else 2)  # fmt: skip
     if full:
-        _python("-m", "benchmarks.compare", "--max-other-cpu", 0.2, *where)
+        _python("-m", "benchmarks.compare", "--max-other-cpu", 0.2, "--utterances", 24, *where)
     images, page = (IMAGES, PAGE) if full else (SCRATCH / "images", SCRATCH / "performance.md")
     plot_all(results, images)
     write_page(results, page, images)

@@ -174,7 +174,7 @@ def model_options(
     if max_batch_frames is None:
         # Enough rows to keep the CPU's matrix units busy while activations stay in cache; beyond
         # that a larger batch only adds latency.
-        max_batch_frames = 640 if chosen == "cpu" else 40_000
+        max_batch_frames = 320 if chosen == "cpu" else 40_000
     return ModelOptions(
         num_workers=positive("num_workers", workers),
         max_batch_size=positive("max_batch_size", max_batch_size),
