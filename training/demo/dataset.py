@@ -19,8 +19,14 @@ from .vocabulary import DIGITS, WORD_ID, voices_of
 SPLIT_SEED = {"train": 0, "dev": 1, "test": 2}
 MELS, STACK, STEP = 80, 7, 6
 FRONTEND_CONF = {
-    "fs": syn.RATE, "window": "hamming", "n_mels": MELS, "frame_length": 25, "frame_shift": 10,
-    "lfr_m": STACK, "lfr_n": STEP, "dither": 0.0,
+    "fs": syn.RATE,
+    "window": "hamming",
+    "n_mels": MELS,
+    "frame_length": 25,
+    "frame_shift": 10,
+    "lfr_m": STACK,
+    "lfr_n": STEP,
+    "dither": 0.0,
 }
 
 

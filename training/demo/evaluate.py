@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures a finished model directory through funasr.AutoModel.
 
-    python -m training.demo.evaluate --model DIR [--real-digits PATH]
+python -m training.demo.evaluate --model DIR [--real-digits PATH]
 """
 
 from __future__ import annotations
@@ -60,9 +60,13 @@ def score(model: Any, items: Iterable[tuple[np.ndarray, list[str]]]) -> dict[str
         seconds += len(wave) / synthesis.RATE
     wrong = substitutions + deletions + insertions
     return {
-        "utterances": count, "words": words, "minutes_of_audio": round(seconds / 60, 1),
+        "utterances": count,
+        "words": words,
+        "minutes_of_audio": round(seconds / 60, 1),
         "wer_percent": round(100.0 * wrong / max(words, 1), 2),
-        "substitutions": substitutions, "deletions": deletions, "insertions": insertions,
+        "substitutions": substitutions,
+        "deletions": deletions,
+        "insertions": insertions,
         "utterances_all_right_percent": round(100.0 * right / max(count, 1), 1),
     }
 
@@ -105,8 +109,12 @@ def measure(
     from funasr import AutoModel
 
     model = AutoModel(
-        model=str(directory), device="cpu", disable_update=True, disable_pbar=True,
-        log_level="ERROR", ncpu=torch.get_num_threads(),
+        model=str(directory),
+        device="cpu",
+        disable_update=True,
+        disable_pbar=True,
+        log_level="ERROR",
+        ncpu=torch.get_num_threads(),
     )
     source = dataset.make_source("test", seed, {}, held_out)
     metrics_file = directory / "metrics.json"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the short synthetic recordings that ship beside the demo model.
 
-    python -m training.demo.samples --out DIR
+python -m training.demo.samples --out DIR
 """
 
 from __future__ import annotations

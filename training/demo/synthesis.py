@@ -74,8 +74,17 @@ def trim(wave: Wave) -> Wave:
 def say(words: list[str], speaker: Speaker) -> Wave:
     """Speak some words with espeak-ng, without silence around them."""
     command = [
-        "espeak-ng", "-v", speaker.voice, "-s", str(speaker.speed), "-p", str(speaker.pitch),
-        "-g", str(speaker.gap), "--stdout", " ".join(words),
+        "espeak-ng",
+        "-v",
+        speaker.voice,
+        "-s",
+        str(speaker.speed),
+        "-p",
+        str(speaker.pitch),
+        "-g",
+        str(speaker.gap),
+        "--stdout",
+        " ".join(words),
     ]
     blob = subprocess.run(command, check=True, capture_output=True).stdout
     # espeak-ng cannot seek in a pipe, so the sizes in its WAV header are wrong:

@@ -42,7 +42,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--test-utterances", type=int, default=400)
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument(
-        "--max-minutes", type=float, default=math.inf,
+        "--max-minutes",
+        type=float,
+        default=math.inf,
         help="end the learning-rate schedule by then (the result then depends on the machine)",
     )
     parser.add_argument("--frames", type=int, default=1600, help="60 ms frames in a batch")
@@ -157,7 +159,9 @@ def train(
         if progress >= 1.0 or minutes >= args.max_minutes:
             break
     return {
-        "epochs": epoch, "best_epoch": best_epoch, "steps": step,
+        "epochs": epoch,
+        "best_epoch": best_epoch,
+        "steps": step,
         "minutes": round((time.monotonic() - begin) / 60.0, 1),
         "dev_wer_percent": round(100 * best, 2),
     }

@@ -6,12 +6,42 @@ from __future__ import annotations
 import subprocess
 
 DIGITS: list[str] = [
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
 ]
 COMMANDS: list[str] = [
-    "yes", "no", "up", "down", "left", "right", "go", "stop", "on", "off", "start",
-    "pause", "play", "next", "back", "louder", "quieter", "open", "close", "hello",
-    "help", "cancel", "repeat", "please",
+    "yes",
+    "no",
+    "up",
+    "down",
+    "left",
+    "right",
+    "go",
+    "stop",
+    "on",
+    "off",
+    "start",
+    "pause",
+    "play",
+    "next",
+    "back",
+    "louder",
+    "quieter",
+    "open",
+    "close",
+    "hello",
+    "help",
+    "cancel",
+    "repeat",
+    "please",
 ]
 WORDS: list[str] = DIGITS + COMMANDS
 # The order FunASR's Paraformer expects: blank 0, start 1, end 2, unknown last.
@@ -19,14 +49,30 @@ TOKENS: list[str] = ["<blank>", "<s>", "</s>", *WORDS, "<unk>"]
 WORD_ID: dict[str, int] = {word: TOKENS.index(word) for word in WORDS}
 
 ACCENTS: list[str] = [
-    "en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd",
-    "en-029", "en-us-nyc",
+    "en-us",
+    "en-gb",
+    "en-gb-scotland",
+    "en-gb-x-rp",
+    "en-gb-x-gbclan",
+    "en-gb-x-gbcwmd",
+    "en-029",
+    "en-us-nyc",
 ]
 # Voice variants that are kept out of the training data: for the test, and for
 # choosing the best epoch. Numbered relatives of one voice stay on one side.
 TEST_VOICES: list[str] = [
-    "Alicia", "belinda", "boris", "david", "f2", "Hugo", "linda", "m5", "michel", "Mike",
-    "paul", "victor",
+    "Alicia",
+    "belinda",
+    "boris",
+    "david",
+    "f2",
+    "Hugo",
+    "linda",
+    "m5",
+    "michel",
+    "Mike",
+    "paul",
+    "victor",
 ]
 DEV_VOICES: list[str] = ["f5", "grandma", "m2", "Marco", "robert", "shelby"]
 # Whispers and robots are effects, not voices: hard to follow even for people.

@@ -88,7 +88,7 @@ def cached_bundle(
         with FileLock(f"{place}.lock"):
             if is_bundle(place):  # another process was faster
                 return read_bundle(place)
-            # Whoever has the lock is the only one at work here: older drafts are of killed processes.
+            # Whoever has the lock is alone at work here: older drafts are of killed processes.
             for abandoned in place.parent.glob(f"{place.name}.draft-*"):
                 shutil.rmtree(abandoned, ignore_errors=True)
             draft = Path(tempfile.mkdtemp(prefix=f"{place.name}.draft-", dir=place.parent))
