@@ -4,6 +4,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,9 +12,9 @@
 
 #include "asr/paraformer_runner.h"
 #include "bindings/gil.h"
+#include "bindings/py_engine.h"
 #include "bindings/ticket_bindings.h"
 #include "core/engine.h"
-#include "runtime/stream_context.h"
 #include "runtime/tensor_runner.h"
 
 namespace py = pybind11;
@@ -22,67 +23,6 @@ namespace safeasr {
 namespace {
 
 using FloatArray = py::array_t<float, py::array::c_style>;
-
-class PyEngine {
- public:
-  PyEngine(std::size_t num_workers, std::size_t queue_size, const std::string& device,
-           int intra_op_threads) {
-    const GilRelease release;
-    const at::Device on(device);
-    engine_ = std::make_unique<core::Engine>(
-        core::EngineOptions{num_workers, queue_size}, [&](std::size_t) {
-          return std::make_unique<runtime::StreamContext>(on, intra_op_threads);
-        });
-  }
-
-  ~PyEngine() {
-    // Joins the workers. They never wait for the GIL, but others may want it meanwhile.
-    if (InterpreterIsFinalizing()) {
-      engine_.reset();
-    } else {
-      const GilRelease release;
-      engine_.reset();
-    }
-  }
-
-  PyEngine(const PyEngine&) = delete;
-  PyEngine& operator=(const PyEngine&) = delete;
-
-  core::Engine& engine() { return *engine_; }
-
- private:
-  std::unique_ptr<core::Engine> engine_;
-};
-
-struct Limits {
-  std::optional<double> deadline_s;  // from now
-  std::optional<double> wait_s;      // for room in the queue; none: as long as it takes
-};
-
-// Submits with the GIL released; a Ctrl-C while it waits for room arrives.
-std::shared_ptr<PyTicket> Submit(PyEngine& self, std::shared_ptr<core::Runner> runner,
-                                 std::unique_ptr<core::Payload> payload, std::int64_t length,
-                                 const Limits& limits) {
-  const auto now = core::Clock::now();
-  core::SubmitOptions options;
-  options.length = length;
-  options.deadline = limits.deadline_s ? core::After(now, *limits.deadline_s) : core::kNever;
-  options.give_up = limits.wait_s ? core::After(now, *limits.wait_s) : core::kNever;
-  if (IsMainPythonThread()) {
-    options.interrupted = [] {
-      const py::gil_scoped_acquire acquire;
-      return PyErr_CheckSignals() != 0;
-    };
-  }
-  try {
-    const GilRelease release;
-    return std::make_shared<PyTicket>(
-        self.engine().Submit(std::move(runner), std::move(payload), options));
-  } catch (const core::Error&) {
-    if (PyErr_Occurred()) throw py::error_already_set();
-    throw;
-  }
-}
 
 std::shared_ptr<PyTicket> SubmitUtterance(PyEngine& self,
                                           std::shared_ptr<asr::ParaformerRunner> runner,

@@ -8,6 +8,7 @@
 #include "bindings/gil.h"
 #include "bindings/runner_bindings.h"
 #include "bindings/ticket_bindings.h"
+#include "bindings/vad_bindings.h"
 
 namespace py = pybind11;
 
@@ -33,4 +34,5 @@ PYBIND11_MODULE(_ext, module, py::mod_gil_not_used()) {
   safeasr::BindTicket(module);
   safeasr::BindRunners(module);
   safeasr::BindEngine(module);
+  safeasr::BindVad(module);
 }

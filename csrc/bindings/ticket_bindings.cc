@@ -10,6 +10,7 @@
 #include <string>
 
 #include "asr/utterance.h"
+#include "asr/vad_runner.h"
 #include "bindings/completion_queue.h"
 #include "bindings/gil.h"
 #include "core/errors.h"
@@ -93,6 +94,15 @@ py::object Convert(const core::Result& result) {
   if (const auto* tensors = dynamic_cast<const runtime::TensorResult*>(&result)) {
     py::list out;
     for (const at::Tensor& tensor : tensors->outputs) out.append(ToArray(tensor));
+    return std::move(out);
+  }
+  if (const auto* vad = dynamic_cast<const asr::VadResult*>(&result)) {
+    py::list segments;
+    for (const asr::VadSegment& segment : vad->segments) {
+      segments.append(std::vector<std::int64_t>{segment.start_ms, segment.end_ms});
+    }
+    py::dict out;
+    out["segments"] = std::move(segments);
     return std::move(out);
   }
   throw py::type_error("a result that the bindings do not know");

@@ -87,6 +87,31 @@ class ParaformerRunner(Runner):
         limits: BatchLimits = ...,
     ) -> None: ...
 
+class VadOptions:
+    def __init__(self, **options: Any) -> None: ...
+
+class VadModel:
+    def __init__(
+        self, *, frontend: OnlineFrontend, scorer: Program, cache_shape: list[int]
+    ) -> None: ...
+
+class VadRunner(Runner):
+    def __init__(self, model: VadModel, limits: BatchLimits = ...) -> None: ...
+    def submit(
+        self,
+        engine: Engine,
+        samples: NDArray[np.float32],
+        options: VadOptions,
+        *,
+        is_final: bool = ...,
+        deadline_s: float | None = ...,
+        wait_s: float | None = ...,
+    ) -> Ticket: ...
+
+class VadStream:
+    def __init__(self, model: VadModel, options: VadOptions, device: str = ...) -> None: ...
+    def accept(self, samples: NDArray[np.float32], is_final: bool = ...) -> list[list[int]]: ...
+
 class CompletionQueue:
     def __init__(self) -> None: ...
     def get(self) -> int | None: ...

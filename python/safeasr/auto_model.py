@@ -140,7 +140,8 @@ class AutoModel:
 
         Returns:
             One dict for each utterance, in the order of the input: ``key``, ``text``, and
-            ``timestamp`` if asked for.
+            ``timestamp`` if asked for; of a voice activity detector ``key`` and ``value``, its
+            segments ``[[start_ms, end_ms], ...]``.
 
         Raises:
             AudioError: if an input cannot be read as audio.
@@ -149,7 +150,8 @@ class AutoModel:
             EngineClosedError: if the model is closed.
             InferenceError: if the network failed on an input.
         """
-        call = call_options(options, self._options, self._recognizer.options)
+        family = self._recognizer
+        call = call_options(options, self._options, family.options, family.constructor_options)
         deadline = self._deadline(timeout)
         utterances = self._expand(input, input_len, call)
         results: list[dict[str, Any]] = []
@@ -229,7 +231,8 @@ class AutoModel:
             QueueFullError: if there was no room in the queue.
             EngineClosedError: if the model is closed.
         """
-        call = call_options(options, self._options, self._recognizer.options)
+        family = self._recognizer
+        call = call_options(options, self._options, family.options, family.constructor_options)
         no_waiting = timeout == 0
         deadline = None if no_waiting else self._deadline(timeout)
         utterances = self._expand(input, input_len, call)
@@ -351,6 +354,7 @@ class AutoModel:
                 self._engine,
                 data,
                 call.family,
+                from_file=utterance.from_file,
                 deadline_s=left,
                 wait_s=0.0 if no_waiting else left,
             )

@@ -62,6 +62,11 @@ class Utterance:
     timeout_s: float = DEFAULT_TIMEOUT_S
     max_bytes: int = DEFAULT_MAX_BYTES
 
+    @property
+    def from_file(self) -> bool:
+        """Whether it is a file, by path, URL or object; FunASR then knows that it is whole."""
+        return isinstance(self.source, (str, os.PathLike)) or hasattr(self.source, "read")
+
     def load(self) -> NDArray[np.float32]:
         """The item's data; decodes files and downloads URLs.
 

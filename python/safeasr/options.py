@@ -214,14 +214,27 @@ class CallOptions:
 
 
 def call_options(
-    given: Mapping[str, Any], defaults: ModelOptions, family_options: frozenset[str]
+    given: Mapping[str, Any],
+    defaults: ModelOptions,
+    family_options: frozenset[str],
+    constructor_options: frozenset[str] = frozenset(),
 ) -> CallOptions:
-    """Sort the options of a call; those that nobody understands are named in a warning."""
-    merged = {**defaults.call_defaults, **given}
+    """Sort the options of a call; those that nobody understands are named in a warning.
+
+    Args:
+        given: the arguments of the call.
+        defaults: of the model.
+        family_options: what the model's family takes from a call.
+        constructor_options: what it takes from the constructor only, as FunASR does.
+    """
+    taken = {k: v for k, v in given.items() if k not in constructor_options}
+    merged = {**defaults.call_defaults, **taken}
     for name in given:
         if name in family_options or name in _HOTWORDS:
             continue
-        if name not in _CALL_COMMON:
+        if name in constructor_options:
+            _warn(f"option {name!r} belongs to AutoModel: generate ignores it")
+        elif name not in _CALL_COMMON:
             _warn(f"unknown option {name!r} of generate is ignored")
         elif name in _FAMILY_OPTIONS and given[name]:
             _warn(f"option {name!r} has no effect for this model")

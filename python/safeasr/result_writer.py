@@ -23,7 +23,8 @@ class ResultWriter:
     def write(self, output_dir: str, results: Iterable[Mapping[str, Any]]) -> None:
         """Append the results of one call, together."""
         file = Path(output_dir) / "1best_recog" / "text"
-        lines = "".join(f"{r['key']} {r['text']}\n" for r in results)
+        # A voice activity detector has segments instead of text.
+        lines = "".join(f"{r['key']} {r.get('text', r.get('value'))}\n" for r in results)
         with self._lock:
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("a" if file in self._begun else "w", encoding="utf-8") as out:

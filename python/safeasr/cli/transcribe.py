@@ -70,7 +70,7 @@ class _Writer:
         if self._form is _Format.JSONL:
             line = json.dumps(result, ensure_ascii=False)
         else:
-            line = result["text"]
+            line = str(result.get("text", result.get("value")))
             if self._with_keys:
                 line = f"{result['key']}\t{line}"
         print(line, file=self._out, flush=True)

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from safeasr.errors import CorruptBundleError, UnsupportedModelError
 from safeasr.families.base import Family
+from safeasr.families.fsmn_vad import FsmnVadFamily
 from safeasr.families.paraformer import ParaformerFamily
 
 __all__ = ["FAMILIES", "FAMILY_OPTIONS", "family_of_bundle", "family_of_class"]
 
-FAMILIES: tuple[Family, ...] = (ParaformerFamily(),)
-#: Options of ``generate`` that some family understands.
-FAMILY_OPTIONS: frozenset[str] = frozenset().union(*(family.options for family in FAMILIES))
+FAMILIES: tuple[Family, ...] = (ParaformerFamily(), FsmnVadFamily())
+#: Options that some family understands, of ``generate`` or of the constructor.
+FAMILY_OPTIONS: frozenset[str] = frozenset().union(
+    *(family.options | family.constructor_options for family in FAMILIES)
+)
 
 
 def family_of_class(model_class: str) -> Family:

@@ -26,6 +26,8 @@ class Recognizer(Protocol):
     sample_rate: int
     #: Options of ``generate`` that change this family's results.
     options: frozenset[str]
+    #: Options that FunASR takes from the constructor only; ``options`` of a call hold them too.
+    constructor_options: frozenset[str]
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Raise for options whose meaning cannot be honoured."""
@@ -36,10 +38,14 @@ class Recognizer(Protocol):
         data: NDArray[np.float32],
         options: Mapping[str, Any],
         *,
+        from_file: bool,
         deadline_s: float | None,
         wait_s: float | None,
     ) -> _ext.Ticket:
-        """Queue one utterance: samples (n,) or features (frames, size)."""
+        """Queue one utterance: samples (n,) or features (frames, size).
+
+        ``from_file``: it was no array, so it is a whole recording and nothing follows.
+        """
 
     def finish(
         self, result: Mapping[str, Any], key: str, options: Mapping[str, Any]
@@ -56,6 +62,8 @@ class Family(Protocol):
     model_classes: tuple[str, ...]
     #: Options of ``generate`` that change results of this family.
     options: frozenset[str]
+    #: Options that FunASR takes from the constructor only.
+    constructor_options: frozenset[str]
 
     def export(self, model: ModelDir, out: Path, *, trust_remote_code: bool) -> Bundle:
         """Write the programs into ``out`` and describe them."""

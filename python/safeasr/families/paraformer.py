@@ -187,6 +187,7 @@ class ParaformerFamily:
     name = "paraformer"
     model_classes: tuple[str, ...] = ("Paraformer",)
     options = frozenset({"pred_timestamp", "output_timestamp", "begin_time"})
+    constructor_options: frozenset[str] = frozenset()
 
     def export(self, model: ModelDir, out: Path, *, trust_remote_code: bool) -> Bundle:
         """Write encoder.ts and decoder.ts."""
@@ -242,6 +243,7 @@ class ParaformerRecognizer:
     """A loaded Paraformer."""
 
     options = ParaformerFamily.options
+    constructor_options = ParaformerFamily.constructor_options
 
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
         try:
@@ -287,6 +289,7 @@ class ParaformerRecognizer:
         data: NDArray[np.float32],
         options: Mapping[str, Any],
         *,
+        from_file: bool,
         deadline_s: float | None,
         wait_s: float | None,
     ) -> _ext.Ticket:

@@ -1,0 +1,59 @@
+#include "bindings/py_engine.h"
+
+#include <ATen/Device.h>
+
+#include <utility>
+
+#include "bindings/gil.h"
+#include "core/clock.h"
+#include "core/errors.h"
+#include "runtime/stream_context.h"
+
+namespace py = pybind11;
+
+namespace safeasr {
+
+PyEngine::PyEngine(std::size_t num_workers, std::size_t queue_size, const std::string& device,
+                   int intra_op_threads) {
+  const GilRelease release;
+  const at::Device on(device);
+  engine_ = std::make_unique<core::Engine>(
+      core::EngineOptions{num_workers, queue_size},
+      [&](std::size_t) { return std::make_unique<runtime::StreamContext>(on, intra_op_threads); });
+}
+
+PyEngine::~PyEngine() {
+  // Joins the workers. They never wait for the GIL, but others may want it meanwhile.
+  if (InterpreterIsFinalizing()) {
+    engine_.reset();
+  } else {
+    const GilRelease release;
+    engine_.reset();
+  }
+}
+
+std::shared_ptr<PyTicket> Submit(PyEngine& engine, std::shared_ptr<const core::Runner> runner,
+                                 std::unique_ptr<const core::Payload> payload, std::int64_t length,
+                                 const SubmitLimits& limits) {
+  const auto now = core::Clock::now();
+  core::SubmitOptions options;
+  options.length = length;
+  options.deadline = limits.deadline_s ? core::After(now, *limits.deadline_s) : core::kNever;
+  options.give_up = limits.wait_s ? core::After(now, *limits.wait_s) : core::kNever;
+  if (IsMainPythonThread()) {
+    options.interrupted = [] {
+      const py::gil_scoped_acquire acquire;
+      return PyErr_CheckSignals() != 0;
+    };
+  }
+  try {
+    const GilRelease release;
+    return std::make_shared<PyTicket>(
+        engine.engine().Submit(std::move(runner), std::move(payload), options));
+  } catch (const core::Error&) {
+    if (PyErr_Occurred()) throw py::error_already_set();
+    throw;
+  }
+}
+
+}  // namespace safeasr

@@ -1,0 +1,40 @@
+// The engine as Python holds it, and the one way in that all kinds of requests share.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "bindings/ticket_bindings.h"
+#include "core/engine.h"
+#include "core/runner.h"
+
+namespace safeasr {
+
+class PyEngine {
+ public:
+  PyEngine(std::size_t num_workers, std::size_t queue_size, const std::string& device,
+           int intra_op_threads);
+  ~PyEngine();
+  PyEngine(const PyEngine&) = delete;
+  PyEngine& operator=(const PyEngine&) = delete;
+
+  core::Engine& engine() { return *engine_; }
+
+ private:
+  std::unique_ptr<core::Engine> engine_;
+};
+
+struct SubmitLimits {
+  std::optional<double> deadline_s;  // from now
+  std::optional<double> wait_s;      // for room in the queue; none: as long as it takes
+};
+
+// Submits with the GIL released; a Ctrl-C while it waits for room arrives.
+std::shared_ptr<PyTicket> Submit(PyEngine& engine, std::shared_ptr<const core::Runner> runner,
+                                 std::unique_ptr<const core::Payload> payload, std::int64_t length,
+                                 const SubmitLimits& limits);
+
+}  // namespace safeasr
