@@ -58,12 +58,6 @@ SHAPES = [
         frontend={"fs": 8000, "n_mels": 32, "lfr_m": 3},
         conf={"sample_rate": 8000, "max_end_silence_time": 500, "do_extend": 0},
     ),
-    VadShape(
-        "rows of 20 ms",
-        encoder={"input_dim": 240},
-        frontend={"lfr_m": 3, "lfr_n": 2},
-        conf={"frame_in_ms": 20, "window_size_ms": 240, "sil_to_speech_time_thres": 120},
-    ),
 ]
 
 
