@@ -88,21 +88,25 @@ def model_config() -> dict[str, Any]:
     }
 
 
-def build_model(with_ctc: bool = True) -> torch.nn.Module:
-    """Make FunASR's Paraformer with random weights, by default with a CTC head."""
-    conf = model_config()
+def build_from(conf: dict[str, Any], with_ctc: bool) -> torch.nn.Module:
+    """Make the FunASR model of a configuration with random weights."""
     parts = {
         key: conf[key]
         for name in ("encoder", "decoder", "predictor")
         for key in (name, f"{name}_conf")
     }
-    return tables.model_classes["Paraformer"](
+    return tables.model_classes[conf["model"]](
         **parts,
         **{**conf["model_conf"], "ctc_weight": CTC_WEIGHT if with_ctc else 0.0},
         ctc_conf=conf["ctc_conf"],
         input_size=MELS * STACK,
         vocab_size=len(TOKENS),
     )
+
+
+def build_model(with_ctc: bool = True) -> torch.nn.Module:
+    """Make FunASR's Paraformer with random weights, by default with a CTC head."""
+    return build_from(model_config(), with_ctc)
 
 
 def _mvn_text(cmvn: tuple[torch.Tensor, torch.Tensor]) -> str:
@@ -132,24 +136,29 @@ def save_weights(model: torch.nn.Module, out: Path) -> None:
     temporary.replace(out / "model.pt")
 
 
-def write_directory(out: Path, cmvn: tuple[torch.Tensor, torch.Tensor]) -> None:
+def write_directory(
+    out: Path,
+    cmvn: tuple[torch.Tensor, torch.Tensor],
+    config: dict[str, Any] | None = None,
+    task: str = "auto-speech-recognition",
+) -> None:
     """Write everything of the model directory but the weights."""
+    config = config or model_config()
     out.mkdir(parents=True, exist_ok=True)
     header = "# SPDX-License-Identifier: Apache-2.0\n"
-    body = yaml.safe_dump(model_config(), sort_keys=False)
+    body = yaml.safe_dump(config, sort_keys=False)
     (out / "config.yaml").write_text(header + body, encoding="utf-8")
-    (out / "tokens.json").write_text(json.dumps(TOKENS, indent=0) + "\n", encoding="utf-8")
     (out / "am.mvn").write_text(_mvn_text(cmvn), encoding="utf-8")
+    files: dict[str, Any] = {"init_param": "model.pt", "config": "config.yaml"}
+    if "tokenizer" in config:
+        text = json.dumps(TOKENS, indent=0) + "\n"
+        (out / "tokens.json").write_text(text, encoding="utf-8")
+        files["tokenizer_conf"] = {"token_list": "tokens.json"}
     configuration = {
         "framework": "pytorch",
-        "task": "auto-speech-recognition",
+        "task": task,
         "model": {"type": "funasr"},
-        "file_path_metas": {
-            "init_param": "model.pt",
-            "config": "config.yaml",
-            "tokenizer_conf": {"token_list": "tokens.json"},
-            "frontend_conf": {"cmvn_file": "am.mvn"},
-        },
+        "file_path_metas": {**files, "frontend_conf": {"cmvn_file": "am.mvn"}},
     }
     text = json.dumps(configuration, indent=2) + "\n"
     (out / "configuration.json").write_text(text, encoding="utf-8")

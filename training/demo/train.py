@@ -17,6 +17,7 @@ import math
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,12 @@ from .evaluate import TEST_SEED, errors_between, measure
 from .model import build_model, save_weights, write_directory
 from .samples import write_samples
 
+Cmvn = tuple[torch.Tensor, torch.Tensor]
 
-def arguments() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+
+def arguments(description: str) -> argparse.ArgumentParser:
+    """What the command line of a training run may say."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--out", type=Path, required=True, help="model directory to write")
     parser.add_argument("--real-digits", type=Path, help="Free Spoken Digit Dataset: tar or folder")
     parser.add_argument("--held-out-speaker", default="yweweler", help="real speaker for the test")
@@ -56,7 +59,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args()
+    return parser
 
 
 def in_bfloat16(part: torch.nn.Module) -> None:
@@ -85,11 +88,7 @@ def rate_at(progress: float) -> float:
 
 
 @torch.no_grad()
-def dev_error(
-    model: torch.nn.Module,
-    corpus: dataset.Corpus,
-    cmvn: tuple[torch.Tensor, torch.Tensor],
-) -> float:
+def offline_error(model: torch.nn.Module, corpus: dataset.Corpus, cmvn: Cmvn) -> float:
     """Word error rate on the dev set, with FunASR's own decoding.
 
     One utterance at a time: FunASR's CIF fails on a batch whose last
@@ -112,15 +111,13 @@ def dev_error(
 
 def train(
     args: argparse.Namespace,
+    model: torch.nn.Module,
     corpus: dataset.Corpus,
     dev: dataset.Corpus,
-    cmvn: tuple[torch.Tensor, torch.Tensor],
-) -> dict[str, float]:
+    cmvn: Cmvn,
+    dev_error: Callable[[torch.nn.Module, dataset.Corpus, Cmvn], float],
+) -> dict[str, Any]:
     """Train, keep the best epoch in `args.out`, and tell how the run went."""
-    torch.manual_seed(args.seed)
-    model = build_model(with_ctc=args.init is None)
-    if args.init:
-        model.load_state_dict(torch.load(args.init / "model.pt", weights_only=True))
     if args.bfloat16:
         in_bfloat16(model.encoder)
         in_bfloat16(model.decoder)
@@ -167,35 +164,51 @@ def train(
     }
 
 
-def main() -> None:
-    """Make the data, train, measure, and write the model directory."""
-    args = arguments()
-    torch.set_num_threads(args.threads)
+def make_corpora(
+    args: argparse.Namespace, real: synthesis.RealDigits
+) -> tuple[dataset.Corpus, dataset.Corpus]:
+    """Make (or reload) the training set and the dev set."""
     work = args.work_dir or Path(tempfile.mkdtemp(prefix="safeasr-demo-"))
-    real = synthesis.load_real_digits(args.real_digits) if args.real_digits else {}
-    corpora = {}
+    corpora = []
     # Only the training data follow the seed: the dev set, the test set and the
     # sample recordings stay the same, so that runs can be compared.
     for split, count, seed, share in (
-        ("dev", args.dev_utterances, TEST_SEED, 0.35),
         ("train", args.utterances, args.seed, args.real_share),
+        ("dev", args.dev_utterances, TEST_SEED, 0.35),
     ):
         source = dataset.make_source(split, seed, real, args.held_out_speaker)
         source.real_share = share
         name = f"{split}-{seed}-{count}-{share if real else 0:g}.pt"
-        corpora[split] = dataset.build_corpus(source, count, work / name, args.threads)
-    if args.init:
-        # The weights only fit the statistics they were trained with.
-        cmvn = tuple(load_cmvn(args.init / "am.mvn"))
-    else:
-        cmvn = dataset.cmvn_of(corpora["train"])
-    write_directory(args.out, cmvn)
-    run = train(args, corpora["train"], corpora["dev"], cmvn)
-    run["training_hours"] = round(corpora["train"].frames() * 0.06 / 3600, 2)
-    run["training_utterances"] = args.utterances
+        corpora.append(dataset.build_corpus(source, count, work / name, args.threads))
+    return corpora[0], corpora[1]
+
+
+def history(args: argparse.Namespace, corpus: dataset.Corpus) -> dict[str, Any]:
+    """What metrics.json tells of the training besides the run itself."""
+    told: dict[str, Any] = {
+        "training_hours": round(corpus.frames() * 0.06 / 3600, 2),
+        "training_utterances": args.utterances,
+    }
     if args.init:
         before = json.loads((args.init / "metrics.json").read_text(encoding="utf-8"))
-        run["went_on_from"] = before.get("training", {})
+        told["went_on_from"] = before.get("training", {})
+    return told
+
+
+def main() -> None:
+    """Make the data, train, measure, and write the model directory."""
+    args = arguments(__doc__.split("\n", maxsplit=1)[0]).parse_args()
+    torch.set_num_threads(args.threads)
+    real = synthesis.load_real_digits(args.real_digits) if args.real_digits else {}
+    corpus, dev = make_corpora(args, real)
+    # The weights only fit the statistics they were trained with.
+    cmvn = tuple(load_cmvn(args.init / "am.mvn")) if args.init else dataset.cmvn_of(corpus)
+    write_directory(args.out, cmvn)
+    torch.manual_seed(args.seed)
+    model = build_model(with_ctc=args.init is None)
+    if args.init:
+        model.load_state_dict(torch.load(args.init / "model.pt", weights_only=True))
+    run = train(args, model, corpus, dev, cmvn, offline_error) | history(args, corpus)
     write_samples(args.out / "audio", TEST_SEED)
     measure(args.out, TEST_SEED, args.test_utterances, real, args.held_out_speaker, run)
 
