@@ -179,10 +179,15 @@ def add_noise(rng: Generator, wave: Wave, snr_db: float) -> Wave:
     return wave + noise * level * 10.0 ** (-snr_db / 20.0)
 
 
-def effects(rng: Generator, wave: Wave) -> Wave:
-    """Random voice size, tone, room, telephone band, noise and level."""
-    if rng.random() < 0.5:  # playing faster or slower also changes the voice's size
+def resize(rng: Generator, wave: Wave) -> Wave:
+    """Half of the time, play faster or slower, which also changes the voice's size."""
+    if rng.random() < 0.5:
         wave = soxr.resample(wave, RATE, RATE * rng.uniform(0.87, 1.15)).astype(np.float32)
+    return wave
+
+
+def channel(rng: Generator, wave: Wave) -> Wave:
+    """Random tone, room and telephone band; the length stays."""
     if rng.random() < 0.4:  # tone of the microphone: a slope of up to 9 dB over the band
         spectrum = np.fft.rfft(wave)
         slope = rng.uniform(-9.0, 9.0) * np.linspace(-0.5, 0.5, len(spectrum))
@@ -196,7 +201,14 @@ def effects(rng: Generator, wave: Wave) -> Wave:
         wet = np.fft.irfft(np.fft.rfft(wave, size) * np.fft.rfft(room, size), size)
         wave = wet[: len(wave)].astype(np.float32)
     if rng.random() < 0.3:
-        wave = soxr.resample(soxr.resample(wave, RATE, 8000), 8000, RATE).astype(np.float32)
+        narrow = soxr.resample(soxr.resample(wave, RATE, 8000), 8000, RATE)
+        wave = narrow.astype(np.float32)
+    return wave
+
+
+def effects(rng: Generator, wave: Wave) -> Wave:
+    """Random voice size, tone, room, telephone band, noise and level."""
+    wave = channel(rng, resize(rng, wave))
     if rng.random() < 0.85:
         wave = add_noise(rng, wave, float(rng.uniform(8.0, 45.0)))
     peak = max(float(np.abs(wave).max(initial=0.0)), 1e-6)
