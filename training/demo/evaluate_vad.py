@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures a voice activity detector through funasr.AutoModel.
 
-python -m training.demo.evaluate_vad --model DIR
+python -m training.demo.evaluate_vad --model DIR [--real-digits PATH]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from . import vad_data
+from . import synthesis, vad_data
 from .dataset import Source, make_source
 from .evaluate import TEST_SEED
 
@@ -71,7 +72,7 @@ def score(model: Any, source: Source, count: int) -> dict[str, Any]:
     seconds, certain = 0.0, 0.0
     for index in range(count):
         wave, speech = vad_data.recording(source, index)
-        seconds += len(wave) / vad_data.syn.RATE
+        seconds += len(wave) / synthesis.RATE
         samples = torch.from_numpy(wave)[None]
         with torch.no_grad():
             feats, _ = frontend(samples, torch.tensor([samples.shape[1]]), cache={}, is_final=True)
@@ -113,7 +114,13 @@ def score(model: Any, source: Source, count: int) -> dict[str, Any]:
     }
 
 
-def measure(directory: Path, count: int, run: dict[str, Any] | None = None) -> dict[str, Any]:
+def measure(
+    directory: Path,
+    count: int,
+    real: synthesis.RealDigits,
+    held_out: str,
+    run: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """Measure a model directory and write its metrics.json."""
     from funasr import AutoModel
 
@@ -125,11 +132,15 @@ def measure(directory: Path, count: int, run: dict[str, Any] | None = None) -> d
         log_level="ERROR",
         ncpu=torch.get_num_threads(),
     )
-    source = make_source("test", TEST_SEED, {}, "")
+    source = make_source("test", TEST_SEED, {}, held_out)
     metrics: dict[str, Any] = {
         "parameters": sum(p.numel() for p in model.model.parameters()),
         "unseen_espeak_voices": score(model, source, count),
     }
+    if real:
+        kept = {key: takes for key, takes in real.items() if key[0] == held_out}
+        source = replace(source, real=kept, real_speakers=[held_out], real_share=1.0)
+        metrics["real_digits"] = {"speaker": held_out, **score(model, source, count)}
     metrics_file = directory / "metrics.json"
     if run is None and metrics_file.exists():
         run = json.loads(metrics_file.read_text(encoding="utf-8")).get("training")
@@ -144,9 +155,12 @@ def main() -> None:
     """Read the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--real-digits", type=Path)
+    parser.add_argument("--held-out-speaker", default="yweweler")
     parser.add_argument("--test-recordings", type=int, default=150)
     args = parser.parse_args()
-    measure(args.model, args.test_recordings)
+    real = synthesis.load_real_digits(args.real_digits) if args.real_digits else {}
+    measure(args.model, args.test_recordings, real, args.held_out_speaker)
 
 
 if __name__ == "__main__":

@@ -187,7 +187,7 @@ def main() -> None:
     parser.add_argument("--real-digits", type=Path, help="Free Spoken Digit Dataset: tar or folder")
     parser.add_argument("--held-out-speaker", default="yweweler", help="never heard in training")
     parser.add_argument("--work-dir", type=Path, help="cache of frames (default: temporary)")
-    parser.add_argument("--recordings", type=int, default=2400)
+    parser.add_argument("--recordings", type=int, default=3000)
     parser.add_argument("--dev-recordings", type=int, default=100)
     parser.add_argument("--test-recordings", type=int, default=150)
     parser.add_argument("--epochs", type=int, default=16)
@@ -209,7 +209,7 @@ def main() -> None:
     cmvn = vad_data.cmvn_of(corpora[0])
     write_directory(args.out, cmvn, vad_config(), "voice-activity-detection")
     run = train(args, corpora[0], corpora[1], cmvn)
-    measure(args.out, args.test_recordings, run)
+    measure(args.out, args.test_recordings, real, args.held_out_speaker, run)
 
 
 if __name__ == "__main__":
