@@ -37,60 +37,119 @@ class Growth {
   std::int64_t sum_;
 };
 
-}  // namespace
+// The live requests of one key, the oldest first.
+struct Group {
+  std::vector<std::size_t> members;
+  bool begun = false;
+};
 
-BatchDecision SelectBatch(const std::vector<Candidate>& candidates, TimePoint now,
-                          const BatchLimits& limits, std::size_t free_workers, bool closing) {
-  BatchDecision decision;
-  std::vector<std::size_t> live;
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    (candidates[i].deadline <= now ? decision.expired : live).push_back(i);
-  }
-  if (live.empty()) return decision;
-
-  const Candidate& oldest = candidates[live.front()];
-  std::vector<std::size_t> company;  // those that may join, nearest in length first
+// Groups in the order of their oldest members.
+std::vector<Group> GroupByKey(const std::vector<Candidate>& candidates,
+                              const std::vector<std::size_t>& live) {
+  std::vector<Group> groups;
   for (const std::size_t i : live) {
-    if (i != live.front() && candidates[i].key == oldest.key) company.push_back(i);
+    auto group = std::find_if(groups.begin(), groups.end(), [&](const Group& g) {
+      return candidates[g.members.front()].key == candidates[i].key;
+    });
+    if (group == groups.end()) group = groups.emplace(groups.end());
+    group->members.push_back(i);
+    group->begun = group->begun || candidates[i].begun;
   }
+  return groups;
+}
+
+// Rules 2 and 3: at most `share` of the group. Says whether no more could have joined.
+std::vector<std::size_t> Fill(const std::vector<Candidate>& candidates, const Group& group,
+                              std::size_t share, bool* full) {
+  const Candidate& oldest = candidates[group.members.front()];
+  std::vector<std::size_t> company(group.members.begin() + 1, group.members.end());
   const auto distance = [&](std::size_t i) {
     return std::llabs(candidates[i].length - oldest.length);
   };
   std::stable_sort(company.begin(), company.end(),
                    [&](std::size_t a, std::size_t b) { return distance(a) < distance(b); });
 
-  std::size_t share = limits.max_requests;
-  // Who asked to wait for company wants batches; splitting them would wait for nothing.
-  const bool sharing = limits.share_among_free_workers && limits.max_wait == Duration::zero();
-  if (sharing && free_workers > 1) {
-    share = std::min(share, (live.size() + free_workers - 1) / free_workers);
-  }
-
-  decision.take.push_back(live.front());
-  Growth growth(limits, oldest.length);
+  std::vector<std::size_t> take = {group.members.front()};
+  Growth growth(*oldest.limits, oldest.length);
   for (const std::size_t i : company) {
-    if (decision.take.size() >= share) break;
+    if (take.size() >= share) break;
     if (!growth.Admits(candidates[i].length)) continue;
     growth.Add(candidates[i].length);
-    decision.take.push_back(i);
+    take.push_back(i);
+  }
+  *full = take.size() >= oldest.limits->max_requests || !growth.Admits(oldest.length);
+  std::sort(take.begin(), take.end());
+  return take;
+}
+
+// Rule 5: the time until which the group waits for company; none when it is ready.
+std::optional<TimePoint> WaitsUntil(const std::vector<Candidate>& candidates, const Group& group,
+                                    TimePoint now) {
+  const Candidate& oldest = candidates[group.members.front()];
+  const Duration max_wait = oldest.limits->max_wait;
+  if (max_wait <= Duration::zero() || now - oldest.arrival >= max_wait || group.begun) return {};
+  const TimePoint end = max_wait < kNever - oldest.arrival ? oldest.arrival + max_wait : kNever;
+  for (const std::size_t i : group.members) {
+    // Waiting until a deadline would be to run nothing and then report the request as too late.
+    if (candidates[i].deadline != kNever && candidates[i].deadline <= end) return {};
+  }
+  bool full = false;
+  Fill(candidates, group, oldest.limits->max_requests, &full);
+  if (full) return {};
+  return end;
+}
+
+// Rules 6 and 7: whether the first goes before the second, which queued up later.
+bool GoesFirst(const Candidate& a, const Candidate& b, TimePoint now) {
+  const bool a_starves = now - a.unserved_since > a.limits->starvation;
+  const bool b_starves = now - b.unserved_since > b.limits->starvation;
+  if (a_starves || b_starves) return a_starves;
+  return a.limits->priority >= b.limits->priority;
+}
+
+// Rule 4: how many of its requests a worker may take of a group, when so many are ready in all.
+std::size_t ShareOf(const Group& group, const BatchLimits& limits, std::size_t ready,
+                    std::size_t free_workers) {
+  const std::size_t count = group.members.size();
+  // Who asked to wait for company wants batches; splitting them would wait for nothing.
+  if (!limits.share_among_free_workers || limits.max_wait > Duration::zero()) {
+    return limits.max_requests;
+  }
+  const std::size_t workers = std::max<std::size_t>(free_workers * count / ready, 1);
+  return std::min(limits.max_requests, (count + workers - 1) / workers);
+}
+
+}  // namespace
+
+BatchDecision SelectBatch(const std::vector<Candidate>& candidates, TimePoint now,
+                          std::size_t free_workers, bool closing) {
+  BatchDecision decision;
+  std::vector<std::size_t> live;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    (candidates[i].deadline <= now ? decision.expired : live).push_back(i);
   }
 
-  const bool full = decision.take.size() >= limits.max_requests || !growth.Admits(oldest.length);
-  if (!full && !closing && limits.max_wait > Duration::zero() &&
-      now - oldest.arrival < limits.max_wait) {
-    const TimePoint end =
-        limits.max_wait < kNever - oldest.arrival ? oldest.arrival + limits.max_wait : kNever;
-    // Waiting until a deadline would be to run nothing and then report the request as too late.
-    const bool in_time = std::none_of(live.begin(), live.end(), [&](std::size_t i) {
-      return candidates[i].deadline != kNever && candidates[i].deadline <= end;
-    });
-    if (in_time) {
-      decision.wait_until = end;
-      decision.take.clear();
-      return decision;
+  const std::vector<Group> groups = GroupByKey(candidates, live);
+  const auto oldest = [&](const Group& g) -> const Candidate& {
+    return candidates[g.members.front()];
+  };
+  const Group* first = nullptr;
+  std::size_t ready = 0;  // requests
+  for (const Group& group : groups) {
+    const auto end = closing ? std::nullopt : WaitsUntil(candidates, group, now);
+    if (end) {
+      decision.wait_until = std::min(decision.wait_until.value_or(*end), *end);
+      continue;
     }
+    ready += group.members.size();
+    if (first == nullptr || !GoesFirst(oldest(*first), oldest(group), now)) first = &group;
   }
-  std::sort(decision.take.begin(), decision.take.end());
+  if (first == nullptr) return decision;
+
+  decision.wait_until.reset();
+  bool full = false;
+  const std::size_t share = ShareOf(*first, *oldest(*first).limits, ready, free_workers);
+  decision.take = Fill(candidates, *first, share, &full);
   return decision;
 }
 

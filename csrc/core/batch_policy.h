@@ -1,17 +1,24 @@
 // The batching policy: which of the queued requests a free worker runs next. A pure function of
-// what is queued, the time and the limits, so that every rule below has a test without threads.
+// what is queued and the time, so that every rule below has a test without threads.
 //
 // Rules
 //  1. A request whose deadline has passed is never run: it is reported in `expired`.
-//  2. The oldest live request is always in the batch (nobody starves).
-//  3. Only requests with its key join it, nearest in length first, and only while the batch stays
+//  2. A batch has one key, and its own runner's limits hold. The oldest live request of its key is
+//     always in it (nobody starves).
+//  3. The others with its key join it, nearest in length first, and only while the batch stays
 //     within max_requests and max_cost (cost = count x longest), and padding stays under
 //     max_padding.
-//  4. Work is shared: with n workers free, a worker leaves the others their part of what is queued
-//     (not with max_wait: company is wanted then).
-//  5. A batch that is not full may wait for company until the oldest has waited max_wait (0:
-//     never), unless a live request's deadline would pass by then: no request expires while a free
-//     worker waits.
+//  4. Work is shared: a key whose requests are a share of all that is ready may use that share of
+//     the free workers, at least one, and a worker leaves the others their part. So two keys on two
+//     workers are not split, one key on two workers is (not with max_wait: company is wanted then).
+//  5. A batch that is not full may wait for company until its oldest has waited max_wait (0:
+//     never), unless a live request of its key would pass its deadline by then (no request expires
+//     while a free worker waits) or has begun before (newcomers join it at its next piece).
+//  6. Keys are looked at in the order of their oldest live requests, and a key that waits holds up
+//     none that is ready. Of those that are ready the one with the highest priority goes first.
+//  7. A key that had no turn for longer than its `starvation`, while it had a request in the
+//     window, goes before all priorities. One batch, then that time begins anew: a backlog of
+//     recordings cannot push live streams aside.
 #pragma once
 
 #include <cstddef>
@@ -28,9 +35,12 @@ namespace safeasr::core {
 // What the policy may know of a request.
 struct Candidate {
   BatchKey key;
+  const BatchLimits* limits = nullptr;  // of its runner; the same for the same key
   std::int64_t length = 1;
-  TimePoint arrival{};
+  TimePoint arrival{};         // when it queued up: anew for each piece
+  TimePoint unserved_since{};  // its arrival in the window or its key's last turn, the later one
   TimePoint deadline = kNever;
+  bool begun = false;
 };
 
 struct BatchDecision {
@@ -39,9 +49,9 @@ struct BatchDecision {
   std::optional<TimePoint> wait_until;  // set instead of `take`: look again at this time
 };
 
-// `candidates` in order of arrival. `free_workers` counts the one that asks. `closing`: do not
-// wait.
+// `candidates` in the order in which they queued up. `free_workers` counts the one that asks.
+// `closing`: do not wait.
 BatchDecision SelectBatch(const std::vector<Candidate>& candidates, TimePoint now,
-                          const BatchLimits& limits, std::size_t free_workers, bool closing);
+                          std::size_t free_workers, bool closing);
 
 }  // namespace safeasr::core

@@ -51,7 +51,8 @@ struct Counters {
   std::atomic<std::uint64_t> batch_length{0};   // sum of lengths that were run
   std::atomic<std::uint64_t> batch_cost{0};     // sum of count x longest: the rest is padding
   std::atomic<std::uint64_t> retried_alone{0};  // requests run again alone after their batch threw
-  DurationHistogram queue_time;                 // from submit to the start of its batch
+  std::atomic<std::uint64_t> continued{0};      // times an unfinished request was put back
+  DurationHistogram queue_time;                 // from submit to the start of its first batch
   DurationHistogram run_time;                   // of a batch
 };
 

@@ -1,20 +1,13 @@
 #include "core/engine.h"
 
-#include <unistd.h>
-
-#include <algorithm>
 #include <exception>
 #include <stdexcept>
-#include <string>
 #include <utility>
+
+#include "core/lane.h"
 
 namespace safeasr::core {
 namespace {
-
-// Enough to choose well-fitting lengths from, small enough to look through for each batch.
-constexpr std::size_t kWindow = 256;
-
-constexpr auto kInterruptCheck = std::chrono::milliseconds(50);
 
 EngineOptions Checked(EngineOptions options) {
   if (options.workers == 0) throw std::invalid_argument("num_workers must be at least 1, got 0");
@@ -38,12 +31,10 @@ class AtEnd {
 }  // namespace
 
 Engine::State::State(const EngineOptions& options)
-    : queue(options.queue_size), pool(std::min(kWindow, options.queue_size)) {}
+    : intake(std::make_shared<Intake>(options.queue_size)) {}
 
 Engine::Engine(EngineOptions options, const ContextFactory& make_context)
-    : workers_count_(Checked(options).workers),
-      owner_pid_(getpid()),
-      state_(std::make_unique<State>(options)) {
+    : workers_count_(Checked(options).workers), state_(std::make_unique<State>(options)) {
   std::exception_ptr first;
   std::vector<std::future<void>> started;
   try {
@@ -109,79 +100,35 @@ Engine::~Engine() {
   (void)state_.release();  // leaked on purpose: see State
 }
 
-bool Engine::forked() const { return getpid() != owner_pid_; }
+bool Engine::forked() const { return state_->intake->forked(); }
 
 std::size_t Engine::Waiting() const {
   if (forked()) return 0;
-  return state_->queue.SizeApprox() + state_->pool.SizeApprox();
+  return state_->intake->queue.SizeApprox() + state_->intake->pool.SizeApprox();
 }
 
 std::shared_ptr<Ticket> Engine::Submit(std::shared_ptr<const Runner> runner,
                                        std::unique_ptr<const Payload> payload,
                                        const SubmitOptions& options) {
-  if (forked()) {
-    throw Error(ErrorKind::kForked,
-                "this model was made before the process forked, and its worker threads stayed in "
-                "the parent: make the model after the fork, or start workers with 'spawn'");
-  }
-  if (!runner) throw std::invalid_argument("expected a runner, got none");
-  auto request = std::make_unique<Request>();
-  request->key = {runner->id(), options.options_key};
-  request->runner = std::move(runner);
-  request->length = std::max<std::int64_t>(options.length, 1);
-  request->arrival = Clock::now();
-  request->deadline = options.deadline;
-  request->payload = std::move(payload);
-  request->ticket = std::make_shared<Ticket>();
+  Intake& intake = *state_->intake;
+  RequestPtr request = intake.Make(std::move(runner), std::move(payload), options);
   auto ticket = request->ticket;
-
-  if (options.deadline != kNever && request->arrival >= options.deadline) {
-    counters_.rejected.fetch_add(1, std::memory_order_relaxed);
-    throw Error(ErrorKind::kDeadlineExceeded,
-                "the deadline had passed before the request was queued");
-  }
-  // Counted before the push: a worker may have finished it by the time the push returns.
-  counters_.submitted.fetch_add(1, std::memory_order_relaxed);
-  const auto refuse = [&] {
-    counters_.submitted.fetch_sub(1, std::memory_order_relaxed);
-    counters_.rejected.fetch_add(1, std::memory_order_relaxed);
-  };
-  PushResult pushed = PushResult::kFull;
-  try {
-    pushed = Push(request, options);
-  } catch (...) {
-    refuse();
-    throw;
-  }
-  if (pushed == PushResult::kOk) return ticket;
-  refuse();
-  if (pushed == PushResult::kClosed) throw Error(ErrorKind::kClosed, "the model is closed");
-  if (options.deadline < options.give_up) {
-    throw Error(ErrorKind::kDeadlineExceeded,
-                "the deadline passed while the request waited for room in the queue");
-  }
-  throw Error(ErrorKind::kQueueFull, "the queue is full: " + std::to_string(queue_capacity()) +
-                                         " requests are waiting (queue_size)");
+  Intake::Submission submission(intake.counters);
+  const PushResult pushed = intake.Push(request, options);
+  if (pushed != PushResult::kOk) intake.ThrowRefused(pushed, options);
+  submission.Keep();
+  return ticket;
 }
 
-PushResult Engine::Push(RequestPtr& request, const SubmitOptions& options) {
-  // No use in waiting for room beyond the deadline.
-  const TimePoint give_up = std::min(options.give_up, options.deadline);
-  PushResult pushed = state_->queue.TryPush(request);
-  for (TimePoint now = Clock::now(); pushed == PushResult::kFull && now < give_up;
-       now = Clock::now()) {
-    pushed = state_->queue.PushUntil(request, std::min(give_up, now + kInterruptCheck));
-    if (pushed == PushResult::kFull && options.interrupted && options.interrupted()) {
-      throw Error(ErrorKind::kCancelled, "interrupted while waiting for room in the queue");
-    }
-  }
-  return pushed;
+std::shared_ptr<Lane> Engine::MakeLane(std::size_t max_waiting) {
+  state_->intake->ThrowIfForked();
+  return std::make_shared<Lane>(state_->intake, max_waiting);
 }
 
 bool Engine::CloseUntil(CloseMode mode, TimePoint deadline) {
   if (forked()) return true;
   if (mode == CloseMode::kCancel) cancel_waiting_.store(true);
-  state_->queue.Close();
+  state_->intake->queue.Close();
   {
     std::unique_lock<std::mutex> lock(state_->alive_mutex);
     const auto all_ended = [this] { return state_->alive == 0; };

@@ -1,7 +1,8 @@
 // Engine: worker threads that turn requests into results.
 //
 // The way of a request: Submit -> RequestQueue (lock-free) -> PendingPool -> SelectBatch (policy)
-// -> Runner::Run on a worker -> Ticket. Every accepted request's ticket is finished exactly once.
+// -> Runner::Run on a worker -> Ticket, or back into the pool while it is unfinished. Every
+// accepted request's ticket is finished exactly once.
 #pragma once
 
 #include <atomic>
@@ -15,33 +16,20 @@
 #include <thread>
 #include <vector>
 
-#include "core/counters.h"
-#include "core/pending_pool.h"
-#include "core/request.h"
-#include "core/request_queue.h"
-#include "core/runner.h"
-#include "core/ticket.h"
+#include "core/intake.h"
 
 namespace safeasr::core {
+
+class Lane;
 
 struct EngineOptions {
   std::size_t workers = 1;        // threads that run batches
   std::size_t queue_size = 1024;  // requests that may wait; more are refused or made to wait
 };
 
-struct SubmitOptions {
-  std::int64_t length = 1;               // cost in the runner's unit
-  std::uint64_t options_key = 0;         // requests of one runner share a batch only if these agree
-  TimePoint deadline = kNever;           // after this the request is not started any more
-  TimePoint give_up = TimePoint::min();  // how long Submit may wait for room; default: not at all
-  // Asked about 20 times a second while Submit waits for room, with no lock held; true ends the
-  // wait with ErrorKind::kCancelled. May be empty.
-  std::function<bool()> interrupted;
-};
-
 enum class CloseMode {
-  kDrain,   // finish everything that was accepted
-  kCancel,  // finish what runs, fail what waits with ErrorKind::kClosed
+  kDrain,   // finish everything that was accepted, in lanes too
+  kCancel,  // finish what runs (its piece), fail what waits with ErrorKind::kClosed
 };
 
 class Engine {
@@ -62,6 +50,10 @@ class Engine {
                                  std::unique_ptr<const Payload> payload,
                                  const SubmitOptions& options);
 
+  // Requests submitted to the lane run one after another; at most `max_waiting` wait in it. It may
+  // outlive this engine. Throws Error with kForked.
+  std::shared_ptr<Lane> MakeLane(std::size_t max_waiting);
+
   // Returns when all workers have ended. May be called from several threads, not from a worker.
   // In a forked child the workers do not exist: returns at once.
   void Close(CloseMode mode) { CloseUntil(mode, kNever); }
@@ -70,13 +62,13 @@ class Engine {
   // closing; call again to wait for them.
   bool CloseUntil(CloseMode mode, TimePoint deadline);
 
-  bool closed() const { return state_->queue.closed(); }
+  bool closed() const { return state_->intake->queue.closed(); }
   bool forked() const;
   std::size_t workers() const { return workers_count_; }
-  std::size_t queue_capacity() const { return state_->queue.capacity(); }
-  std::size_t Waiting() const;  // accepted and not yet in a batch; 0 in a forked child
+  std::size_t queue_capacity() const { return state_->intake->queue.capacity(); }
+  std::size_t Waiting() const;  // accepted and not in a batch, lanes too; 0 in a forked child
   std::size_t Busy() const { return busy_.load(std::memory_order_relaxed); }
-  const Counters& counters() const { return counters_; }
+  const Counters& counters() const { return state_->intake->counters; }
 
  private:
   // What the workers lock, sleep on and take from. Apart from the rest because a forked child must
@@ -85,35 +77,33 @@ class Engine {
   // for sleepers that exist in the parent only.
   struct State {
     explicit State(const EngineOptions& options);
-    RequestQueue<RequestPtr> queue;
-    PendingPool pool;
-    std::mutex join_mutex;  // guards `threads`
+    const std::shared_ptr<Intake> intake;  // shared with lanes
+    std::mutex join_mutex;                 // guards `threads`
     std::vector<std::thread> threads;
     std::mutex alive_mutex;  // guards `alive`
     std::condition_variable ended;
     std::size_t alive = 0;  // workers that have not ended
   };
 
-  PushResult Push(RequestPtr& request, const SubmitOptions& options);
   void StartWorker(std::size_t worker, const ContextFactory& make_context,
                    std::promise<void> promise);
 
   // engine_worker.cc
   void WorkerLoop(WorkerContext& context);
   Batch Take();
+  void Act(WorkerContext& context, Batch& batch);
+  // Starts the tickets of those that run for the first time; drops those that were cancelled.
+  void Begin(std::vector<RequestPtr>& requests, TimePoint now);
   void RunBatch(WorkerContext& context, std::vector<RequestPtr> requests);
-  // False: the runner threw, and nothing was resolved.
-  bool TryRun(WorkerContext& context, const RequestPtr* requests, std::size_t count,
-              Failure* failure);
-  // Fails requests that never ran. One that was cancelled before is counted as that.
-  void FailUnstarted(const std::vector<RequestPtr>& requests, ErrorKind kind, const char* message,
-                     std::atomic<std::uint64_t>& counter);
+  // Resolves or puts back. False: the runner threw, and nothing was done.
+  bool TryRun(WorkerContext& context, RequestPtr* requests, std::size_t count, Failure* failure);
+  // Fails requests in place of running them. One that was cancelled before is counted as that.
+  void FailInstead(const std::vector<RequestPtr>& requests, ErrorKind kind, const char* unstarted,
+                   const char* begun, std::atomic<std::uint64_t>& counter);
   std::size_t FreeWorkers() const;
 
   const std::size_t workers_count_;
-  const int owner_pid_;
   std::unique_ptr<State> state_;
-  Counters counters_;
   std::atomic<std::size_t> busy_{0};
   std::atomic<bool> cancel_waiting_{false};
 };

@@ -61,9 +61,10 @@ std::size_t Engine::FreeWorkers() const {
 }
 
 Batch Engine::Take() {
+  Intake& intake = *state_->intake;
   for (;;) {
     try {
-      return state_->pool.Take(state_->queue, Clock::now(), FreeWorkers());
+      return intake.pool.Take(intake.queue, Clock::now(), FreeWorkers());
     } catch (const std::bad_alloc&) {  // nothing has left the pool; others may free memory
       std::this_thread::sleep_for(kOutOfMemoryPause);
     }
@@ -71,101 +72,119 @@ Batch Engine::Take() {
 }
 
 void Engine::WorkerLoop(WorkerContext& context) {
-  RequestQueue<RequestPtr>& queue = state_->queue;
-  const auto act = [&](Batch& batch) {
-    Count(counters_.cancelled, batch.cancelled);
-    FailUnstarted(batch.expired, ErrorKind::kDeadlineExceeded,
-                  "the deadline passed while the request was waiting in the queue",
-                  counters_.expired);
-    if (batch.more && !batch.requests.empty()) queue.not_empty().WakeOne();
-    if (!batch.requests.empty()) RunBatch(context, std::move(batch.requests));
+  RequestQueue<RequestPtr>& queue = state_->intake->queue;
+  const auto nothing_to_do = [](const Batch& batch) {
+    return batch.requests.empty() && batch.expired.empty() && !batch.finished;
   };
   for (;;) {
     Batch batch = Take();
-    if (!batch.requests.empty() || !batch.expired.empty()) {
-      act(batch);
-      continue;
-    }
-    act(batch);  // nothing to run, but dropped requests to count
-    if (batch.finished) return;
-    const auto key = queue.not_empty().Prepare();
-    batch = Take();
-    if (!batch.requests.empty() || !batch.expired.empty() || batch.finished) {
+    if (nothing_to_do(batch)) {
+      Act(context, batch);  // dropped requests to count
+      const auto key = queue.not_empty().Prepare();
+      batch = Take();
+      if (nothing_to_do(batch)) {
+        Act(context, batch);
+        if (queue.closed() && !queue.Sealed()) {
+          // A push is still under way: it ends within a few instructions of its thread.
+          queue.not_empty().Cancel();
+          std::this_thread::yield();
+        } else {
+          queue.not_empty().WaitUntil(key, batch.look_again.value_or(kNever));
+        }
+        continue;
+      }
       queue.not_empty().Cancel();
-      act(batch);
-      if (batch.finished) return;
-      continue;
     }
-    act(batch);
-    if (queue.closed()) {
-      // Closing, but a push is still under way: it ends within a few instructions of its thread.
-      queue.not_empty().Cancel();
-      std::this_thread::yield();
-      continue;
+    Act(context, batch);
+    if (batch.finished) {
+      queue.not_empty().WakeAll();  // some may have gone to sleep again while lanes held requests
+      return;
     }
-    queue.not_empty().WaitUntil(key, batch.look_again.value_or(kNever));
   }
 }
 
-void Engine::FailUnstarted(const std::vector<RequestPtr>& requests, ErrorKind kind,
-                           const char* message, std::atomic<std::uint64_t>& counter) {
+void Engine::Act(WorkerContext& context, Batch& batch) {
+  Counters& counters = state_->intake->counters;
+  Count(counters.cancelled, batch.cancelled);
+  FailInstead(batch.expired, ErrorKind::kDeadlineExceeded,
+              "the deadline passed while the request was waiting in the queue",
+              "the deadline passed when the request was partly done", counters.expired);
+  if (batch.more && !batch.requests.empty()) state_->intake->queue.not_empty().WakeOne();
+  if (!batch.requests.empty()) RunBatch(context, std::move(batch.requests));
+}
+
+void Engine::FailInstead(const std::vector<RequestPtr>& requests, ErrorKind kind,
+                         const char* unstarted, const char* begun,
+                         std::atomic<std::uint64_t>& counter) {
   for (const RequestPtr& request : requests) {
     // Started first, so that no cancel can come between the count and the answer.
-    if (!request->ticket->TryStart()) {
-      Count(counters_.cancelled);
+    if (!request->begun && !request->ticket->TryStart()) {
+      Count(state_->intake->counters.cancelled);
       continue;
     }
     Count(counter);
-    request->ticket->Fail(MakeFailure(kind, message));
+    request->ticket->Fail(MakeFailure(kind, request->begun ? begun : unstarted));
   }
+}
+
+void Engine::Begin(std::vector<RequestPtr>& requests, TimePoint now) {
+  Counters& counters = state_->intake->counters;
+  const auto cancelled =
+      std::remove_if(requests.begin(), requests.end(), [&](const RequestPtr& request) {
+        if (request->begun) return false;
+        if (!request->ticket->TryStart()) return true;
+        request->begun = true;
+        counters.queue_time.Add(now - request->arrival);
+        return false;
+      });
+  Count(counters.cancelled, static_cast<std::uint64_t>(requests.end() - cancelled));
+  requests.erase(cancelled, requests.end());
 }
 
 // A ticket is counted before it is finished: whoever has its answer must find it in stats().
 void Engine::RunBatch(WorkerContext& context, std::vector<RequestPtr> requests) {
   const BusyScope busy(busy_);
+  Counters& counters = state_->intake->counters;
   if (cancel_waiting_.load(std::memory_order_relaxed)) {
-    FailUnstarted(requests, ErrorKind::kClosed, "the model was closed before the request ran",
-                  counters_.failed);
+    FailInstead(requests, ErrorKind::kClosed, "the model was closed before the request ran",
+                "the model was closed when the request was partly done", counters.failed);
     return;
   }
-
-  const TimePoint start = Clock::now();
-  const auto cancelled =
-      std::remove_if(requests.begin(), requests.end(),
-                     [](const RequestPtr& request) { return !request->ticket->TryStart(); });
-  Count(counters_.cancelled, static_cast<std::uint64_t>(requests.end() - cancelled));
-  requests.erase(cancelled, requests.end());
+  Begin(requests, Clock::now());
   if (requests.empty()) return;
 
+  const std::size_t count = requests.size();
   std::uint64_t longest = 0, sum = 0;
   for (const RequestPtr& request : requests) {
     const auto length = static_cast<std::uint64_t>(request->length);
     longest = std::max(longest, length);
     sum += length;
-    counters_.queue_time.Add(start - request->arrival);
   }
-  Count(counters_.batches);
-  Count(counters_.batched_requests, requests.size());
-  Count(counters_.batch_length, sum);
-  Count(counters_.batch_cost, requests.size() * longest);
+  Count(counters.batches);
+  Count(counters.batched_requests, count);
+  Count(counters.batch_length, sum);
+  Count(counters.batch_cost, count * longest);
 
   Failure failure;
-  if (!TryRun(context, requests.data(), requests.size(), &failure)) {
+  if (TryRun(context, requests.data(), count, &failure)) return;
+  for (RequestPtr& request : requests) {
     // With several, somebody in the batch is at fault. Alone, each gets what it deserves.
-    const bool alone = requests.size() == 1;
-    for (const RequestPtr& request : requests) {
-      if (!alone) {
-        Count(counters_.retried_alone);
-        if (TryRun(context, &request, 1, &failure)) continue;
+    if (count > 1) {
+      Count(counters.retried_alone);
+      if (TryRun(context, &request, 1, &failure)) {
+        // This worker goes on with the next one, so others may take what came of this one.
+        state_->intake->queue.not_empty().WakeOne();
+        continue;
       }
-      Count(counters_.failed);
-      request->ticket->Fail(std::move(failure));
     }
+    Count(counters.failed);
+    request->ticket->Fail(std::move(failure));
   }
 }
 
-bool Engine::TryRun(WorkerContext& context, const RequestPtr* requests, std::size_t count,
+bool Engine::TryRun(WorkerContext& context, RequestPtr* requests, std::size_t count,
                     Failure* failure) {
+  Intake& intake = *state_->intake;
   const TimePoint start = Clock::now();
   std::vector<std::shared_ptr<const Result>> results;
   try {
@@ -182,12 +201,27 @@ bool Engine::TryRun(WorkerContext& context, const RequestPtr* requests, std::siz
     }
   } catch (...) {
     *failure = Describe(std::current_exception());
-    counters_.run_time.Add(Clock::now() - start);
+    intake.counters.run_time.Add(Clock::now() - start);
     return false;
   }
-  counters_.run_time.Add(Clock::now() - start);
+  const TimePoint end = Clock::now();
+  intake.counters.run_time.Add(end - start);
+
+  const Intake::LooksNext looks_next(intake);
+  RequestChain unfinished;
   for (std::size_t i = 0; i < count; ++i) {
-    Count(counters_.completed);
+    if (results[i] != Runner::Unfinished()) continue;
+    requests[i]->turn = end;
+    requests[i]->direct = true;
+    unfinished.Append(std::move(requests[i]));
+  }
+  if (unfinished.size() > 0) {
+    Count(intake.counters.continued, unfinished.size());
+    intake.pool.PutBack(unfinished);
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!requests[i]) continue;  // was put back, and may be anywhere by now
+    Count(intake.counters.completed);
     requests[i]->ticket->Resolve(std::move(results[i]));
   }
   return true;

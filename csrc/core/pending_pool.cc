@@ -5,17 +5,57 @@
 
 namespace safeasr::core {
 
-void PendingPool::Refill(RequestQueue<RequestPtr>& queue) {
+PendingPool::PendingPool(std::size_t window, std::size_t most_begun)
+    : window_(window), most_begun_(most_begun) {
+  pending_.reserve(window);
+}
+
+void PendingPool::DropCancelled() {
   const auto cancelled = [this](const RequestPtr& r) {
-    const bool yes = r->ticket->finished();
+    // One that has begun is running: it cannot be cancelled, and nobody else finishes it.
+    const bool yes = !r->begun && r->ticket->finished();
     dropped_ += yes;
     return yes;
   };
   pending_.erase(std::remove_if(pending_.begin(), pending_.end(), cancelled), pending_.end());
-  RequestPtr request;
-  while (pending_.size() < window_ && queue.TryPop(request)) {
-    if (!cancelled(request)) pending_.push_back(std::move(request));
+}
+
+void PendingPool::Add(RequestPtr request, TimePoint now) {
+  if (!request->begun && request->ticket->finished()) {
+    ++dropped_;
+    return;
   }
+  request->unserved_since = now;
+  pending_.push_back(std::move(request));
+}
+
+void PendingPool::Refill(RequestQueue<RequestPtr>& queue, TimePoint now) {
+  DropCancelled();
+  std::size_t queued = 0, begun = 0;
+  for (const RequestPtr& r : pending_) {
+    queued += !r->direct;
+    begun += r->begun;
+  }
+  for (const Request* r = direct_.first(); r != nullptr; r = r->next.get()) begun += r->begun;
+
+  // Room first: once a request has left the queue or the chain, nothing may throw.
+  const std::size_t room = begun < most_begun_ && queued < window_ ? window_ - queued : 0;
+  const std::size_t most = pending_.size() + direct_.size() + room;
+  if (most > pending_.capacity()) pending_.reserve(std::max(most, 2 * pending_.capacity()));
+
+  const std::size_t full = pending_.size() + room;
+  RequestPtr request;
+  std::size_t came_direct = 0;
+  while (pending_.size() < full + came_direct && queue.TryPop(request)) {
+    // Both are in the order of their turns: merged, the pool is too.
+    while (direct_.size() > 0 && direct_.first()->turn < request->turn) {
+      const std::size_t before = pending_.size();
+      Add(direct_.TakeFirst(), now);
+      came_direct += pending_.size() - before;
+    }
+    Add(std::move(request), now);
+  }
+  while (direct_.size() > 0) Add(direct_.TakeFirst(), now);
 }
 
 Batch PendingPool::Take(RequestQueue<RequestPtr>& queue, TimePoint now, std::size_t free_workers) {
@@ -23,9 +63,9 @@ Batch PendingPool::Take(RequestQueue<RequestPtr>& queue, TimePoint now, std::siz
   std::lock_guard<std::mutex> lock(mutex_);
   // In this order: once sealed, nothing can be pushed between the refill and the question below.
   const bool sealed = queue.Sealed();
-  Refill(queue);
+  Refill(queue, now);
   if (pending_.empty()) {
-    batch.finished = sealed;
+    batch.finished = sealed && expected_ == 0;
     batch.cancelled = std::exchange(dropped_, 0);
     return batch;
   }
@@ -33,15 +73,10 @@ Batch PendingPool::Take(RequestQueue<RequestPtr>& queue, TimePoint now, std::siz
   std::vector<Candidate> candidates;
   candidates.reserve(pending_.size());
   for (const RequestPtr& r : pending_) {
-    candidates.push_back({r->key, r->length, r->arrival, r->deadline});
+    candidates.push_back({r->key, &r->runner->limits(), r->length, r->turn, r->unserved_since,
+                          r->deadline, r->begun});
   }
-  // The batch will be of the oldest live request's kind, so its runner's limits hold: one that has
-  // expired before it may belong to another runner.
-  const auto live = std::find_if(pending_.begin(), pending_.end(),
-                                 [&](const RequestPtr& r) { return r->deadline > now; });
-  const RequestPtr& oldest = live != pending_.end() ? *live : pending_.front();
-  BatchDecision decision =
-      SelectBatch(candidates, now, oldest->runner->limits(), free_workers, queue.closed());
+  const BatchDecision decision = SelectBatch(candidates, now, free_workers, queue.closed());
 
   // Room first: nothing may throw while requests are on their way from one vector to another.
   batch.requests.reserve(decision.take.size());
@@ -49,15 +84,44 @@ Batch PendingPool::Take(RequestQueue<RequestPtr>& queue, TimePoint now, std::siz
   for (const std::size_t i : decision.take) batch.requests.push_back(std::move(pending_[i]));
   for (const std::size_t i : decision.expired) batch.expired.push_back(std::move(pending_[i]));
   pending_.erase(std::remove(pending_.begin(), pending_.end(), nullptr), pending_.end());
+  if (!batch.requests.empty()) {
+    for (const RequestPtr& r : pending_) {
+      if (r->key == batch.requests.front()->key) r->unserved_since = now;
+    }
+  }
   batch.look_again = decision.wait_until;
   batch.cancelled = std::exchange(dropped_, 0);
   batch.more = !pending_.empty() || queue.SizeApprox() > 0;
   return batch;
 }
 
+void PendingPool::PutBack(RequestChain& requests) noexcept {
+  std::lock_guard<std::mutex> lock(mutex_);
+  direct_.Append(requests);
+}
+
+bool PendingPool::Expect(const RequestQueue<RequestPtr>& queue) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  // Under the lock: a worker that found nothing expected and the queue sealed has ended.
+  if (queue.closed()) return false;
+  ++expected_;
+  return true;
+}
+
+void PendingPool::Admit(RequestPtr request) noexcept {
+  std::lock_guard<std::mutex> lock(mutex_);
+  --expected_;
+  direct_.Append(std::move(request));
+}
+
+void PendingPool::Forget() noexcept {
+  std::lock_guard<std::mutex> lock(mutex_);
+  --expected_;
+}
+
 std::size_t PendingPool::SizeApprox() const {
   std::lock_guard<std::mutex> lock(mutex_);
-  return pending_.size();
+  return pending_.size() + direct_.size() + expected_;
 }
 
 }  // namespace safeasr::core

@@ -1,5 +1,8 @@
 // PendingPool: the window of requests that workers choose batches from. Workers drain the lock-free
-// queue into it; the lock is only ever taken by workers that are free, never by callers.
+// queue into it. Two kinds of requests come past the queue, for they were accepted before and must
+// not meet a full one: those that a runner left unfinished, and those that waited in a lane for the
+// one before them. The lock is held for moments only, and is the last to be taken: nothing that
+// locks is called under it, tickets apart.
 #pragma once
 
 #include <cstddef>
@@ -19,26 +22,39 @@ struct Batch {
   std::optional<TimePoint> look_again;  // nothing to run now, but something will be then
   std::size_t cancelled = 0;            // dropped: their tickets were cancelled while they waited
   bool more = false;                    // requests were left for other workers
-  bool finished = false;                // the queue is closed and everything in it was handed out
+  bool finished = false;  // the queue is closed, all was handed out, and no lane holds more
 };
 
 class PendingPool {
  public:
-  // At most `window` requests lie outside the queue at a time; the queue's bound does not count
-  // them.
-  explicit PendingPool(std::size_t window) : window_(window) { pending_.reserve(window); }
+  // At most `window` requests of the queue's wait here at a time (its bound does not count them),
+  // and none are let in while `most_begun` unfinished ones wait: each of those holds state.
+  explicit PendingPool(std::size_t window, std::size_t most_begun = 1024);
 
   // May throw std::bad_alloc: then no request has left the pool, and it can be called again.
   Batch Take(RequestQueue<RequestPtr>& queue, TimePoint now, std::size_t free_workers);
 
-  std::size_t SizeApprox() const;
+  // Unfinished requests, to be taken again behind those that wait.
+  void PutBack(RequestChain& requests) noexcept;
+
+  // A request begins to wait in a lane: the workers do not end before it has come here, by Admit,
+  // or will never come, by Forget. False when the queue is closed: then it must not be accepted.
+  bool Expect(const RequestQueue<RequestPtr>& queue);
+  void Admit(RequestPtr request) noexcept;
+  void Forget() noexcept;
+
+  std::size_t SizeApprox() const;  // with those expected
 
  private:
-  void Refill(RequestQueue<RequestPtr>& queue);
+  void DropCancelled();
+  void Refill(RequestQueue<RequestPtr>& queue, TimePoint now);
+  void Add(RequestPtr request, TimePoint now);
 
-  const std::size_t window_;
+  const std::size_t window_, most_begun_;
   mutable std::mutex mutex_;
-  std::vector<RequestPtr> pending_;  // in order of arrival; never grows beyond its first reserve
+  std::vector<RequestPtr> pending_;  // in the order of their turns
+  RequestChain direct_;              // came past the queue, not yet in `pending_`
+  std::size_t expected_ = 0;         // wait in lanes
   std::size_t dropped_ = 0;          // cancelled requests dropped since the last batch told of them
 };
 

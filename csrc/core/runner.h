@@ -34,8 +34,20 @@ class Runner {
   // One result for each payload, in their order. Called from many workers at once. If it throws,
   // the engine runs each request of the batch again by itself, so that one bad request fails alone;
   // a core::Error keeps its kind, anything else becomes ErrorKind::kInternal.
+  //
+  // A runner may do one piece of each request and answer Unfinished() for those that have more: the
+  // engine queues them up again behind all others that wait, and the next call may bring other
+  // company (continuous batching). Nobody else has the payload meanwhile, and the pieces of a
+  // request are ordered (each call sees what the one before wrote), so the payload keeps the
+  // progress. After a throw the same piece is asked for again: note progress last.
   virtual std::vector<std::shared_ptr<const Result>> Run(
       WorkerContext& context, const std::vector<const Payload*>& batch) const = 0;
+
+  // In place of a result: this request is not done yet. (No result at all is an error.)
+  static const std::shared_ptr<const Result>& Unfinished() {
+    static const std::shared_ptr<const Result> unfinished = std::make_shared<Result>();
+    return unfinished;
+  }
 
   const BatchLimits& limits() const { return limits_; }
   std::uint64_t id() const { return id_; }

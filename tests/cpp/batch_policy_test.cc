@@ -1,9 +1,9 @@
-// Each rule of batch_policy.h, by its number. Nothing here waits: `now` is an argument.
+// The rules of batch_policy.h that concern one key, by their numbers. Nothing here waits: `now` is
+// an argument.
 #include "core/batch_policy.h"
 
 #include <algorithm>
-#include <random>
-#include <set>
+#include <limits>
 
 #include "check.h"
 #include "support.h"
@@ -19,7 +19,7 @@ const TimePoint kStart = TimePoint{} + std::chrono::hours(1);
 TimePoint At(int ms) { return kStart + milliseconds(ms); }
 
 Candidate Make(std::int64_t length, std::uint64_t options = 0, int arrival_ms = 0) {
-  return {{1, options}, length, At(arrival_ms), kNever};
+  return {{1, options}, nullptr, length, At(arrival_ms), At(arrival_ms), kNever, false};
 }
 
 std::vector<Candidate> Lengths(std::initializer_list<std::int64_t> lengths) {
@@ -31,9 +31,11 @@ std::vector<Candidate> Lengths(std::initializer_list<std::int64_t> lengths) {
 // No limit but the ones that a test sets.
 BatchLimits Wide() { return {1000, 1 << 30, 1.0, Duration(0), true}; }
 
-BatchDecision Select(const std::vector<Candidate>& candidates, const BatchLimits& limits,
+// With the same limits for all.
+BatchDecision Select(std::vector<Candidate> candidates, const BatchLimits& limits,
                      std::size_t free_workers = 1, TimePoint now = At(0), bool closing = false) {
-  return SelectBatch(candidates, now, limits, free_workers, closing);
+  for (Candidate& c : candidates) c.limits = &limits;
+  return SelectBatch(candidates, now, free_workers, closing);
 }
 
 }  // namespace
@@ -219,9 +221,22 @@ TEST(Rule5ADeadlineWithinTheWaitEndsItAtOnce) {
   CHECK_EQ(Select(candidates, limits).take, (Indices{0, 1}));
   candidates[0].deadline = At(21);
   CHECK(Select(candidates, limits).wait_until == At(20));
-  candidates[1].deadline = At(5);  // also that of another request, with another key
-  candidates[1].key.options = 9;
-  CHECK_EQ(Select(candidates, limits).take, (Indices{0}));
+  candidates[1].deadline = At(5);  // also that of a younger one
+  CHECK_EQ(Select(candidates, limits).take, (Indices{0, 1}));
+  candidates[1].key.options = 9;  // of another key: that one need not wait, the first still does
+  CHECK_EQ(Select(candidates, limits).take, (Indices{1}));
+}
+
+// What has begun is not held up for company: that joins it at the next piece.
+TEST(Rule5ABegunRequestDoesNotWait) {
+  BatchLimits limits = Wide();
+  limits.max_wait = milliseconds(20);
+  auto candidates = Lengths({10, 10, 10});
+  CHECK(Select(candidates, limits).wait_until.has_value());
+  candidates[2].begun = true;
+  CHECK_EQ(Select(candidates, limits).take, (Indices{0, 1, 2}));
+  candidates[2].deadline = At(0);  // nor does one that is over keep others from waiting
+  CHECK(Select(candidates, limits).wait_until.has_value());
 }
 
 TEST(Rule5AnEndlessWaitDoesNotOverflow) {
@@ -229,58 +244,4 @@ TEST(Rule5AnEndlessWaitDoesNotOverflow) {
   limits.max_wait = Duration::max();
   CHECK(Select(Lengths({10}), limits).wait_until == kNever);
   CHECK_EQ(Select(Lengths({10}), limits, 1, At(0), true).take, (Indices{0}));
-}
-
-TEST(RandomQueuesKeepEveryRule) {
-  std::mt19937 random(20240607);
-  const auto pick = [&](int low, int high) {
-    return std::uniform_int_distribution<int>(low, high)(random);
-  };
-  for (int round = 0; round < Scaled(20000); ++round) {
-    std::vector<Candidate> candidates(static_cast<std::size_t>(pick(0, 40)));
-    int arrival = 0;
-    for (Candidate& c : candidates) {
-      arrival += pick(0, 3);
-      c = Make(pick(1, 200), static_cast<std::uint64_t>(pick(0, 2)), arrival);
-      if (pick(0, 3) == 0) c.deadline = At(pick(0, 80));
-    }
-    const BatchLimits limits{static_cast<std::size_t>(pick(1, 12)), pick(1, 2000),
-                             pick(0, 10) / 10.0, milliseconds(pick(0, 2) * 20), pick(0, 1) == 1};
-    const auto workers = static_cast<std::size_t>(pick(1, 5));
-    const TimePoint now = At(pick(0, 100));
-    const bool closing = pick(0, 4) == 0;
-    const BatchDecision d = SelectBatch(candidates, now, limits, workers, closing);
-
-    Indices live, expired;
-    for (std::size_t i = 0; i < candidates.size(); ++i) {
-      (candidates[i].deadline <= now ? expired : live).push_back(i);
-    }
-    CHECK_EQ(d.expired, expired);
-    CHECK(live.empty() || d.take.empty() == d.wait_until.has_value());
-    if (live.empty()) CHECK(d.take.empty() && !d.wait_until);
-    if (d.wait_until) {
-      CHECK(!closing && limits.max_wait > Duration(0) && *d.wait_until > now);
-      CHECK(*d.wait_until == candidates[live.front()].arrival + limits.max_wait);
-      for (const std::size_t i : live) CHECK(candidates[i].deadline > *d.wait_until);
-    }
-    if (d.take.empty()) continue;
-    CHECK_EQ(d.take.front(), live.front());
-    CHECK(std::is_sorted(d.take.begin(), d.take.end()));
-    CHECK_EQ(std::set<std::size_t>(d.take.begin(), d.take.end()).size(), d.take.size());
-    CHECK(d.take.size() <= limits.max_requests);
-    std::int64_t longest = 0, sum = 0;
-    for (const std::size_t i : d.take) {
-      CHECK(i < candidates.size() && candidates[i].deadline > now);
-      CHECK(candidates[i].key == candidates[live.front()].key);
-      longest = std::max(longest, candidates[i].length);
-      sum += candidates[i].length;
-    }
-    if (d.take.size() == 1) continue;  // one alone may exceed the limits
-    const std::int64_t cost = static_cast<std::int64_t>(d.take.size()) * longest;
-    CHECK(cost <= limits.max_cost);
-    CHECK(static_cast<double>(cost - sum) <= limits.max_padding * static_cast<double>(cost) + 1e-6);
-    if (limits.share_among_free_workers && limits.max_wait == Duration(0)) {
-      CHECK(d.take.size() <= (live.size() + workers - 1) / workers);
-    }
-  }
 }

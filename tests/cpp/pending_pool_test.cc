@@ -23,7 +23,7 @@ std::shared_ptr<Ticket> Add(Queue& queue, const std::shared_ptr<const Runner>& r
   auto request = std::make_unique<Request>();
   request->key = {runner->id(), 0};
   request->runner = runner;
-  request->arrival = kStart;
+  request->arrival = request->turn = kStart;
   request->deadline = deadline;
   request->payload = std::make_unique<NumberPayload>(number);
   request->ticket = std::make_shared<Ticket>();
