@@ -2,75 +2,18 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <torch/library.h>
 
-#include <algorithm>
-
-// The compiler makes a version for each instruction set, and the loader picks one: the extension is
-// built for any x86-64.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__)
-#define SAFEASR_FOR_EACH_CPU __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define SAFEASR_FOR_EACH_CPU
-#endif
+#include "asr/fsmn_filter.h"
 
 namespace safeasr::asr {
 namespace {
-
-// Channels that are summed in registers at a time: four registers of AVX-512, eight of AVX2.
-constexpr std::int64_t kChannels = 64;
-
-// One utterance. Row strides are in floats; channels are adjacent.
-struct Rows {
-  const float* x;
-  std::int64_t x_stride;
-  const float* mask;  // one value a row, or null
-  const float* residual;
-  std::int64_t residual_stride;
-  float* out;
-  std::int64_t frames, size;
-};
-
-SAFEASR_FOR_EACH_CPU
-void FilterRows(const Rows& rows, const float* taps, std::int64_t kernel, std::int64_t left,
-                std::int64_t begin, std::int64_t end) {
-  for (std::int64_t t = begin; t < end; ++t) {
-    const std::int64_t first = std::max<std::int64_t>(0, left - t);
-    const std::int64_t last = std::min(kernel, rows.frames - t + left);
-    for (std::int64_t c = 0; c < rows.size; c += kChannels) {
-      const std::int64_t n = std::min(kChannels, rows.size - c);
-      float sum[kChannels] = {};
-      if (rows.residual != nullptr) {
-        const float* r = rows.residual + t * rows.residual_stride + c;
-        for (std::int64_t i = 0; i < n; ++i) sum[i] = r[i];
-      }
-      if (rows.mask == nullptr || rows.mask[t] != 0) {
-        const float* v = rows.x + t * rows.x_stride + c;
-        for (std::int64_t i = 0; i < n; ++i) sum[i] += v[i];
-      }
-      for (std::int64_t k = first; k < last; ++k) {
-        const std::int64_t from = t + k - left;
-        if (rows.mask != nullptr && rows.mask[from] == 0) continue;
-        const float* v = rows.x + from * rows.x_stride + c;
-        const float* w = taps + k * rows.size + c;
-        if (n == kChannels) {  // a length that the compiler knows stays in registers
-          for (std::int64_t i = 0; i < kChannels; ++i) sum[i] += w[i] * v[i];
-        } else {
-          for (std::int64_t i = 0; i < n; ++i) sum[i] += w[i] * v[i];
-        }
-      }
-      float* out = rows.out + t * rows.size + c;
-      for (std::int64_t i = 0; i < n; ++i) out[i] = sum[i];
-    }
-  }
-}
 
 at::Tensor OnePass(const at::Tensor& x, const at::Tensor& taps, std::int64_t left,
                    const at::Tensor& mask, const at::Tensor& residual) {
   const std::int64_t batch = x.size(0), frames = x.size(1), size = x.size(2);
   at::Tensor out = at::empty({batch, frames, size}, x.options());
   for (std::int64_t b = 0; b < batch; ++b) {
-    const Rows rows{
+    const FsmnRows rows{
         x.data_ptr<float>() + b * x.stride(0),
         x.stride(1),
         mask.defined() ? mask.data_ptr<float>() + b * frames : nullptr,
@@ -81,7 +24,7 @@ at::Tensor OnePass(const at::Tensor& x, const at::Tensor& taps, std::int64_t lef
         size};
     constexpr std::int64_t kWorthAThread = 64;  // rows; below, starting a thread costs more
     at::parallel_for(0, frames, kWorthAThread, [&](std::int64_t begin, std::int64_t end) {
-      FilterRows(rows, taps.data_ptr<float>(), taps.size(0), left, begin, end);
+      FilterFsmnRows(rows, taps.data_ptr<float>(), taps.size(0), left, begin, end);
     });
   }
   return out;
@@ -124,16 +67,6 @@ at::Tensor FsmnMemory(const at::Tensor& x, const at::Tensor& taps, std::int64_t 
     return OnePass(x, taps, left, m, r);
   }
   return ByTensorOperations(x, taps, left, m, r);
-}
-
-void RegisterFsmnMemory() {
-  static const auto library = [] {
-    torch::Library made(torch::Library::DEF, "safeasr", std::nullopt, __FILE__, __LINE__);
-    made.def(
-        "fsmn_memory(Tensor x, Tensor taps, int left, Tensor? mask, Tensor? residual) -> Tensor",
-        &FsmnMemory);
-    return made;
-  }();
 }
 
 }  // namespace safeasr::asr

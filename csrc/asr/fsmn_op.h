@@ -22,7 +22,4 @@ at::Tensor FsmnMemory(const at::Tensor& x, const at::Tensor& taps, std::int64_t 
                       const std::optional<at::Tensor>& mask,
                       const std::optional<at::Tensor>& residual);
 
-// Makes the operator known to torch, in Python as torch.ops.safeasr.fsmn_memory. Idempotent.
-void RegisterFsmnMemory();
-
 }  // namespace safeasr::asr

@@ -1,12 +1,13 @@
 // The extension module. Files of this folder are the only ones that know Python.
 #include <pybind11/pybind11.h>
 
-#include "asr/fsmn_op.h"
+#include "asr/operators.h"
 #include "bindings/engine_bindings.h"
 #include "bindings/error_bindings.h"
 #include "bindings/frontend_bindings.h"
 #include "bindings/gil.h"
 #include "bindings/runner_bindings.h"
+#include "bindings/stream_bindings.h"
 #include "bindings/ticket_bindings.h"
 #include "bindings/vad_bindings.h"
 
@@ -28,11 +29,12 @@ PYBIND11_MODULE(_ext, module, py::mod_gil_not_used()) {
   module.doc() = "safeasr's engine: queue, batching, workers, programs, decoding.";
   safeasr::main_thread_ident =
       py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>();
-  safeasr::asr::RegisterFsmnMemory();  // programs name it
+  safeasr::asr::RegisterOperators();  // programs name it
   safeasr::BindErrors(module);
   safeasr::BindFrontend(module);
   safeasr::BindTicket(module);
   safeasr::BindRunners(module);
   safeasr::BindEngine(module);
+  safeasr::BindStreams(module);
   safeasr::BindVad(module);
 }

@@ -32,9 +32,9 @@ PyEngine::~PyEngine() {
   }
 }
 
-std::shared_ptr<PyTicket> Submit(PyEngine& engine, std::shared_ptr<const core::Runner> runner,
-                                 std::unique_ptr<const core::Payload> payload, std::int64_t length,
-                                 const SubmitLimits& limits) {
+std::shared_ptr<PyTicket> SubmitWith(
+    std::int64_t length, const SubmitLimits& limits,
+    const std::function<std::shared_ptr<core::Ticket>(const core::SubmitOptions&)>& submit) {
   const auto now = core::Clock::now();
   core::SubmitOptions options;
   options.length = length;
@@ -48,12 +48,19 @@ std::shared_ptr<PyTicket> Submit(PyEngine& engine, std::shared_ptr<const core::R
   }
   try {
     const GilRelease release;
-    return std::make_shared<PyTicket>(
-        engine.engine().Submit(std::move(runner), std::move(payload), options));
+    return std::make_shared<PyTicket>(submit(options));
   } catch (const core::Error&) {
     if (PyErr_Occurred()) throw py::error_already_set();
     throw;
   }
+}
+
+std::shared_ptr<PyTicket> Submit(PyEngine& engine, std::shared_ptr<const core::Runner> runner,
+                                 std::unique_ptr<const core::Payload> payload, std::int64_t length,
+                                 const SubmitLimits& limits) {
+  return SubmitWith(length, limits, [&](const core::SubmitOptions& options) {
+    return engine.engine().Submit(std::move(runner), std::move(payload), options);
+  });
 }
 
 }  // namespace safeasr

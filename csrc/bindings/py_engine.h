@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,7 +33,12 @@ struct SubmitLimits {
   std::optional<double> wait_s;      // for room in the queue; none: as long as it takes
 };
 
-// Submits with the GIL released; a Ctrl-C while it waits for room arrives.
+// Calls `submit` with the GIL released; a Ctrl-C while it waits for room arrives.
+std::shared_ptr<PyTicket> SubmitWith(
+    std::int64_t length, const SubmitLimits& limits,
+    const std::function<std::shared_ptr<core::Ticket>(const core::SubmitOptions&)>& submit);
+
+// SubmitWith to the engine's queue.
 std::shared_ptr<PyTicket> Submit(PyEngine& engine, std::shared_ptr<const core::Runner> runner,
                                  std::unique_ptr<const core::Payload> payload, std::int64_t length,
                                  const SubmitLimits& limits);

@@ -21,7 +21,7 @@ namespace safeasr {
 namespace {
 
 core::BatchLimits MakeLimits(std::size_t max_requests, std::int64_t max_cost, double max_padding,
-                             double max_wait_ms, bool share) {
+                             double max_wait_ms, bool share, int priority) {
   core::BatchLimits limits;
   limits.max_requests = max_requests;
   limits.max_cost = max_cost;
@@ -29,6 +29,7 @@ core::BatchLimits MakeLimits(std::size_t max_requests, std::int64_t max_cost, do
   limits.max_wait = std::chrono::duration_cast<core::Duration>(
       std::chrono::duration<double, std::milli>(max_wait_ms));
   limits.share_among_free_workers = share;
+  limits.priority = priority;
   return limits;
 }
 
@@ -39,10 +40,12 @@ void BindRunners(py::module_& module) {
   py::class_<core::BatchLimits>(module, "BatchLimits", "How large a batch may become.")
       .def(py::init(&MakeLimits), py::kw_only(), py::arg("max_requests") = defaults.max_requests,
            py::arg("max_cost") = defaults.max_cost, py::arg("max_padding") = defaults.max_padding,
-           py::arg("max_wait_ms") = 0.0, py::arg("share") = defaults.share_among_free_workers)
+           py::arg("max_wait_ms") = 0.0, py::arg("share") = defaults.share_among_free_workers,
+           py::arg("priority") = defaults.priority)
       .def_readonly("max_requests", &core::BatchLimits::max_requests)
       .def_readonly("max_cost", &core::BatchLimits::max_cost)
       .def_readonly("max_padding", &core::BatchLimits::max_padding)
+      .def_readonly("priority", &core::BatchLimits::priority)
       .def_readonly("share", &core::BatchLimits::share_among_free_workers);
 
   // Held without const: pybind11's holders know no pointers to const. Nothing in Python writes.

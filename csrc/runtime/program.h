@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace safeasr::runtime {
@@ -19,13 +20,16 @@ struct ProgramOptions {
   bool pack_weights = true;
 };
 
+// A tensor, or tensors whose number differs from run to run.
+using ProgramInput = std::variant<at::Tensor, std::vector<at::Tensor>>;
+
 class Program {
  public:
   virtual ~Program() = default;
 
   // Runs on the calling thread and its current stream. Thread-safe: any number of threads at once.
   // Throws core::Error(kInternal) with the program's own message when it fails.
-  virtual std::vector<at::Tensor> Run(const std::vector<at::Tensor>& inputs) const = 0;
+  virtual std::vector<at::Tensor> Run(const std::vector<ProgramInput>& inputs) const = 0;
 
   // Reads a program file (`.ts`: TorchScript). Throws std::invalid_argument when it cannot be read.
   static std::shared_ptr<const Program> Load(const std::string& path,

@@ -38,9 +38,14 @@ TorchScriptProgram::TorchScriptProgram(const std::string& path, const ProgramOpt
   }
 }
 
-std::vector<at::Tensor> TorchScriptProgram::Run(const std::vector<at::Tensor>& inputs) const {
+std::vector<at::Tensor> TorchScriptProgram::Run(const std::vector<ProgramInput>& inputs) const {
   try {
-    c10::IValue output = module_->forward(std::vector<c10::IValue>(inputs.begin(), inputs.end()));
+    std::vector<c10::IValue> values;
+    values.reserve(inputs.size());
+    for (const ProgramInput& input : inputs) {
+      std::visit([&](const auto& value) { values.emplace_back(value); }, input);
+    }
+    c10::IValue output = module_->forward(std::move(values));
     if (output.isTensor()) return {std::move(output).toTensor()};
     if (output.isTensorList()) return output.toTensorVector();
     std::vector<at::Tensor> tensors;

@@ -14,7 +14,7 @@ namespace safeasr::runtime {
 class TorchScriptProgram : public Program {
  public:
   TorchScriptProgram(const std::string& path, const ProgramOptions& options);
-  std::vector<at::Tensor> Run(const std::vector<at::Tensor>& inputs) const override;
+  std::vector<at::Tensor> Run(const std::vector<ProgramInput>& inputs) const override;
 
  private:
   // Calling a method of a module is not const in torch's interface, though it changes nothing of a

@@ -87,7 +87,11 @@ def resample(samples: _Samples, orig_rate: int, target_rate: int) -> _Samples:
 
 
 def mono_float32(
-    samples: Any, fs: int = DEFAULT_SAMPLE_RATE, sample_rate: int = DEFAULT_SAMPLE_RATE
+    samples: Any,
+    fs: int = DEFAULT_SAMPLE_RATE,
+    sample_rate: int = DEFAULT_SAMPLE_RATE,
+    *,
+    allow_empty: bool = False,
 ) -> _Samples:
     """An array of samples as mono float32 at the model's rate.
 
@@ -102,6 +106,7 @@ def mono_float32(
             scaled to [-1, 1).
         fs: rate of the samples in Hz.
         sample_rate: wanted rate in Hz.
+        allow_empty: no samples are samples too, as in a piece of a stream.
 
     Returns:
         Shape [samples], float32, C-contiguous.
@@ -117,6 +122,8 @@ def mono_float32(
             f"got shape {array.shape}"
         )
     if array.size == 0:
+        if allow_empty:
+            return np.zeros(0, np.float32)
         raise AudioError(f"expected audio, got no samples (shape {array.shape})")
     array = _as_float32(array)
     if array.ndim == 2:
@@ -212,6 +219,7 @@ def load_audio(
     *,
     timeout_s: float = DEFAULT_TIMEOUT_S,
     max_bytes: int = DEFAULT_MAX_BYTES,
+    allow_empty: bool = False,
 ) -> _Samples:
     """One recording, in any form, as mono float32 samples at the model's rate.
 
@@ -223,9 +231,10 @@ def load_audio(
         sample_rate: wanted rate in Hz.
         timeout_s: the longest that a download may take in all, in seconds.
         max_bytes: the largest download, in bytes.
+        allow_empty: no samples are samples too, as in a piece of a stream.
 
     Returns:
-        Shape [samples], float32, C-contiguous, never empty. It may share memory with ``source``.
+        Shape [samples], float32, C-contiguous. It may share memory with ``source``.
 
     Raises:
         AudioFileNotFoundError: if ``source`` is a str that is no URL and names no file.
@@ -245,16 +254,17 @@ def load_audio(
     elif hasattr(source, "read"):
         decoded = decode_encoded(_read_all(source), fs, sample_rate)
     elif isinstance(source, (list, tuple)):
-        return mono_float32(_as_samples(source), fs, sample_rate)
+        return mono_float32(_as_samples(source), fs, sample_rate, allow_empty=allow_empty)
     elif is_tensor(source) or hasattr(source, "__array__"):
-        return mono_float32(source, fs, sample_rate)
+        return mono_float32(source, fs, sample_rate, allow_empty=allow_empty)
     else:
         raise AudioError(
             "expected audio (a path, URL, array, tensor, bytes or binary file object), "
             f"got {type(source).__name__}"
         )
     samples, rate = decoded
-    return mono_float32(samples, checked_rate(rate, "the file's sample rate"), sample_rate)
+    rate = checked_rate(rate, "the file's sample rate")
+    return mono_float32(samples, rate, sample_rate, allow_empty=allow_empty)
 
 
 def _read_all(file: BinaryIO) -> bytes:

@@ -67,8 +67,11 @@ class Utterance:
         """Whether it is a file, by path, URL or object; FunASR then knows that it is whole."""
         return isinstance(self.source, (str, os.PathLike)) or hasattr(self.source, "read")
 
-    def load(self) -> NDArray[np.float32]:
+    def load(self, *, allow_empty: bool = False) -> NDArray[np.float32]:
         """The item's data; decodes files and downloads URLs.
+
+        Args:
+            allow_empty: no samples are samples too, as in a piece of a stream.
 
         Returns:
             Samples of shape [samples] at ``sample_rate`` for "sound", features of shape
@@ -89,6 +92,7 @@ class Utterance:
                 self.sample_rate,
                 timeout_s=self.timeout_s,
                 max_bytes=self.max_bytes,
+                allow_empty=allow_empty,
             )
         except AudioError as error:
             raise type(error)(f"input {self.index} (key {self.key!r}): {error}") from error

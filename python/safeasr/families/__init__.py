@@ -10,10 +10,15 @@ from safeasr.errors import CorruptBundleError, UnsupportedModelError
 from safeasr.families.base import Family
 from safeasr.families.fsmn_vad import FsmnVadFamily
 from safeasr.families.paraformer import ParaformerFamily
+from safeasr.families.paraformer_streaming import ParaformerStreamingFamily
 
 __all__ = ["FAMILIES", "FAMILY_OPTIONS", "family_of_bundle", "family_of_class"]
 
-FAMILIES: tuple[Family, ...] = (ParaformerFamily(), FsmnVadFamily())
+FAMILIES: tuple[Family, ...] = (
+    ParaformerFamily(),
+    ParaformerStreamingFamily(),
+    FsmnVadFamily(),
+)
 #: Options that some family understands, of ``generate`` or of the constructor.
 FAMILY_OPTIONS: frozenset[str] = frozenset().union(
     *(family.options | family.constructor_options for family in FAMILIES)

@@ -15,7 +15,8 @@ from torch import Tensor
 from safeasr import _ext
 from safeasr.errors import AudioError, CorruptBundleError, ExportError, UnsupportedModelError
 from safeasr.export.bundle import Bundle
-from safeasr.export.model_dir import ModelDir, read_cmvn, read_weights
+from safeasr.export.model_dir import ModelDir, read_weights
+from safeasr.families.configuration import online_frontend
 from safeasr.nets.fsmn_vad import FsmnVadScorer
 
 __all__ = ["FsmnVadFamily", "FsmnVadRecognizer", "vad_settings"]
@@ -92,25 +93,6 @@ def build_scorer(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Fs
     return scorer
 
 
-def frontend_settings(model: ModelDir) -> dict[str, Any]:
-    """Arguments of ``_ext.OnlineFrontend`` from a model's ``frontend_conf``."""
-    name = model.config.get("frontend")
-    _require(name == "WavFrontendOnline", f"frontend={name!r}")
-    conf = dict(model.config.get("frontend_conf") or {})
-    shift, scale = read_cmvn(model.cmvn)
-    return {
-        "sample_rate": int(conf.get("fs", 16000)),
-        "n_mels": int(conf.get("n_mels", 80)),
-        "frame_length_ms": float(conf.get("frame_length", 25)),
-        "frame_shift_ms": float(conf.get("frame_shift", 10)),
-        "lfr_m": int(conf.get("lfr_m", 1)),
-        "lfr_n": int(conf.get("lfr_n", 1)),
-        "window": str(conf.get("window", "hamming")),
-        "cmvn_shift": shift,
-        "cmvn_scale": scale,
-    }
-
-
 def vad_settings(config: Mapping[str, Any], frontend: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of ``_ext.VadOptions`` that a model's configuration gives.
 
@@ -149,7 +131,7 @@ class FsmnVadFamily:
         """Write scorer.ts."""
         from safeasr.export.exporter import save_program
 
-        frontend = frontend_settings(model)
+        frontend = online_frontend("FSMN-VAD", model)
         settings = vad_settings(model.config, frontend)
         weights = read_weights(model.checkpoint, trust_remote_code=trust_remote_code)
         scorer = build_scorer(model.config, weights)

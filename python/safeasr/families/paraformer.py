@@ -13,9 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from safeasr import _ext
-from safeasr.errors import CorruptBundleError, ExportError, UnsupportedModelError
+from safeasr.errors import CorruptBundleError, UnsupportedModelError
 from safeasr.export.bundle import Bundle
-from safeasr.export.model_dir import ModelDir, read_cmvn, read_vocabulary, read_weights
+from safeasr.export.model_dir import ModelDir, read_vocabulary, read_weights
+from safeasr.families.configuration import (
+    load_parameters,
+    offline_frontend,
+    pick,
+    require,
+    section,
+)
 from safeasr.nets.cif_predictor import CifWeights
 from safeasr.nets.sanm_decoder import ParaformerDecoder
 from safeasr.nets.sanm_encoder import SanmEncoder
@@ -52,71 +59,27 @@ class DecoderProgram(nn.Module):
         return self.decoder(hidden, lengths, embeddings, token_lengths).argmax(dim=-1)
 
 
-def _require(config: Mapping[str, Any], key: str, *allowed: object) -> None:
-    """Refuse configurations that these networks would run wrongly."""
-    if key in config and config[key] not in allowed:
-        raise UnsupportedModelError(
-            f"{key}={config[key]!r} is not supported for Paraformer (supported: "
-            f"{', '.join(map(repr, allowed))})"
-        )
-
-
-def _section(config: Mapping[str, Any], name: str) -> dict[str, Any]:
-    section = config.get(name)
-    if not isinstance(section, Mapping):
-        raise ExportError(f"config.yaml has no {name}, or it is not a mapping")
-    return dict(section)
-
-
-def _pick(config: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    return {k: config[k] for k in keys if k in config}
-
-
-def _load(module: nn.Module, weights: Mapping[str, Tensor], prefix: str) -> None:
-    """Give a network the checkpoint's parameters of that prefix; they must fit exactly."""
-    wanted = {
-        name: prefix + (name.removesuffix("taps") + "weight" if name.endswith(".taps") else name)
-        for name in module.state_dict()
-    }
-    missing = [source for source in wanted.values() if source not in weights]
-    if missing:
-        raise ExportError(f"the checkpoint lacks {len(missing)} parameters, first {missing[0]!r}")
-
-    def parameter(name: str, source: str) -> Tensor:
-        value = weights[source].float()
-        if not name.endswith(".taps"):
-            return value
-        if value.dim() != 3:
-            raise ExportError(f"{source} must be (size, 1, kernel), got {tuple(value.shape)}")
-        return value.squeeze(1).t().contiguous()
-
-    try:
-        module.load_state_dict({n: parameter(n, s) for n, s in wanted.items()}, assign=True)
-    except RuntimeError as error:
-        raise ExportError(f"the checkpoint does not fit config.yaml: {error}") from error
-
-
 def build_networks(
     config: Mapping[str, Any], weights: Mapping[str, Tensor], input_size: int, vocab_size: int
 ) -> tuple[EncoderProgram, DecoderProgram]:
     """The two networks of a Paraformer, with the checkpoint's weights in float32."""
-    _require(config, "encoder", "SANMEncoder")
-    _require(config, "decoder", "ParaformerSANMDecoder")
-    _require(config, "predictor", "CifPredictorV2")
-    _require(config, "normalize", None, "null")
+    require("Paraformer", config, "encoder", "SANMEncoder")
+    require("Paraformer", config, "decoder", "ParaformerSANMDecoder")
+    require("Paraformer", config, "predictor", "CifPredictorV2")
+    require("Paraformer", config, "normalize", None, "null")
     encoder_conf, decoder_conf, predictor_conf = (
-        _section(config, name) for name in ("encoder_conf", "decoder_conf", "predictor_conf")
+        section(config, name) for name in ("encoder_conf", "decoder_conf", "predictor_conf")
     )
     for conf in (encoder_conf, decoder_conf):
-        _require(conf, "normalize_before", True)
-        _require(conf, "concat_after", False)
-        _require(conf, "lora_list", None)
-    _require(encoder_conf, "selfattention_layer_type", "sanm")
-    _require(encoder_conf, "positionwise_layer_type", "linear")
-    _require(encoder_conf, "input_layer", "pe", None)
-    _require(encoder_conf, "interctc_layer_idx", [])
-    _require(decoder_conf, "use_output_layer", True)
-    _require(predictor_conf, "threshold", 1.0, 1)
+        require("Paraformer", conf, "normalize_before", True)
+        require("Paraformer", conf, "concat_after", False)
+        require("Paraformer", conf, "lora_list", None)
+    require("Paraformer", encoder_conf, "selfattention_layer_type", "sanm")
+    require("Paraformer", encoder_conf, "positionwise_layer_type", "linear")
+    require("Paraformer", encoder_conf, "input_layer", "pe", None)
+    require("Paraformer", encoder_conf, "interctc_layer_idx", [])
+    require("Paraformer", decoder_conf, "use_output_layer", True)
+    require("Paraformer", predictor_conf, "threshold", 1.0, 1)
 
     # FunASR's class has input_layer="conv2d" as its default, so it must be named.
     if "input_layer" not in encoder_conf:
@@ -124,7 +87,7 @@ def build_networks(
     with torch.device("meta"):
         encoder = SanmEncoder(
             input_size,
-            **_pick(
+            **pick(
                 encoder_conf,
                 "output_size",
                 "attention_heads",
@@ -137,14 +100,14 @@ def build_networks(
         )
         size = int(encoder_conf.get("output_size", 256))
         predictor = CifWeights(
-            **_pick(
+            **pick(
                 predictor_conf, "idim", "l_order", "r_order", "smooth_factor", "noise_threshold"
             )
         )
         decoder = ParaformerDecoder(
             vocab_size,
             size,
-            **_pick(
+            **pick(
                 decoder_conf,
                 "attention_heads",
                 "linear_units",
@@ -154,31 +117,10 @@ def build_networks(
                 "sanm_shfit",
             ),
         )
-    _load(encoder, weights, "encoder.")
-    _load(predictor, weights, "predictor.")
-    _load(decoder, weights, "decoder.")
+    load_parameters(encoder, weights, "encoder.")
+    load_parameters(predictor, weights, "predictor.")
+    load_parameters(decoder, weights, "decoder.")
     return EncoderProgram(encoder, predictor), DecoderProgram(decoder)
-
-
-def frontend_settings(model: ModelDir) -> dict[str, Any]:
-    """Arguments of ``_ext.Frontend`` from a model's ``frontend_conf``."""
-    config = model.config
-    _require(config, "frontend", "WavFrontend", "wav_frontend")
-    conf = dict(config.get("frontend_conf") or {})
-    shift, scale = read_cmvn(model.cmvn)
-    return {
-        "sample_rate": int(conf.get("fs", 16000)),
-        "n_mels": int(conf.get("n_mels", 80)),
-        "frame_length_ms": float(conf.get("frame_length", 25)),
-        "frame_shift_ms": float(conf.get("frame_shift", 10)),
-        "lfr_m": int(conf.get("lfr_m", 1)),
-        "lfr_n": int(conf.get("lfr_n", 1)),
-        "window": str(conf.get("window", "hamming")),
-        "snip_edges": bool(conf.get("snip_edges", True)),
-        "upscale_samples": bool(conf.get("upsacle_samples", True)),
-        "cmvn_shift": shift,
-        "cmvn_scale": scale,
-    }
 
 
 class ParaformerFamily:
@@ -194,7 +136,7 @@ class ParaformerFamily:
         from safeasr.export.exporter import save_program
 
         tokens = read_vocabulary(model.tokens)
-        frontend = frontend_settings(model)
+        frontend = offline_frontend("Paraformer", model)
         weights = read_weights(model.checkpoint, trust_remote_code=trust_remote_code)
         encoder, decoder = build_networks(
             model.config, weights, frontend["n_mels"] * frontend["lfr_m"], len(tokens)

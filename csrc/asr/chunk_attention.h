@@ -1,0 +1,28 @@
+// safeasr::chunk_attention: multi-head attention for one step of many live streams.
+// Source: FunASR's MultiHeadedAttentionSANM.forward_chunk and MultiHeadedAttentionCrossAtt.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace safeasr::asr {
+
+// The queries of each stream attend to the stream's own keys: those that its ring holds from former
+// steps, then the new ones.
+//
+// q: (queries, size); k, v: (keys, size), rows of all streams one below the other, channels
+// adjacent. query_offsets, key_offsets: (streams + 1) int64 on the CPU, where each stream's rows
+// begin. caches: for each stream (layers, 2, capacity, size), keys and values, each a ring of
+// rows. spans: (streams, 3) int64 on the CPU: where the ring's rows begin, how many there are, and
+// how many of the new rows, counted from the first, are written behind them. Returns (queries,
+// size).
+//
+// What is written lies outside the rows that the span names. So a step that fails later can be run
+// again: the state changes when the caller moves the span.
+at::Tensor ChunkAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                          std::int64_t heads, const at::Tensor& query_offsets,
+                          const at::Tensor& key_offsets, at::TensorList caches,
+                          const at::Tensor& spans, std::int64_t layer);
+
+}  // namespace safeasr::asr

@@ -1,0 +1,25 @@
+// safeasr::ragged_memory: the FSMN memory block on rows of many streams, one below the other.
+// Source: Zhang et al., 2018 (https://arxiv.org/abs/1803.05030); FunASR's forward_fsmn and
+// MultiHeadedAttentionSANMDecoder.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <optional>
+
+namespace safeasr::asr {
+
+// For each stream by itself what safeasr::fsmn_memory does for an utterance. x: (rows, size);
+// taps: (kernel, size); offsets: (streams + 1) int64 on the CPU, the first row of each stream and
+// the number of rows; residual: like x, or nothing. Returns (rows, size).
+//
+// past and next: empty, then a stream's rows begin after nothing and end before nothing. Or one
+// tensor (layers, kernel - 1, size) a stream: then left must be kernel - 1 (the memory sees only
+// the past), past[i][layer] are the rows before this stream's, and next[i][layer] receives what
+// will be the rows before the next ones. past and next must not share memory.
+at::Tensor RaggedMemory(const at::Tensor& x, const at::Tensor& taps, std::int64_t left,
+                        const at::Tensor& offsets, const std::optional<at::Tensor>& residual,
+                        at::TensorList past, at::TensorList next, std::int64_t layer);
+
+}  // namespace safeasr::asr

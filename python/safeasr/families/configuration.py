@@ -1,0 +1,90 @@
+"""Reading FunASR's configurations and checkpoints: what the families share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from safeasr.errors import ExportError, UnsupportedModelError
+from safeasr.export.model_dir import ModelDir, read_cmvn
+
+__all__ = ["load_parameters", "offline_frontend", "online_frontend", "pick", "require", "section"]
+
+
+def require(kind: str, config: Mapping[str, Any], key: str, *allowed: object) -> None:
+    """Refuse configurations that these networks would run wrongly."""
+    if key in config and config[key] not in allowed:
+        raise UnsupportedModelError(
+            f"{key}={config[key]!r} is not supported for {kind} (supported: "
+            f"{', '.join(map(repr, allowed))})"
+        )
+
+
+def section(config: Mapping[str, Any], name: str) -> dict[str, Any]:
+    section = config.get(name)
+    if not isinstance(section, Mapping):
+        raise ExportError(f"config.yaml has no {name}, or it is not a mapping")
+    return dict(section)
+
+
+def pick(config: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    return {k: config[k] for k in keys if k in config}
+
+
+def load_parameters(module: nn.Module, weights: Mapping[str, Tensor], prefix: str) -> None:
+    """Give a network the checkpoint's parameters of that prefix; they must fit exactly."""
+    wanted = {
+        name: prefix + (name.removesuffix("taps") + "weight" if name.endswith(".taps") else name)
+        for name in module.state_dict()
+    }
+    missing = [source for source in wanted.values() if source not in weights]
+    if missing:
+        raise ExportError(f"the checkpoint lacks {len(missing)} parameters, first {missing[0]!r}")
+
+    def parameter(name: str, source: str) -> Tensor:
+        value = weights[source].float()
+        if not name.endswith(".taps"):
+            return value
+        if value.dim() != 3:
+            raise ExportError(f"{source} must be (size, 1, kernel), got {tuple(value.shape)}")
+        return value.squeeze(1).t().contiguous()
+
+    try:
+        module.load_state_dict({n: parameter(n, s) for n, s in wanted.items()}, assign=True)
+    except RuntimeError as error:
+        raise ExportError(f"the checkpoint does not fit config.yaml: {error}") from error
+
+
+def _frontend(model: ModelDir) -> dict[str, Any]:
+    conf = dict(model.config.get("frontend_conf") or {})
+    shift, scale = read_cmvn(model.cmvn)
+    return {
+        "sample_rate": int(conf.get("fs", 16000)),
+        "n_mels": int(conf.get("n_mels", 80)),
+        "frame_length_ms": float(conf.get("frame_length", 25)),
+        "frame_shift_ms": float(conf.get("frame_shift", 10)),
+        "lfr_m": int(conf.get("lfr_m", 1)),
+        "lfr_n": int(conf.get("lfr_n", 1)),
+        "window": str(conf.get("window", "hamming")),
+        "cmvn_shift": shift,
+        "cmvn_scale": scale,
+    }
+
+
+def offline_frontend(kind: str, model: ModelDir) -> dict[str, Any]:
+    """Arguments of ``_ext.Frontend`` from a model's ``frontend_conf``."""
+    require(kind, model.config, "frontend", "WavFrontend", "wav_frontend")
+    conf = dict(model.config.get("frontend_conf") or {})
+    return {
+        **_frontend(model),
+        "snip_edges": bool(conf.get("snip_edges", True)),
+        "upscale_samples": bool(conf.get("upsacle_samples", True)),
+    }
+
+
+def online_frontend(kind: str, model: ModelDir) -> dict[str, Any]:
+    """Arguments of ``_ext.OnlineFrontend`` from a model's ``frontend_conf``."""
+    require(kind, model.config, "frontend", "WavFrontendOnline")
+    return _frontend(model)

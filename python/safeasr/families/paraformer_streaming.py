@@ -1,0 +1,349 @@
+"""Streaming Paraformer: FunASR's class ``ParaformerStreaming``, chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from safeasr import _ext
+from safeasr.errors import AudioError, CorruptBundleError, UnsupportedModelError
+from safeasr.export.bundle import Bundle
+from safeasr.export.model_dir import ModelDir, read_vocabulary, read_weights
+from safeasr.families.configuration import load_parameters, online_frontend, pick, require, section
+from safeasr.nets.streaming import ChunkCifWeights, ChunkDecoder, ChunkEncoder
+from safeasr.sessions import stream_of
+from safeasr.text import ids_to_tokens, sentence_postprocess
+
+__all__ = ["ParaformerStreamingFamily", "ParaformerStreamingRecognizer"]
+
+_KIND = "streaming Paraformer"
+
+
+class StepEncoderProgram(nn.Module):
+    """Features of the new rows to hidden vectors and CIF weights of all rows of the step."""
+
+    def __init__(self, encoder: ChunkEncoder, predictor: ChunkCifWeights) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.predictor = predictor
+
+    def forward(
+        self,
+        features: Tensor,
+        positions: Tensor,
+        past: Tensor,
+        order: Tensor,
+        offsets: Tensor,
+        neighbours: Tensor,
+        caches: list[Tensor],
+        spans: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Run one step.
+
+        Args:
+            features: (new rows, input size), of all streams one below the other.
+            positions: (new rows,) float32, their numbers in their streams, from 1.
+            past: (old rows, input size), embedded rows of former steps that are run again.
+            order: (rows,) int64, the rows of the step as indices into past and features together.
+            offsets: (streams + 1,) int64 on the CPU, where each stream's rows begin.
+            neighbours: as in ChunkCifWeights.
+            caches, spans: as in ChunkEncoder.
+
+        Returns:
+            hidden (rows, size), alphas (rows,), embedded rows (rows, input size).
+        """
+        x = torch.cat([past, self.encoder.embed(features, positions)]).index_select(0, order)
+        hidden = self.encoder(x, offsets, caches, spans)
+        return hidden, self.predictor(hidden, neighbours), x
+
+
+class StepDecoderProgram(nn.Module):
+    """Embeddings of new tokens to token ids; arguments as in ChunkDecoder."""
+
+    def __init__(self, decoder: ChunkDecoder) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(
+        self,
+        embeddings: Tensor,
+        offsets: Tensor,
+        memory: Tensor,
+        memory_offsets: Tensor,
+        caches: list[Tensor],
+        spans: Tensor,
+        past: list[Tensor],
+        next: list[Tensor],
+    ) -> Tensor:
+        scores = self.decoder(
+            embeddings, offsets, memory, memory_offsets, caches, spans, past, next
+        )
+        # The most probable token needs no softmax.
+        return scores.argmax(dim=-1)
+
+
+def build_networks(
+    config: Mapping[str, Any], weights: Mapping[str, Tensor], input_size: int, vocab_size: int
+) -> tuple[StepEncoderProgram, StepDecoderProgram]:
+    """The two networks of a streaming Paraformer, with the checkpoint's weights in float32."""
+    require(_KIND, config, "encoder", "SANMEncoderChunkOpt")
+    require(_KIND, config, "decoder", "ParaformerSANMDecoder")
+    require(_KIND, config, "predictor", "CifPredictorV2")
+    require(_KIND, config, "normalize", None, "null")
+    encoder_conf, decoder_conf, predictor_conf = (
+        section(config, name) for name in ("encoder_conf", "decoder_conf", "predictor_conf")
+    )
+    for conf in (encoder_conf, decoder_conf):
+        require(_KIND, conf, "normalize_before", True)
+        require(_KIND, conf, "concat_after", False)
+        require(_KIND, conf, "lora_list", None)
+    require(_KIND, encoder_conf, "selfattention_layer_type", "sanm")
+    require(_KIND, encoder_conf, "positionwise_layer_type", "linear")
+    require(_KIND, encoder_conf, "interctc_layer_idx", [])
+    require(_KIND, decoder_conf, "use_output_layer", True)
+    require(_KIND, predictor_conf, "threshold", 1.0, 1)
+    if encoder_conf.get("input_layer") != "pe_online":
+        raise UnsupportedModelError(
+            f"encoder_conf.input_layer={encoder_conf.get('input_layer')!r} is not supported for "
+            f"{_KIND} (supported: 'pe_online')"
+        )
+    blocks = int(decoder_conf.get("num_blocks", 6))
+    kernel = int(decoder_conf.get("kernel_size", 11))
+    shift = decoder_conf.get("sanm_shfit", 0)
+    if int(decoder_conf.get("att_layer_num", 6)) < blocks:
+        raise UnsupportedModelError(
+            "decoder_conf.att_layer_num < num_blocks is not supported for streaming Paraformer: "
+            "such layers look at tokens to come"
+        )
+    if kernel % 2 == 0 or (shift is not None and int(shift) != (kernel - 1) // 2):
+        raise UnsupportedModelError(
+            f"decoder_conf.sanm_shfit={shift} with kernel_size={kernel} is not supported for "
+            f"streaming Paraformer: the decoder's memory would look at tokens to come"
+        )
+    with torch.device("meta"):
+        encoder = ChunkEncoder(
+            input_size,
+            **pick(
+                encoder_conf,
+                "output_size",
+                "attention_heads",
+                "linear_units",
+                "num_blocks",
+                "kernel_size",
+                "sanm_shfit",
+            ),
+        )
+        predictor = ChunkCifWeights(
+            **pick(
+                predictor_conf, "idim", "l_order", "r_order", "smooth_factor", "noise_threshold"
+            )
+        )
+        decoder = ChunkDecoder(
+            vocab_size,
+            int(encoder_conf.get("output_size", 256)),
+            kernel_size=kernel,
+            **pick(decoder_conf, "attention_heads", "linear_units", "num_blocks"),
+        )
+    load_parameters(encoder, weights, "encoder.")
+    load_parameters(predictor, weights, "predictor.")
+    load_parameters(decoder, weights, "decoder.")
+    return StepEncoderProgram(encoder, predictor), StepDecoderProgram(decoder)
+
+
+class ParaformerStreamingFamily:
+    """Export and loading of streaming Paraformer models."""
+
+    name = "paraformer_streaming"
+    model_classes: tuple[str, ...] = ("ParaformerStreaming",)
+    options = frozenset(
+        {
+            "cache",
+            "is_final",
+            "chunk_size",
+            "encoder_chunk_look_back",
+            "decoder_chunk_look_back",
+        }
+    )
+    constructor_options: frozenset[str] = frozenset()
+
+    def export(self, model: ModelDir, out: Path, *, trust_remote_code: bool) -> Bundle:
+        """Write encoder.ts and decoder.ts."""
+        from safeasr.export.exporter import save_program
+
+        tokens = read_vocabulary(model.tokens)
+        frontend = online_frontend(_KIND, model)
+        weights = read_weights(model.checkpoint, trust_remote_code=trust_remote_code)
+        encoder, decoder = build_networks(
+            model.config, weights, frontend["n_mels"] * frontend["lfr_m"], len(tokens)
+        )
+        save_program(encoder, out / "encoder.ts")
+        save_program(decoder, out / "decoder.ts")
+        conf = dict(model.config.get("model_conf") or {})
+        predictor = dict(model.config["predictor_conf"])
+        layers = len(encoder.encoder.encoders) + 1
+        return Bundle(
+            path=out,
+            family=self.name,
+            model_class=model.model_class,
+            programs={"encoder": "encoder.ts", "decoder": "decoder.ts"},
+            frontend=frontend,
+            tokens=tokens,
+            decoding={
+                "blank_id": int(conf.get("blank_id", 0)),
+                "sos": int(conf.get("sos", 1)),
+                "eos": int(conf.get("eos", 2)),
+                "shapes": {
+                    "encoder_layers": layers,
+                    "encoder_size": int(encoder.encoder.after_norm.normalized_shape[0]),
+                    "decoder_layers": len(decoder.decoder.decoders),
+                    "decoder_kernel": int(
+                        decoder.decoder.decoders[0].self_attn.fsmn_block.taps.size(0)
+                    ),
+                    "cif_left": int(predictor["l_order"]),
+                    "cif_right": int(predictor["r_order"]),
+                    "tail_threshold": float(predictor.get("tail_threshold", 0.0)),
+                    "feature_scale": encoder.encoder.scale,
+                },
+            },
+            signatures={
+                "encoder": {
+                    "inputs": [
+                        "features (new rows, F) float32",
+                        "positions (new rows) float32",
+                        "past (old rows, F) float32",
+                        "order (rows) int64",
+                        "offsets (S + 1) int64",
+                        "neighbours (rows, span) int64",
+                        "caches S x (layers, 2, capacity, D) float32",
+                        "spans (S, 3) int64",
+                    ],
+                    "outputs": [
+                        "hidden (rows, D) float32",
+                        "alphas (rows) float32",
+                        "embedded (rows, F) float32",
+                    ],
+                },
+                "decoder": {
+                    "inputs": [
+                        "embeddings (tokens, D) float32",
+                        "offsets (S + 1) int64",
+                        "hidden (rows, D) float32",
+                        "hidden offsets (S + 1) int64",
+                        "caches S x (layers, 2, capacity, D) float32",
+                        "spans (S, 3) int64",
+                        "past S x (layers, kernel - 1, D) float32",
+                        "next S x (layers, kernel - 1, D) float32",
+                    ],
+                    "outputs": ["token ids (tokens) int64"],
+                },
+            },
+        )
+
+    def load(
+        self, bundle: Bundle, device: str, limits: Mapping[str, Any]
+    ) -> ParaformerStreamingRecognizer:
+        """Load the programs of a bundle."""
+        return ParaformerStreamingRecognizer(bundle, device, limits)
+
+
+class ParaformerStreamingRecognizer:
+    """A loaded streaming Paraformer."""
+
+    options = ParaformerStreamingFamily.options
+    constructor_options = ParaformerStreamingFamily.constructor_options
+
+    def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
+        try:
+            with ThreadPoolExecutor(2) as pool:  # loading lets go of the GIL
+                encoder, decoder = pool.map(
+                    lambda name: _ext.Program.load(bundle.program(name), device),
+                    ("encoder", "decoder"),
+                )
+            settings = bundle.decoding
+            self._skip = frozenset({settings["blank_id"], settings["sos"], settings["eos"]})
+            self._runner = _ext.ParaformerStreamRunner(
+                frontend=_ext.OnlineFrontend(**bundle.frontend),
+                encoder=encoder,
+                decoder=decoder,
+                # Rows stand one below the other: nothing is padded, whatever the lengths.
+                limits=_ext.BatchLimits(
+                    **{**limits, "max_requests": 64, "max_padding": 1.0, "priority": 1}
+                ),
+                **settings["shapes"],
+            )
+            self.sample_rate = int(bundle.frontend["sample_rate"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorruptBundleError(
+                f"the bundle {bundle.path} cannot be loaded: {error}"
+            ) from error
+        self.tokens = bundle.tokens
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Refuse beam search, which FunASR would run for these options."""
+        for name in ("decoding_ctc_weight", "lm_weight"):
+            if float(options.get(name) or 0.0) > 1e-5:
+                raise UnsupportedModelError(
+                    f"{name}={options[name]!r} asks for beam search, which is not supported"
+                )
+
+    @staticmethod
+    def stream_options(options: Mapping[str, Any]) -> dict[str, Any]:
+        """What a stream is opened with: FunASR's names and defaults.
+
+        Raises:
+            ValueError: if one of them makes no sense.
+        """
+        size = options.get("chunk_size")
+        size = [0, 10, 5] if size is None else size
+        try:
+            left, chunk, right = (int(value) for value in size)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"chunk_size must be [left, chunk, right] in rows of 60 ms, got {size!r}"
+            ) from None
+        return {
+            "chunk_size": (left, chunk, right),
+            "encoder_look_back": int(options.get("encoder_chunk_look_back") or 0),
+            "decoder_look_back": int(options.get("decoder_chunk_look_back") or 0),
+        }
+
+    def open(self, engine: _ext.Engine, options: Mapping[str, Any]) -> _ext.ParaformerStream:
+        """A new stream with the options of FunASR's ``generate``."""
+        return self._runner.open(engine, **self.stream_options(options))
+
+    def submit(
+        self,
+        engine: _ext.Engine,
+        data: NDArray[np.float32],
+        options: Mapping[str, Any],
+        *,
+        from_file: bool,
+        deadline_s: float | None,
+        wait_s: float | None,
+    ) -> _ext.Ticket:
+        """Queue the next samples of the stream in ``cache``, or of one of their own."""
+        if data.ndim != 1:
+            raise AudioError(f"expected samples, got features of shape {data.shape}")
+        return stream_of(self, engine, options).submit(
+            data,
+            is_final=from_file or bool(options.get("is_final", False)),
+            deadline_s=deadline_s,
+            wait_s=wait_s,
+        )
+
+    def finish(
+        self, result: Mapping[str, Any], key: str, options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Token ids to FunASR's ``{"key", "text"}``."""
+        return {"key": key, "text": self.text_of(result["tokens"])}
+
+    def text_of(self, ids: list[int]) -> str:
+        """The text of token ids: of a chunk, or of several together."""
+        return sentence_postprocess(ids_to_tokens(ids, self.tokens, self._skip)).text
