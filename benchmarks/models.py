@@ -1,4 +1,6 @@
-"""The full-size model of the benchmarks: Paraformer-large, 220 M parameters, random weights.
+"""The full-size models of the benchmarks: Paraformer-large, 220 M parameters, random weights.
+
+Offline and streaming; the two differ in how they are run, not in size.
 
 Speed does not depend on what the weights are, apart from the number of tokens, which decides how
 much the decoder has to do. So the weights are FunASR's fresh ones under a fixed seed, and the
@@ -93,6 +95,23 @@ CONFIG: dict[str, Any] = {
     },
     "normalize": None,
 }
+#: The streaming model as published: what differs.
+STREAMING_CONFIG: dict[str, Any] = {
+    **CONFIG,
+    "model": "ParaformerStreaming",
+    "encoder": "SANMEncoderChunkOpt",
+    "encoder_conf": {
+        **CONFIG["encoder_conf"],
+        "input_layer": "pe_online",
+        "chunk_size": [12, 15],
+        "stride": [8, 10],
+        "pad_left": [0, 0],
+        "encoder_att_look_back_factor": [4, 4],
+        "decoder_att_look_back_factor": [1, 1],
+    },
+    "decoder_conf": {**CONFIG["decoder_conf"], "sanm_shfit": 5},
+    "frontend": "WavFrontendOnline",
+}
 #: As many tokens as the published vocabulary: the three specials, made-up characters, unknown.
 VOCABULARY = ["<blank>", "<s>", "</s>", *(chr(0x4E00 + i) for i in range(8400)), "<unk>"]
 
@@ -103,13 +122,13 @@ def data_root() -> Path:
     return Path(os.environ.get("SAFEASR_TEST_DATA") or beside)
 
 
-def _write_description(out: Path, source: Path | None) -> None:
+def _write_description(out: Path, source: Path | None, config: dict[str, Any]) -> None:
     if source is not None:
         for name in ("config.yaml", "configuration.json", "tokens.json", "am.mvn"):
             if (source / name).is_file():
                 shutil.copyfile(source / name, out / name)
         return
-    (out / "config.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
+    (out / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     (out / "tokens.json").write_text(json.dumps(VOCABULARY, ensure_ascii=False), encoding="utf-8")
     size = 560  # 80 mels x 7 frames
 
@@ -121,48 +140,78 @@ def _write_description(out: Path, source: Path | None) -> None:
     (out / "am.mvn").write_text(f"{text}{block('Rescale', 0.25)}</Nnet>\n", encoding="utf-8")
 
 
-def random_network(out: Path) -> torch.nn.Module:
-    """FunASR's network for the configuration in a directory, with the token rate set."""
+def _build(out: Path) -> tuple[torch.nn.Module, Any]:
+    """FunASR's fresh network and frontend for the configuration in a directory."""
     from funasr import AutoModel  # noqa: F401  (registers the classes)
     from funasr.register import tables
 
     config = yaml.safe_load((out / "config.yaml").read_text(encoding="utf-8"))
     tokens = json.loads((out / "tokens.json").read_text(encoding="utf-8"))
-    frontend = tables.frontend_classes["WavFrontend"](
+    frontend = tables.frontend_classes[config["frontend"]](
         **config["frontend_conf"], cmvn_file=str(out / "am.mvn")
     )
     conf = {**copy.deepcopy(config), **config["model_conf"]}
     torch.manual_seed(0)
-    network = tables.model_classes["Paraformer"](
+    network = tables.model_classes[config["model"]](
         **conf, input_size=frontend.output_size(), vocab_size=len(tokens)
-    ).eval()
+    )
+    return network.eval(), frontend
+
+
+def _streamed_hidden(network: torch.nn.Module, frontend: Any, wave: torch.Tensor) -> torch.Tensor:
+    """What the encoder gives for the rows of a stream in chunks of 600 ms."""
+    cache: dict[str, Any] = {}
+    network.init_cache(
+        cache,
+        chunk_size=[0, 10, 5],
+        encoder_chunk_look_back=4,
+        encoder_conf={"output_size": network.encoder.output_size()},
+        frontend_conf={"n_mels": frontend.n_mels, "lfr_m": frontend.lfr_m},
+    )
+    parts = []
+    for start in range(0, len(wave) - 9599, 9600):
+        piece = wave[None, start : start + 9600]
+        rows, count = frontend(piece, torch.tensor([9600]), cache=cache["frontend"])
+        parts.append(network.encode_chunk(rows, count, cache=cache)[0][:, :10])
+    return torch.cat(parts, dim=1)
+
+
+def random_network(out: Path) -> torch.nn.Module:
+    """FunASR's network for the configuration in a directory, with the token rate set."""
+    network, frontend = _build(out)
     wave = torch.from_numpy(speech_like(8.0, seed=99))
-    features, frames = frontend(wave[None], torch.tensor([len(wave)]))
     with torch.no_grad():
-        hidden, _ = network.encode(features, frames)
+        if hasattr(network, "encode_chunk"):
+            hidden = _streamed_hidden(network, frontend, wave)
+        else:
+            features, frames = frontend(wave[None], torch.tensor([len(wave)]))
+            hidden, _ = network.encode(features, frames)
+        predictor = network.predictor
+        seen = torch.relu(predictor.cif_conv1d(predictor.pad(hidden.transpose(1, 2))))
         for _ in range(30):
-            weights = network.calc_predictor(hidden, frames)[2]
+            weights = torch.sigmoid(predictor.cif_output(seen.transpose(1, 2)))
             step = math.log(TOKENS_PER_FRAME / float(np.clip(weights.mean(), 1e-6, None)))
-            network.predictor.cif_output.bias.add_(step)
+            predictor.cif_output.bias.add_(step)
     return network
 
 
-def full_size_model(source: Path | None = None) -> Path:
+def full_size_model(source: Path | None = None, *, streaming: bool = False) -> Path:
     """The model's directory; made once and kept in safeasr's cache, never in the repository.
 
     Args:
         source: directory with config.yaml, tokens.json and am.mvn to use; default: the published
             Paraformer-large's under :func:`data_root` if it is there, otherwise the configuration
             above.
+        streaming: the streaming model.
     """
+    name = "paraformer-large" + ("-online" if streaming else "")
     if source is None:
-        published = data_root() / "models" / "paraformer-large"
+        published = data_root() / "models" / name
         source = published if (published / "config.yaml").is_file() else None
-    name = "paraformer-large" + ("" if source is None else "-published")
-    out = cache_dir() / "benchmark-models" / name
+    out = cache_dir() / "benchmark-models" / (name + ("" if source is None else "-published"))
     if not (out / "model.pt").is_file():
         out.mkdir(parents=True, exist_ok=True)
-        _write_description(out, source)
+        _write_description(out, source, STREAMING_CONFIG if streaming else CONFIG)
         draft = out / f"model.{os.getpid()}.draft"
         torch.save(random_network(out).state_dict(), draft)
         draft.replace(out / "model.pt")
@@ -173,7 +222,9 @@ def main() -> None:
     """Make the model and print where it is."""
     parser = argparse.ArgumentParser(description="make the full-size model of the benchmarks")
     parser.add_argument("--config", type=Path, help="directory with config.yaml, tokens, CMVN")
-    print(full_size_model(parser.parse_args().config))
+    parser.add_argument("--streaming", action="store_true", help="the streaming model")
+    arguments = parser.parse_args()
+    print(full_size_model(arguments.config, streaming=arguments.streaming))
 
 
 if __name__ == "__main__":

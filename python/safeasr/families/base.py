@@ -13,7 +13,7 @@ from safeasr import _ext
 from safeasr.export.bundle import Bundle
 from safeasr.export.model_dir import ModelDir
 
-__all__ = ["Family", "Recognizer"]
+__all__ = ["Family", "Recognizer", "StreamingRecognizer"]
 
 
 class Recognizer(Protocol):
@@ -51,6 +51,19 @@ class Recognizer(Protocol):
         self, result: Mapping[str, Any], key: str, options: Mapping[str, Any]
     ) -> dict[str, Any]:
         """FunASR's result dict of a finished request."""
+
+
+class StreamingRecognizer(Recognizer, Protocol):
+    """A model that can take a recording piece by piece."""
+
+    def stream_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """What a stream is opened with; ValueError for what makes no sense."""
+
+    def open(self, engine: _ext.Engine, options: Mapping[str, Any]) -> Any:
+        """A new stream of the extension, with a method ``submit``."""
+
+    def text_of(self, ids: list[int]) -> str:
+        """The text of token ids; empty for models that give none."""
 
 
 class Family(Protocol):

@@ -1,0 +1,220 @@
+"""Two passes: text while somebody speaks, and a better one when they pause.
+
+The way of FunASR's websocket service (``runtime/python/websocket``): a voice activity detector
+follows the audio; while it hears speech a streaming recogniser gives text at once; when a segment
+ends, an offline recogniser goes over all of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from safeasr import _ext
+from safeasr.families.base import Recognizer, StreamingRecognizer
+from safeasr.future import Future
+from safeasr.model_pipeline import submit_chunk
+from safeasr.stream import Steps
+
+__all__ = ["Models", "TwoPassPipeline"]
+
+#: How far before its report a segment may begin; what is older is forgotten. The detector reports
+#: a beginning after its window (200 ms by default) and sets it back by its look-back (200 ms).
+_KEEP_MS = 3000
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of a stream; all run on one engine.
+
+    Attributes:
+        engine: where they run.
+        vad: finds the segments.
+        online: gives text while somebody speaks; None: no first pass.
+        offline: gives the text of finished segments; None: no second pass.
+    """
+
+    engine: _ext.Engine
+    vad: StreamingRecognizer
+    online: StreamingRecognizer | None
+    offline: Recognizer | None
+
+
+@dataclass
+class _Segment:
+    """Speech that goes on.
+
+    Attributes:
+        start: ms.
+        stream: of the streaming recogniser.
+        fed: number of the first sample that it has not heard.
+        tokens: what it has said so far.
+    """
+
+    start: int
+    stream: Any
+    fed: int
+    tokens: list[int] = field(default_factory=list)
+
+
+class _Recent:
+    """The last samples of a stream, by their numbers in it."""
+
+    def __init__(self) -> None:
+        self._parts: list[NDArray[np.float32]] = []
+        self.start = 0
+        self.end = 0
+
+    def append(self, samples: NDArray[np.float32]) -> None:
+        self._parts.append(samples)
+        self.end += len(samples)
+
+    def take(self, start: int, end: int) -> NDArray[np.float32]:
+        """Samples ``start`` to ``end`` - 1, as far as they are there."""
+        if len(self._parts) > 1:
+            self._parts = [np.concatenate(self._parts)]
+        have = self._parts[0] if self._parts else np.zeros(0, np.float32)
+        return have[max(start - self.start, 0) : max(end - self.start, 0)]
+
+    def forget_before(self, start: int) -> None:
+        # Copied now and then only: most calls cost nothing.
+        if start - self.start > 2 * (self.end - start) + 16000:
+            self._parts = [self.take(start, self.end).copy()]
+            self.start = start
+
+
+class TwoPassPipeline:
+    """Chunks to lists of events; see ``AutoModel.stream`` for what is in them."""
+
+    def __init__(
+        self,
+        models: Models,
+        *,
+        vad: Mapping[str, Any],
+        online: Mapping[str, Any],
+        offline: Mapping[str, Any],
+        key: str,
+    ) -> None:
+        """Begin a stream.
+
+        Args:
+            models: the models.
+            vad: options of the detector's stream.
+            online: options of the streaming recogniser's streams.
+            offline: options of the offline recogniser's calls.
+            key: name of the stream in events.
+        """
+        self._models = models
+        self._vad_options = vad
+        self._online_options = online
+        self._offline_options = offline
+        self._key = key
+        self._vad = models.vad.open(models.engine, vad)
+        self._recent = _Recent()
+        self._segment: _Segment | None = None
+        self.sample_rate = models.vad.sample_rate
+        self.text = ""
+
+    def process(
+        self, samples: NDArray[np.float32], is_final: bool, deadline: float | None
+    ) -> Steps:
+        """One chunk: where speech begins and ends in it, then what was said."""
+        found = yield submit_chunk(self._vad, samples, is_final, deadline)
+        self._recent.append(samples)
+        events: list[dict[str, Any]] = []
+        for start, end in found["segments"]:
+            if start != -1:
+                self._begin(start)
+            if end != -1 and self._segment is not None:
+                yield from self._end(end, deadline, events)
+        if self._segment is not None:
+            yield from self._listen(deadline, events)
+        if is_final:
+            if self._segment is not None:
+                yield from self._end(self._ms(self._recent.end), deadline, events)
+            self._recent = _Recent()
+        else:
+            oldest = self._recent.end - self._samples(_KEEP_MS)
+            if self._segment is not None:
+                oldest = min(oldest, self._samples(self._segment.start))
+            self._recent.forget_before(max(oldest, 0))
+        return events
+
+    def _samples(self, ms: int) -> int:
+        return ms * self.sample_rate // 1000
+
+    def _ms(self, samples: int) -> int:
+        return samples * 1000 // self.sample_rate
+
+    def _begin(self, start: int) -> None:
+        online = self._models.online
+        stream = online.open(self._models.engine, self._online_options) if online else None
+        self._segment = _Segment(start, stream, self._samples(start))
+        self.text = ""
+
+    def _listen(self, deadline: float | None, events: list[dict[str, Any]]) -> Steps:
+        """First pass: what was said since the last chunk."""
+        segment, online = self._segment, self._models.online
+        if segment is None or online is None:
+            return
+        heard, end = self._recent.take(segment.fed, self._recent.end), self._recent.end
+        result = yield submit_chunk(segment.stream, heard, False, deadline)
+        segment.fed = end
+        segment.tokens.extend(result["tokens"])
+        self.text = online.text_of(segment.tokens)
+        added = online.text_of(result["tokens"])
+        if added:
+            events.append(
+                {
+                    "key": self._key,
+                    "mode": "2pass-online",
+                    "text": added,
+                    "segment_text": self.text,
+                    "start": segment.start,
+                    "is_final": False,
+                }
+            )
+
+    def _end(self, end: int, deadline: float | None, events: list[dict[str, Any]]) -> Steps:
+        """Second pass: all of the segment at once."""
+        segment = self._segment
+        assert segment is not None
+        event = {"key": self._key, "start": segment.start, "end": end, "is_final": True}
+        offline, online = self._models.offline, self._models.online
+        if offline is not None:
+            speech = self._recent.take(self._samples(segment.start), self._samples(end))
+            self._segment = None
+            if not len(speech):
+                return
+            result = yield self._submit_offline(offline, speech, deadline)
+            options = {**self._offline_options, "begin_time": segment.start}
+            event |= offline.finish(result, self._key, options)
+            event["mode"] = "2pass-offline"
+        else:
+            rest = self._recent.take(segment.fed, self._samples(end))
+            result = yield submit_chunk(segment.stream, rest, True, deadline)
+            self._segment = None
+            segment.tokens.extend(result["tokens"])
+            event["text"] = online.text_of(segment.tokens) if online else ""
+            event["mode"] = "2pass-online"
+        self.text = event["text"]
+        events.append(event)
+
+    def _submit_offline(
+        self, offline: Recognizer, speech: NDArray[np.float32], deadline: float | None
+    ) -> Future:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        ticket = offline.submit(
+            self._models.engine,
+            np.ascontiguousarray(speech),
+            self._offline_options,
+            from_file=True,
+            deadline_s=left,
+            wait_s=left,
+        )
+        return Future([ticket], ticket.get)
