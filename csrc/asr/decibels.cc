@@ -36,7 +36,7 @@ float SumOfSquares(const float* x, std::int64_t count) {
 
 }  // namespace
 
-std::vector<float> Decibels(c10::ArrayRef<float> wave, std::int64_t count, std::int64_t size,
+std::vector<float> Decibels(const std::vector<float>& wave, std::int64_t count, std::int64_t size,
                             std::int64_t shift) {
   if (count > 0 && static_cast<std::int64_t>(wave.size()) < (count - 1) * shift + size) {
     throw std::invalid_argument("decibels: " + std::to_string(count) + " windows need " +

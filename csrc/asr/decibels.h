@@ -1,8 +1,6 @@
 // Loudness of frames, as FunASR's voice activity detection measures it.
 #pragma once
 
-#include <c10/util/ArrayRef.h>
-
 #include <cstdint>
 #include <vector>
 
@@ -12,7 +10,7 @@ namespace safeasr::asr {
 // samples in [-1, 1], so that digital silence is -60 dB. float32 with numpy's order of summation,
 // because that is what FunASR compares with its thresholds (FsmnVADStreaming.ComputeDecibel).
 // Throws std::invalid_argument unless `wave` holds all windows.
-std::vector<float> Decibels(c10::ArrayRef<float> wave, std::int64_t count, std::int64_t size,
+std::vector<float> Decibels(const std::vector<float>& wave, std::int64_t count, std::int64_t size,
                             std::int64_t shift);
 
 }  // namespace safeasr::asr

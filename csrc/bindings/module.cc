@@ -1,6 +1,7 @@
 // The extension module. Files of this folder are the only ones that know Python.
 #include <pybind11/pybind11.h>
 
+#include "asr/fsmn_vad_op.h"
 #include "asr/operators.h"
 #include "bindings/engine_bindings.h"
 #include "bindings/error_bindings.h"
@@ -29,7 +30,8 @@ PYBIND11_MODULE(_ext, module, py::mod_gil_not_used()) {
   module.doc() = "safeasr's engine: queue, batching, workers, programs, decoding.";
   safeasr::main_thread_ident =
       py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>();
-  safeasr::asr::RegisterOperators();  // programs name it
+  safeasr::asr::RegisterOperators();  // programs name them
+  safeasr::asr::RegisterFsmnVad();
   safeasr::BindErrors(module);
   safeasr::BindFrontend(module);
   safeasr::BindTicket(module);

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -17,7 +16,7 @@ from safeasr.errors import AudioError, CorruptBundleError, ExportError, Unsuppor
 from safeasr.export.bundle import Bundle
 from safeasr.export.model_dir import ModelDir, read_weights
 from safeasr.families.configuration import online_frontend
-from safeasr.nets.fsmn_vad import FsmnVadScorer
+from safeasr.nets.fsmn_vad import FsmnVadScorer, FsmnVadSizes
 
 __all__ = ["FsmnVadFamily", "FsmnVadRecognizer", "vad_settings"]
 
@@ -63,34 +62,17 @@ def build_scorer(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Fs
     # What comes next in a stream is not known, so FunASR's answer then depends on the chunks.
     _require(int(conf.pop("rorder", 0)) == 0, "encoder_conf.rorder > 0")
     conf.pop("rstride", None)
-    stride = int(conf.get("lstride", 1))
     _require(int(conf["lorder"]) > 1, "encoder_conf.lorder < 2")
     try:
-        with torch.device("meta"):
-            scorer = FsmnVadScorer(**conf)
+        sizes = FsmnVadSizes(**conf)
     except TypeError as error:
         raise UnsupportedModelError(f"encoder_conf: {error}") from error
-
-    def parameter(name: str) -> Tensor:
-        source = "encoder." + name.replace(".taps", ".conv_left.weight")
-        if source not in weights:
-            raise ExportError(f"the checkpoint lacks the parameter {source!r}")
-        value = weights[source].float()
-        if not name.endswith(".taps"):
-            return value
-        if value.dim() != 4:
-            raise ExportError(f"{source} must be (size, 1, taps, 1), got {tuple(value.shape)}")
-        taps = value[:, 0, :, 0].t()
-        # A stride is taps of zero in between.
-        spread = torch.zeros((len(taps) - 1) * stride + 1, taps.size(1))
-        spread[::stride] = taps
-        return spread
-
+    own = "encoder."
+    parameters = {n.removeprefix(own): w for n, w in weights.items() if n.startswith(own)}
     try:
-        scorer.load_state_dict({n: parameter(n) for n in scorer.state_dict()}, assign=True)
-    except RuntimeError as error:
+        return FsmnVadScorer(sizes, parameters)
+    except ValueError as error:
         raise ExportError(f"the checkpoint does not fit config.yaml: {error}") from error
-    return scorer
 
 
 def vad_settings(config: Mapping[str, Any], frontend: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,7 +128,7 @@ class FsmnVadFamily:
                 f"sil_pdf_ids={settings['sil_pdf_ids']} go beyond {conf['output_dim']} scores"
             )
         save_program(scorer, out / "scorer.ts")
-        cache = [int(conf["fsmn_layers"]), scorer.past, int(conf["proj_dim"])]
+        cache = [scorer.sizes[2], scorer.sizes[5], scorer.sizes[4]]
         return Bundle(
             path=out,
             family=self.name,
