@@ -50,7 +50,9 @@ Fbank::Fbank(FbankOptions options) : options_(std::move(options)) {
   const int64_t full = NextPowerOfTwo(window_size_);
   for (int64_t size = 2; size <= full; size *= 2) {
     auto bank = MakeMelBank(o.sample_rate, o.n_mels, size, o.low_hz, high);
-    if (bank) banks_.push_back(std::move(*bank));
+    if (!bank) continue;
+    banks_.push_back(std::move(*bank));
+    ffts_.emplace_back(size);
   }
   Require(!banks_.empty() && banks_.back().fft_size == full,
           "n_mels: " + std::to_string(o.n_mels) + " filters do not fit a transform of " +
@@ -87,7 +89,9 @@ Fbank::Plan Fbank::PlanFor(int64_t samples) const {
   // shorter than the full one, where FunASR fails because filters are empty, this is a longer,
   // zero-padded transform: the same spectrum, looked at in more places.
   const auto fits = [&](const MelBank& bank) { return bank.fft_size >= plan.window_size; };
-  plan.bank = &*std::find_if(banks_.begin(), banks_.end(), fits);
+  const auto found = std::find_if(banks_.begin(), banks_.end(), fits);
+  plan.bank = &*found;
+  plan.fft = &ffts_[static_cast<size_t>(found - banks_.begin())];
   return plan;
 }
 

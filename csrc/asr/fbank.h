@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "asr/fbank_kernel.h"
 #include "asr/fbank_tables.h"
 
 namespace safeasr::asr {
@@ -72,6 +73,7 @@ class Fbank {
     int64_t frames = 0;
     int64_t window_size = 0;
     const MelBank* bank = nullptr;
+    const RealFft* fft = nullptr;  // of the bank's size
   };
   struct DeviceTables {
     at::Device device;
@@ -92,6 +94,7 @@ class Fbank {
   int64_t window_shift_ = 0;
   std::vector<float> window_;   // the full window times the scale
   std::vector<MelBank> banks_;  // by transform size, the full window's last
+  std::vector<RealFft> ffts_;   // for each of them
 
   // Tables are only ever appended. `published_` holds what readers may see; deque keeps addresses.
   static constexpr size_t kMaxDevices = 64;
