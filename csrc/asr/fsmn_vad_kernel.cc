@@ -99,12 +99,13 @@ SAFEASR_INLINE void Remember(const float* x, const float* taps, std::int64_t pas
 template <int kLanes>
 SAFEASR_INLINE void ShiftedExp(float* p, float high) {
   using Floats = typename Simd<kLanes>::Floats;
-  using Ints = typename Simd<kLanes>::Ints;
+  using Words = typename Simd<kLanes>::Words;
   constexpr float kLog2E = 1.44269504088896341f;
   constexpr float kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;  // their sum is ln 2
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: what is added to it loses its fraction
   constexpr float kSmallest = -87.3f;
-  const Floats x = At<kLanes>(p) - high;
+  const Floats given = At<kLanes>(p) - high;
+  const Floats x = given > kSmallest ? given : Floats{} + kSmallest;
   const Floats rounded = x * kLog2E + kRound;
   const Floats n = rounded - kRound;
   const Floats r = (x - n * kLn2High) - n * kLn2Low;
@@ -116,9 +117,9 @@ SAFEASR_INLINE void ShiftedExp(float* p, float high) {
   y = y * r + 5.0000001201e-1f;
   y = y * (r * r) + r + 1.0f;
   // 2^n, n being the low bits of `rounded`
-  const Ints exponent = ((Ints)rounded << 23) + (127 << 23);
+  const Words exponent = ((Words)rounded << 23) + (127u << 23);
   const Floats scaled = y * (Floats)exponent;
-  At<kLanes>(p) = x > kSmallest ? scaled : Floats{};
+  At<kLanes>(p) = given > kSmallest ? scaled : Floats{};
 }
 
 // One row of `width` scores, of which `count` are real.

@@ -23,7 +23,7 @@ namespace safeasr::asr {
 template <int kLanes>
 struct Simd {
   typedef float Floats __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
-  typedef std::int32_t Ints __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
+  typedef std::uint32_t Words __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
 };
 
 template <int kLanes>

@@ -49,7 +49,10 @@ std::vector<VadSegment> VadDetector::Accept(VadState& state, const VadFrames& fr
     }
   }
   if (options_.dynamic_silence) ApplySchedule(state);
-  if (frames.count == 0) return {};
+  if (frames.count == 0 && !is_final) return {};
+  if (frames.count == 0 && state.phase == VadState::Phase::kInSpeech) {
+    End(state, state.frames - 1);  // nobody knew that it was the last frame
+  }
 
   // A single utterance that is over stays over; the rest of the chunk in which it ended is gone
   // through, which changes nothing.

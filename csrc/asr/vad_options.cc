@@ -7,6 +7,8 @@
 namespace safeasr::asr {
 namespace {
 
+constexpr std::int64_t kMinute = 60000;  // ms
+
 void Require(bool condition, const char* name, const char* expected, double got) {
   if (condition) return;
   throw std::invalid_argument(std::string(name) + ": expected " + expected + ", got " +
@@ -26,10 +28,12 @@ void RequireTime(const char* name, double ms) {
 
 void CheckVadOptions(const VadOptions& o) {
   Require(o.sample_rate > 0, "sample_rate", "a positive number of Hz", o.sample_rate);
-  Require(o.frame_in_ms >= 1, "frame_in_ms", "at least 1", static_cast<double>(o.frame_in_ms));
-  RequireTime("window_size_ms", o.window_size_ms);
-  Require(o.window_size_ms >= static_cast<double>(o.frame_in_ms), "window_size_ms",
-          "at least one frame", o.window_size_ms);
+  Require(o.frame_in_ms >= 1 && o.frame_in_ms <= kMinute, "frame_in_ms", "from 1 ms to a minute",
+          static_cast<double>(o.frame_in_ms));
+  // A byte is kept for each of its frames.
+  Require(
+      o.window_size_ms >= static_cast<double>(o.frame_in_ms) && o.window_size_ms <= 60 * kMinute,
+      "window_size_ms", "from one frame to an hour", o.window_size_ms);
   RequireTime("sil_to_speech_time_thres", o.sil_to_speech_time_thres);
   RequireTime("speech_to_sil_time_thres", o.speech_to_sil_time_thres);
   RequireTime("lookback_time_start_point", o.lookback_time_start_point);
