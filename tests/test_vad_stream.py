@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from safeasr import AutoModel, _ext
+from safeasr import AutoModel
 from support.audio import Samples
 from support.vad import (
     INFINITY,
@@ -59,15 +59,14 @@ def streams() -> Iterator[Callable[..., Any]]:
         def make(path: Path, **options: Any) -> Any:
             if str(path) not in models:
                 models[str(path)] = closing.enter_context(AutoModel(str(path), num_workers=1))
-            recognizer = models[str(path)]._recognizer
-            return _ext.VadStream(recognizer.model, recognizer.vad_options(options))
+            return models[str(path)].stream(**options)
 
         yield make
 
 
 def run(stream: Any, pieces: list[Samples]) -> list[Segments]:
     last = len(pieces) - 1
-    return [stream.accept(piece, index == last) for index, piece in enumerate(pieces)]
+    return [stream.feed(piece, index == last)["value"] for index, piece in enumerate(pieces)]
 
 
 def check(
@@ -166,8 +165,8 @@ def test_an_error_changes_nothing(directory: Path, streams: Callable[..., Any]) 
         broken = piece.copy()
         broken[len(piece) // 2] = np.nan
         with pytest.raises(ValueError, match="finite"):
-            stream.accept(broken, False)
-        got.append(stream.accept(piece, index == len(pieces) - 1))
+            stream.feed(broken)
+        got.append(stream.feed(piece, index == len(pieces) - 1)["value"])
     assert got == expected
 
 
@@ -176,7 +175,9 @@ def test_chunks_without_a_frame(directory: Path, streams: Callable[..., Any]) ->
     stream = streams(directory, chunk_size=10)
     wave = conversation(6, seed=8)
     last = len(wave) // 160 - 1
-    got = [stream.accept(wave[i * 160 : (i + 1) * 160], i == last) for i in range(last + 1)]
+    got = [
+        stream.feed(wave[i * 160 : (i + 1) * 160], i == last)["value"] for i in range(last + 1)
+    ]
     with pytest.raises(ZeroDivisionError):
         VadOracle(directory).stream(cut(wave, 160), chunk_size=10)
     starts = [s for one in got for s, _ in one if s >= 0]

@@ -24,10 +24,14 @@ VadModel::VadModel(std::shared_ptr<const OnlineFrontend> frontend,
 
 at::Tensor VadModel::FreshCache() const { return at::zeros(cache_shape_, at::kFloat); }
 
+std::size_t VadModel::ChunkSamples(double chunk_ms) const {
+  return static_cast<std::size_t>(chunk_ms * frontend_->config().sample_rate / 1000);
+}
+
 VadBlock VadModel::NextBlock(OnlineFrontendState& state, c10::ArrayRef<float> samples,
                              bool is_final, double chunk_ms, std::size_t* next) const {
   const FrontendConfig& config = frontend_->config();
-  const auto size = static_cast<std::size_t>(chunk_ms * config.sample_rate / 1000);
+  const std::size_t size = ChunkSamples(chunk_ms);
   const std::int64_t row_shift = config.lfr_n * frontend_->window_shift();
   VadBlock block;
   std::vector<at::Tensor> parts;

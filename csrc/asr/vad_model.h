@@ -42,6 +42,8 @@ class VadModel {
 
   const OnlineFrontend& frontend() const { return *frontend_; }
   at::Tensor FreshCache() const;
+  // Samples of a chunk of that many ms.
+  std::size_t ChunkSamples(double chunk_ms) const;
 
   // The next chunks of `samples` from number `*next` on, which is moved past them: until about a
   // minute is there or no whole chunk is left. is_final: the stream ends with `samples`; the last

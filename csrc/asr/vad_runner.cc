@@ -5,65 +5,101 @@
 #include <algorithm>
 #include <utility>
 
-#include "asr/vad_stream.h"
 #include "runtime/stream_context.h"
 
 namespace safeasr::asr {
 namespace {
 
-// A request on its way through the batch.
-struct Row {
-  const VadRequest* request;
-  VadStreamState state;
-  std::size_t next = 0;  // sample
-  std::shared_ptr<VadResult> result = std::make_shared<VadResult>();
-};
+// Decides on a block that was scored; appends what is to be reported. scores: (rows, pdfs).
+void Decide(const VadDetector& detector, const VadBlock& block, const at::Tensor& scores,
+            VadState* state, std::vector<VadSegment>* segments) {
+  VadFrames frames;
+  frames.pdfs = scores.size(1);
+  frames.scores = scores.data_ptr<float>();
+  for (const VadChunk& chunk : block.chunks) {
+    frames.count = chunk.rows;
+    frames.decibels = chunk.decibels.data();
+    const auto found = detector.Accept(*state, frames, chunk.is_final);
+    segments->insert(segments->end(), found.begin(), found.end());
+    frames.scores += frames.count * frames.pdfs;
+  }
+}
 
 }  // namespace
+
+// A request's part of a batch, worked out on a copy of its state.
+struct VadRunner::Row {
+  const VadRequest* request;
+  VadStreamState next;
+  std::size_t taken;
+  VadBlock block;
+  std::vector<VadSegment> segments;
+};
+
+void VadRunner::Begin(const VadRequest& request) const {
+  VadRequest::Progress& progress = request.progress;
+  if (progress.started) return;
+  VadRequest::Progress fresh;
+  fresh.state = request.stream->state;
+  fresh.wave = std::move(fresh.state.held);
+  fresh.state.held.clear();
+  fresh.wave.insert(fresh.wave.end(), request.samples.begin(), request.samples.end());
+  if (!fresh.state.cache.defined()) fresh.state.cache = model_->FreshCache();
+  fresh.started = true;
+  progress = std::move(fresh);
+}
 
 std::vector<std::shared_ptr<const core::Result>> VadRunner::Run(
     core::WorkerContext& context, const std::vector<const core::Payload*>& batch) const {
   const at::Device device = runtime::AsStreamContext(context).device();
   std::vector<Row> rows;
-  std::vector<std::shared_ptr<const core::Result>> results;
+  std::vector<const VadBlock*> blocks;
+  std::vector<at::Tensor> caches;
+  rows.reserve(batch.size());
   for (const core::Payload* payload : batch) {
-    Row row;
-    row.request = static_cast<const VadRequest*>(payload);
-    row.state.cache = model_->FreshCache();
-    row.state.decision = row.request->detector.Start();
-    results.push_back(row.result);
-    rows.push_back(std::move(row));
+    const auto* request = static_cast<const VadRequest*>(payload);
+    Begin(*request);
+    const VadRequest::Progress& progress = request->progress;
+    rows.push_back({request, progress.state, progress.taken, {}, {}});
+    Row& row = rows.back();
+    row.block = model_->NextBlock(row.next.frontend, progress.wave, request->is_final,
+                                  request->stream->detector.options().chunk_size, &row.taken);
+    blocks.push_back(&row.block);
+    caches.push_back(row.next.cache);
+  }
+  const VadScores scored = model_->Score(blocks, caches, device);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    rows[i].next.cache = scored.caches[i];
+    Decide(rows[i].request->stream->detector, rows[i].block, scored.scores[i],
+           &rows[i].next.decision, &rows[i].segments);
   }
 
-  // Long recordings go in several rounds; in each the rows that are left form a batch.
-  std::vector<Row*> left;
-  for (Row& row : rows) left.push_back(&row);
-  while (!left.empty()) {
-    std::vector<Row*> active;
-    std::vector<VadBlock> blocks;
-    std::vector<at::Tensor> caches;
-    for (Row* row : left) {
-      const VadRequest& request = *row->request;
-      VadBlock block = model_->NextBlock(row->state.frontend, request.samples, request.is_final,
-                                         request.detector.options().chunk_size, &row->next);
-      if (block.chunks.empty()) continue;
-      active.push_back(row);
-      blocks.push_back(std::move(block));
-      caches.push_back(row->state.cache);
+  // From here on the block counts.
+  std::vector<std::shared_ptr<const core::Result>> results;
+  for (Row& row : rows) {
+    const VadRequest& request = *row.request;
+    VadRequest::Progress& progress = request.progress;
+    progress.segments.insert(progress.segments.end(), row.segments.begin(), row.segments.end());
+    progress.state = std::move(row.next);
+    progress.taken = row.taken;
+    const bool ended = !row.block.chunks.empty() && row.block.chunks.back().is_final;
+    const std::size_t left = progress.wave.size() - progress.taken;
+    const std::size_t chunk =
+        model_->ChunkSamples(request.stream->detector.options().chunk_size);
+    if (!ended && (request.is_final || left >= chunk)) {
+      results.push_back(core::Runner::Unfinished());
+      continue;
     }
-    std::vector<const VadBlock*> pointers;
-    for (const VadBlock& block : blocks) pointers.push_back(&block);
-    const VadScores scored = model_->Score(pointers, caches, device);
-
-    left.clear();
-    for (std::size_t i = 0; i < active.size(); ++i) {
-      Row& row = *active[i];
-      row.state.cache = scored.caches[i];
-      const auto found =
-          Decide(row.request->detector, row.state.decision, blocks[i], scored.scores[i]);
-      row.result->segments.insert(row.result->segments.end(), found.begin(), found.end());
-      if (!blocks[i].chunks.back().is_final) left.push_back(active[i]);
+    auto result = std::make_shared<VadResult>();
+    result->segments = std::move(progress.segments);
+    if (request.is_final) {
+      request.stream->Restart();
+    } else {
+      progress.state.held.assign(
+          progress.wave.begin() + static_cast<std::ptrdiff_t>(progress.taken), progress.wave.end());
+      request.stream->state = std::move(progress.state);
     }
+    results.push_back(std::move(result));
   }
   return results;
 }

@@ -8,6 +8,8 @@
 
 #include "asr/vad_detector.h"
 #include "asr/vad_model.h"
+#include "core/runner.h"
+#include "core/ticket.h"
 
 namespace safeasr::asr {
 
@@ -16,34 +18,44 @@ namespace safeasr::asr {
 struct VadStreamState {
   OnlineFrontendState frontend;
   std::vector<float> held;  // samples that do not fill a chunk yet
-  at::Tensor cache;         // of the scorer
+  at::Tensor cache;         // of the scorer; none: zeros
   VadState decision;
 };
 
-// Decides on a block that was scored; returns what is to be reported. Scores: (rows, pdfs).
-std::vector<VadSegment> Decide(const VadDetector& detector, VadState& state, const VadBlock& block,
-                               const at::Tensor& scores);
-
-// FunASR's streaming voice activity detection: samples in pieces of any length, segments as soon as
-// they are known. For one caller at a time; streams share nothing but what is immutable.
-class VadStream {
- public:
+// A stream as it is held from outside. Its requests run one after the other (core/lane.h); nothing
+// else touches the state. A recording is a stream of one request.
+struct VadStream {
   // Throws std::invalid_argument for options that make no sense.
-  VadStream(std::shared_ptr<const VadModel> model, VadOptions options, at::Device device);
+  explicit VadStream(VadOptions options) : detector(std::move(options)) { Restart(); }
+  void Restart() { state = {{}, {}, {}, detector.Start()}; }
 
-  // Takes the next samples of the stream, also none. is_final ends the stream; the next call starts
-  // another with the same options. On an error the stream is as it was before the call.
-  std::vector<VadSegment> Accept(c10::ArrayRef<float> samples, bool is_final);
+  const VadDetector detector;
+  VadStreamState state;
+};
 
-  const VadOptions& options() const { return detector_.options(); }
+// The next samples of a stream.
+struct VadRequest : core::Payload {
+  VadRequest(std::shared_ptr<VadStream> to, std::vector<float> wave, bool final_chunk)
+      : stream(std::move(to)), samples(std::move(wave)), is_final(final_chunk) {}
 
- private:
-  VadStreamState Fresh() const;
+  const std::shared_ptr<VadStream> stream;
+  const std::vector<float> samples;  // mono, at the frontend's rate, [-1, 1]
+  const bool is_final;               // the stream ends with these; the next call begins another
 
-  const std::shared_ptr<const VadModel> model_;
-  const VadDetector detector_;
-  const at::Device device_;
-  VadStreamState state_;
+  // How far the request has come. The stream itself changes when all is done, so that a request
+  // that fails leaves it as it was.
+  struct Progress {
+    bool started = false;
+    VadStreamState state;
+    std::vector<float> wave;  // held samples, then the new ones
+    std::size_t taken = 0;    // of `wave`
+    std::vector<VadSegment> segments;
+  };
+  mutable Progress progress;  // a worker's, one at a time
+};
+
+struct VadResult : core::Result {
+  std::vector<VadSegment> segments;
 };
 
 }  // namespace safeasr::asr

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "asr/frontend.h"
 #include "bindings/gil.h"
 #include "core/clock.h"
 #include "core/errors.h"
@@ -30,6 +31,20 @@ PyEngine::~PyEngine() {
     const GilRelease release;
     engine_.reset();
   }
+}
+
+std::vector<float> CopySamples(const FloatArray& samples) {
+  if (samples.ndim() != 1) {
+    throw core::Error(
+        core::ErrorKind::kInvalidInput,
+        "expected samples (n,), got " + std::to_string(samples.ndim()) + " dimensions");
+  }
+  const c10::ArrayRef<float> view(samples.data(), static_cast<std::size_t>(samples.size()));
+  const GilRelease release;
+  if (!asr::AllFinite(view)) {
+    throw core::Error(core::ErrorKind::kInvalidInput, "a sample is NaN or infinite");
+  }
+  return view.vec();
 }
 
 std::shared_ptr<PyTicket> SubmitWith(

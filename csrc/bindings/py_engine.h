@@ -1,12 +1,15 @@
 // The engine as Python holds it, and the one way in that all kinds of requests share.
 #pragma once
 
+#include <pybind11/numpy.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "bindings/ticket_bindings.h"
 #include "core/engine.h"
@@ -27,6 +30,12 @@ class PyEngine {
  private:
   std::unique_ptr<core::Engine> engine_;
 };
+
+using FloatArray = pybind11::array_t<float, pybind11::array::c_style>;
+
+// Samples (n,) of a caller's array, copied with the GIL released. Throws core::Error for another
+// shape and for samples that are NaN or infinite.
+std::vector<float> CopySamples(const FloatArray& samples);
 
 struct SubmitLimits {
   std::optional<double> deadline_s;  // from now

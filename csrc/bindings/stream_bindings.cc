@@ -7,16 +7,12 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string>
 #include <utility>
 #include <vector>
 
-#include "asr/frontend.h"
 #include "asr/paraformer_stream.h"
 #include "asr/paraformer_stream_runner.h"
-#include "bindings/gil.h"
 #include "bindings/py_engine.h"
-#include "core/errors.h"
 #include "core/lane.h"
 #include "runtime/program.h"
 
@@ -24,8 +20,6 @@ namespace py = pybind11;
 
 namespace safeasr {
 namespace {
-
-using FloatArray = py::array_t<float, py::array::c_style>;
 
 // A stream as Python holds it. Any number of threads may submit: the lane keeps the order.
 class PyParaformerStream {
@@ -39,20 +33,8 @@ class PyParaformerStream {
   std::shared_ptr<PyTicket> Submit(const FloatArray& samples, bool is_final,
                                    std::optional<double> deadline_s,
                                    std::optional<double> wait_s) {
-    if (samples.ndim() != 1) {
-      throw core::Error(
-          core::ErrorKind::kInvalidInput,
-          "expected samples (n,), got " + std::to_string(samples.ndim()) + " dimensions");
-    }
-    const c10::ArrayRef<float> view(samples.data(), static_cast<std::size_t>(samples.size()));
-    std::unique_ptr<asr::StreamRequest> request;
-    {
-      const GilRelease release;
-      if (!asr::AllFinite(view)) {
-        throw core::Error(core::ErrorKind::kInvalidInput, "a sample is NaN or infinite");
-      }
-      request = std::make_unique<asr::StreamRequest>(stream_, view.vec(), is_final);
-    }
+    auto request =
+        std::make_unique<asr::StreamRequest>(stream_, CopySamples(samples), is_final);
     const asr::StreamingOptions& o = stream_->options;
     return SubmitWith(o.left + o.chunk + o.right, {deadline_s, wait_s},
                       [&](const core::SubmitOptions& options) {

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "asr/utterance.h"
-#include "asr/vad_runner.h"
+#include "asr/vad_stream.h"
 #include "bindings/completion_queue.h"
 #include "bindings/gil.h"
 #include "core/errors.h"

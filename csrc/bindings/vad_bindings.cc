@@ -1,7 +1,5 @@
 #include "bindings/vad_bindings.h"
 
-#include <ATen/ATen.h>
-#include <c10/core/InferenceMode.h>
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
@@ -9,7 +7,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -21,9 +18,8 @@
 #include "asr/vad_options.h"
 #include "asr/vad_runner.h"
 #include "asr/vad_stream.h"
-#include "bindings/gil.h"
 #include "bindings/py_engine.h"
-#include "core/errors.h"
+#include "core/lane.h"
 #include "runtime/program.h"
 
 namespace py = pybind11;
@@ -31,7 +27,6 @@ namespace py = pybind11;
 namespace safeasr {
 namespace {
 
-using FloatArray = py::array_t<float, py::array::c_style>;
 using Setter = std::function<void(asr::VadOptions&, const py::handle&)>;
 
 template <typename T>
@@ -105,62 +100,32 @@ asr::VadOptions MakeOptions(const py::kwargs& given) {
   return options;
 }
 
-c10::ArrayRef<float> View(const FloatArray& samples) {
-  if (samples.ndim() != 1) {
-    throw core::Error(
-        core::ErrorKind::kInvalidInput,
-        "expected samples (n,), got " + std::to_string(samples.ndim()) + " dimensions");
-  }
-  return {samples.data(), static_cast<std::size_t>(samples.size())};
-}
-
-py::list ToList(const std::vector<asr::VadSegment>& segments) {
-  py::list out;
-  for (const asr::VadSegment& s : segments) {
-    py::list pair;
-    pair.append(s.start_ms);
-    pair.append(s.end_ms);
-    out.append(std::move(pair));
-  }
-  return out;
-}
-
-std::shared_ptr<PyTicket> SubmitRequest(std::shared_ptr<asr::VadRunner> runner, PyEngine& engine,
-                                        const FloatArray& samples, const asr::VadOptions& options,
-                                        bool is_final, std::optional<double> deadline_s,
-                                        std::optional<double> wait_s) {
-  const c10::ArrayRef<float> view = View(samples);
-  std::unique_ptr<asr::VadRequest> request;
-  {
-    const GilRelease release;
-    request = std::make_unique<asr::VadRequest>(view.vec(), options, is_final);
-  }
-  const std::int64_t cost = runner->Cost(samples.size());
-  return Submit(engine, std::move(runner), std::move(request), cost, {deadline_s, wait_s});
-}
-
-// Lets several Python threads feed one stream: in some order, but one after the other.
+// A stream as Python holds it. Any number of threads may submit: the lane keeps the order.
 class PyVadStream {
  public:
-  PyVadStream(std::shared_ptr<asr::VadModel> model, asr::VadOptions options,
-              const std::string& device)
-      : stream_(std::move(model), std::move(options), at::Device(device)) {}
+  PyVadStream(std::shared_ptr<const asr::VadRunner> runner, PyEngine& engine,
+              asr::VadOptions options, std::size_t max_waiting)
+      : runner_(std::move(runner)),
+        stream_(std::make_shared<asr::VadStream>(std::move(options))),
+        lane_(engine.engine().MakeLane(max_waiting)) {}
 
-  py::list Accept(const FloatArray& samples, bool is_final) {
-    const c10::ArrayRef<float> view = View(samples);
-    std::vector<asr::VadSegment> segments;
-    {
-      const GilRelease release;
-      const std::lock_guard<std::mutex> lock(mutex_);
-      const c10::InferenceMode inference;
-      segments = stream_.Accept(view, is_final);
-    }
-    return ToList(segments);
+  std::shared_ptr<PyTicket> Submit(const FloatArray& samples, bool is_final,
+                                   std::optional<double> deadline_s,
+                                   std::optional<double> wait_s) {
+    std::unique_ptr<asr::VadRequest> request =
+        std::make_unique<asr::VadRequest>(stream_, CopySamples(samples), is_final);
+    return SubmitWith(runner_->Cost(samples.size()), {deadline_s, wait_s},
+                      [&](const core::SubmitOptions& options) {
+                        return lane_->Submit(runner_, std::move(request), options);
+                      });
   }
 
+  std::size_t Waiting() const { return lane_->Waiting(); }
+
  private:
-  std::mutex mutex_;
-  asr::VadStream stream_;
+  const std::shared_ptr<const asr::VadRunner> runner_;
+  const std::shared_ptr<asr::VadStream> stream_;
+  const std::shared_ptr<core::Lane> lane_;
 };
 
 }  // namespace
@@ -187,18 +152,21 @@ void BindVad(py::module_& module) {
              return std::make_shared<asr::VadRunner>(std::move(model), limits);
            }),
            py::arg("model").none(false), py::arg("limits") = core::BatchLimits())
-      .def("submit", &SubmitRequest, py::arg("engine"), py::arg("samples").noconvert(),
-           py::arg("options"), py::kw_only(), py::arg("is_final") = true,
-           py::arg("deadline_s") = py::none(), py::arg("wait_s") = py::none(),
-           "Queue samples (n,), float32. wait_s: how long to wait for room (None: as long as it "
-           "takes).");
+      .def(
+          "open",
+          [](std::shared_ptr<asr::VadRunner> self, PyEngine& engine, const asr::VadOptions& options,
+             std::size_t max_waiting) {
+            return std::make_shared<PyVadStream>(std::move(self), engine, options, max_waiting);
+          },
+          py::arg("engine"), py::arg("options"), py::kw_only(), py::arg("max_waiting") = 256,
+          "A new stream. max_waiting: chunks that may wait behind the one that runs.");
 
-  py::class_<PyVadStream>(module, "VadStream", "One stream, on the thread of its caller.")
-      .def(py::init<std::shared_ptr<asr::VadModel>, asr::VadOptions, const std::string&>(),
-           py::arg("model").none(false), py::arg("options"), py::arg("device") = "cpu")
-      .def("accept", &PyVadStream::Accept, py::arg("samples").noconvert(),
-           py::arg("is_final") = false,
-           "Segments known after these samples, in ms: [start, -1], [-1, end] or [start, end].");
+  py::class_<PyVadStream, std::shared_ptr<PyVadStream>>(module, "VadStream", "A live stream.")
+      .def("submit", &PyVadStream::Submit, py::arg("samples").noconvert(), py::kw_only(),
+           py::arg("is_final") = false, py::arg("deadline_s") = py::none(),
+           py::arg("wait_s") = py::none(),
+           "Queue the next samples (n,), float32, behind those submitted before.")
+      .def_property_readonly("waiting", &PyVadStream::Waiting);
 }
 
 }  // namespace safeasr

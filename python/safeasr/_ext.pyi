@@ -55,7 +55,10 @@ class BatchLimits:
         max_padding: float = ...,
         max_wait_ms: float = ...,
         share: bool = ...,
+        priority: int = ...,
     ) -> None: ...
+    @property
+    def priority(self) -> int: ...
     @property
     def max_requests(self) -> int: ...
     @property
@@ -97,20 +100,60 @@ class VadModel:
 
 class VadRunner(Runner):
     def __init__(self, model: VadModel, limits: BatchLimits = ...) -> None: ...
+    def open(
+        self, engine: Engine, options: VadOptions, *, max_waiting: int = ...
+    ) -> VadStream: ...
+
+class VadStream:
     def submit(
         self,
-        engine: Engine,
         samples: NDArray[np.float32],
-        options: VadOptions,
         *,
         is_final: bool = ...,
         deadline_s: float | None = ...,
         wait_s: float | None = ...,
     ) -> Ticket: ...
+    @property
+    def waiting(self) -> int: ...
 
-class VadStream:
-    def __init__(self, model: VadModel, options: VadOptions, device: str = ...) -> None: ...
-    def accept(self, samples: NDArray[np.float32], is_final: bool = ...) -> list[list[int]]: ...
+class ParaformerStreamRunner(Runner):
+    def __init__(
+        self,
+        *,
+        frontend: OnlineFrontend,
+        encoder: Program,
+        decoder: Program,
+        limits: BatchLimits,
+        encoder_layers: int,
+        encoder_size: int,
+        decoder_layers: int,
+        decoder_kernel: int,
+        cif_left: int,
+        cif_right: int,
+        tail_threshold: float,
+        feature_scale: float,
+    ) -> None: ...
+    def open(
+        self,
+        engine: Engine,
+        *,
+        chunk_size: tuple[int, int, int],
+        encoder_look_back: int,
+        decoder_look_back: int,
+        max_waiting: int = ...,
+    ) -> ParaformerStream: ...
+
+class ParaformerStream:
+    def submit(
+        self,
+        samples: NDArray[np.float32],
+        *,
+        is_final: bool = ...,
+        deadline_s: float | None = ...,
+        wait_s: float | None = ...,
+    ) -> Ticket: ...
+    @property
+    def waiting(self) -> int: ...
 
 class CompletionQueue:
     def __init__(self) -> None: ...

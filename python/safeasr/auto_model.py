@@ -8,21 +8,29 @@ import logging
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from safeasr import _ext
-from safeasr.errors import AudioError, DeadlineExceededError, QueueFullError
-from safeasr.export.exporter import export_bundle, open_bundle
-from safeasr.export.hub import find_model
-from safeasr.families import FAMILY_OPTIONS, family_of_bundle
+from safeasr.errors import (
+    AudioError,
+    DeadlineExceededError,
+    EngineClosedError,
+    QueueFullError,
+    UnsupportedModelError,
+)
+from safeasr.export.exporter import export_bundle
+from safeasr.families import FAMILY_OPTIONS
 from safeasr.future import Future
 from safeasr.hotword_postprocess import apply_postprocess_hotwords
 from safeasr.inputs import Utterance, expand_inputs
-from safeasr.options import CallOptions, call_options, model_options
+from safeasr.loading import load_model
+from safeasr.options import CallOptions, call_options, model_options, worker_threads
 from safeasr.result_writer import ResultWriter
+from safeasr.stream import Stream
+from safeasr.stream_models import StreamModels
 
 __all__ = ["AutoModel"]
 
@@ -53,6 +61,10 @@ class AutoModel:
         max_wait_ms: float = 0.0,
         queue_size: int = 1024,
         timeout: float | None = None,
+        intra_op_threads: int | None = None,
+        online_model: str | None = None,
+        vad_model: str | None = None,
+        vad_kwargs: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         """Load a model; export it first if that was not done before.
@@ -62,12 +74,18 @@ class AutoModel:
                 on FunASR's hubs (needs funasr and the network once).
             device: "cpu", "cuda", "cuda:0"; default: CUDA if there is any. Where it is missing, the
                 CPU is used with a warning.
-            num_workers: threads that run batches; default: ``ncpu`` if given, else all cores.
+            num_workers: threads that run batches; default: ``ncpu`` if given, else all cores,
+                divided by ``intra_op_threads``.
             max_batch_size: utterances in one batch at most.
             max_batch_frames: limit of count x longest of a batch, in encoder frames.
             max_wait_ms: how long an utterance may wait for company though a worker is free, in ms.
             queue_size: utterances that may wait; more callers wait or get QueueFullError.
             timeout: default time limit of a call, in seconds.
+            intra_op_threads: cores that one batch uses on the CPU; default: 1, for streaming models
+                up to 2, since their steps are small and somebody waits for each.
+            online_model: streaming model beside this one, for the first pass of ``stream``.
+            vad_model: voice activity detector beside this one, for ``stream``.
+            vad_kwargs: its options, as in FunASR.
             **kwargs: FunASR's arguments (hub, model_revision, ncpu, disable_pbar,
                 trust_remote_code, init_param, ...) and keys of the model's config.yaml.
 
@@ -87,32 +105,43 @@ class AutoModel:
             device=device,
             family_options=FAMILY_OPTIONS,
         )
+        self._vad_kwargs = dict(vad_kwargs or {})
         self.kwargs: dict[str, Any] = {"model": model, **kwargs, "device": self._options.device}
         self._trust = bool(kwargs.get("trust_remote_code", False))
-        self._directory = find_model(
+        source = {
+            "hub": str(kwargs.get("hub", "ms")),
+            "check_latest": bool(kwargs.get("check_latest", False)),
+            "trust_remote_code": self._trust,
+        }
+        loaded = load_model(
             str(kwargs.get("model_path") or model),
-            hub=str(kwargs.get("hub", "ms")),
+            self._options,
             revision=kwargs.get("model_revision"),
-            check_latest=bool(kwargs.get("check_latest", False)),
+            overrides=self._options.overrides,
+            **source,
         )
+        self._directory, self._recognizer = loaded.directory, loaded.recognizer
         self.model_path = str(self._directory)
-        bundle = open_bundle(
-            self._directory, self._options.overrides, trust_remote_code=self._trust
-        )
-        self._recognizer = family_of_bundle(bundle.family).load(
-            bundle,
-            self._options.device,
-            {
-                "max_requests": self._options.max_batch_size,
-                "max_cost": self._options.max_batch_frames,
-                "max_wait_ms": self._options.max_wait_ms,
-                "share": self._options.device == "cpu",
-            },
+        workers, intra_op_threads = worker_threads(
+            self._options,
+            wide=online_model is not None or self._recognizer.wide_steps,
+            num_workers=num_workers,
+            intra_op_threads=intra_op_threads,
         )
         self._engine = _ext.Engine(
-            num_workers=self._options.num_workers,
+            num_workers=workers,
             queue_size=self._options.queue_size,
             device=self._options.device,
+            intra_op_threads=intra_op_threads,
+        )
+        self._ahead = 2 * self._options.max_batch_size * workers
+        self._vad_named = vad_model is not None
+        self._streams = StreamModels(
+            self._recognizer,
+            self._engine,
+            lambda name: load_model(name, self._options, **source).recognizer,
+            {"online_model": online_model, "vad_model": vad_model},
+            demo=model == "demo",
         )
         self._writer = ResultWriter()
         _open_models.add(self)
@@ -158,7 +187,7 @@ class AutoModel:
         pending: deque[tuple[Utterance, _ext.Ticket]] = deque()
         # Far enough ahead to keep the workers in full batches, near enough not to decode a whole
         # list of files into memory or to fill the queue for everyone else.
-        ahead = 2 * self._options.max_batch_size * self._options.num_workers
+        ahead = self._ahead
         with contextlib.ExitStack() as cleanup:
             cleanup.callback(lambda: [ticket.cancel() for _, ticket in pending])
             bar = self._progress_bar(len(utterances), call)
@@ -278,6 +307,60 @@ class AutoModel:
             future.cancel()
             raise DeadlineExceededError("the timeout passed before the result was there") from None
 
+    def stream(
+        self,
+        *,
+        mode: str | None = None,
+        key: str | None = None,
+        fs: int = 16000,
+        timeout: float | None = None,
+        max_pending: int = 256,
+        vad_chunk_size: float | None = None,
+        **options: Any,
+    ) -> Stream:
+        """Open a live stream. Any number may be open; their chunks run in common batches.
+
+        A streaming model gives a stream of FunASR's result dicts, one for each chunk; so does a
+        voice activity detector. An offline model with ``online_model`` and ``vad_model`` beside it
+        gives a stream of lists of events, dicts like those of FunASR's websocket service:
+
+        - while somebody speaks: ``mode`` "2pass-online", ``text`` what this chunk added,
+          ``segment_text`` the segment's text so far, ``start`` in ms, ``is_final`` False;
+        - when a segment ends: ``mode`` "2pass-offline", ``text`` the offline model's, ``start``
+          and ``end`` in ms, ``timestamp`` if asked for (``pred_timestamp=True``), in ms of the
+          stream, ``is_final`` True.
+
+        Args:
+            mode: "2pass"; "online": no second pass; "offline": no first pass. Default: what the
+                models allow.
+            key: name of the stream in results; default: a random one.
+            fs: rate in Hz of the samples that will be fed.
+            timeout: default time limit of a call in seconds; None: the model's.
+            max_pending: chunks that may wait in the stream.
+            vad_chunk_size: steps of the detector beside an offline model, in ms; default 200.
+            **options: FunASR's options of ``generate`` for these models: ``chunk_size`` (default
+                [0, 10, 5], of a detector 200), ``encoder_chunk_look_back`` (default here 4),
+                ``decoder_chunk_look_back`` (default here 1), ``max_end_silence_time`` and so on.
+                They hold for this stream alone.
+
+        Raises:
+            UnsupportedModelError: if a model that the mode needs is missing.
+            ValueError: if an option makes no sense.
+            EngineClosedError: if the model is closed.
+        """
+        if self.closed:
+            raise EngineClosedError("the model is closed")
+        return self._streams.open(
+            options,
+            {**self._options.call_defaults, **self._vad_kwargs},
+            mode=mode,
+            key=key,
+            vad_chunk_size=vad_chunk_size,
+            fs=fs,
+            timeout=self._options.timeout if timeout is None else timeout,
+            max_pending=max_pending,
+        )
+
     def stats(self) -> dict[str, Any]:
         """Counters of the engine since the model was made.
 
@@ -329,6 +412,10 @@ class AutoModel:
         return None if deadline is None else max(0.0, deadline - time.monotonic())
 
     def _expand(self, input: Any, input_len: Any, call: CallOptions) -> list[Utterance]:
+        if self._vad_named:
+            raise UnsupportedModelError(
+                "generate with vad_model= is not supported yet; stream() is"
+            )
         self._recognizer.check(call.family)
         return expand_inputs(
             input,
@@ -381,7 +468,7 @@ class AutoModel:
 
     @staticmethod
     def _progress_bar(total: int, call: CallOptions) -> Any:
-        if call.disable_pbar:
+        if call.disable_pbar or call.family.get("cache") is not None:
             return None
         from tqdm import tqdm
 

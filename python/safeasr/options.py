@@ -16,12 +16,12 @@ __all__ = ["CallOptions", "ModelOptions", "call_options", "model_options"]
 
 #: Options of FunASR that have no meaning here: accepted, and nothing is lost without them.
 _NO_EFFECT = frozenset(
-    "disable_update disable_log seed log_level remote_code vad_kwargs punc_kwargs spk_kwargs "
+    "disable_update disable_log seed log_level remote_code punc_kwargs spk_kwargs "
     "vad_model_revision punc_model_revision spk_model_revision spk_mode ngpu hub model_revision "
     "check_latest trust_remote_code ignore_init_mismatch".split()
 )
 #: Options of FunASR that would change results, and that safeasr cannot honour yet.
-_UNSUPPORTED_MODELS = ("vad_model", "punc_model", "spk_model")
+_UNSUPPORTED_MODELS = ("punc_model", "spk_model")
 #: Names of config.yaml at its top level: overrides of these go into the export.
 _CONFIG_KEYS = frozenset(
     "model_conf encoder encoder_conf decoder decoder_conf predictor predictor_conf frontend "
@@ -188,6 +188,28 @@ def model_options(
         overrides=overrides,
         call_defaults=call_defaults,
     )
+
+
+def worker_threads(
+    options: ModelOptions, *, wide: bool, num_workers: int | None, intra_op_threads: int | None
+) -> tuple[int, int]:
+    """How many workers, and how many threads an operator of each may use.
+
+    Args:
+        options: of the model.
+        wide: somebody waits for each small step: one batch on two cores is done sooner than two
+            batches on one core each, and reads the weights once for both.
+        num_workers: as the caller asked for, or None.
+        intra_op_threads: likewise.
+    """
+    threads = intra_op_threads
+    if threads is None:
+        threads = 2 if wide and options.device == "cpu" and options.num_workers > 1 else 1
+    threads = positive("intra_op_threads", threads)
+    workers = options.num_workers
+    if num_workers is None and options.device == "cpu":
+        workers = max(1, workers // threads)
+    return workers, threads
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,10 @@ from typing import Any
 from safeasr.errors import ExportError, UnsupportedModelError
 from safeasr.export.cache import cache_dir
 
-__all__ = ["find_model"]
+__all__ = ["EMBEDDED", "find_model"]
+
+#: Models that come with the package.
+EMBEDDED = ("demo", "demo-streaming", "demo-vad")
 
 
 def find_model(
@@ -26,7 +29,7 @@ def find_model(
     """The local directory of a model.
 
     Args:
-        name: "demo", a directory (FunASR model or bundle), or a name on the hub.
+        name: of an embedded model, a directory (FunASR model or bundle), or a name on the hub.
         hub: "ms" or "hf", as in FunASR.
         revision: of a model on the hub.
         check_latest: ask the hub although the model was downloaded before.
@@ -35,8 +38,8 @@ def find_model(
         UnsupportedModelError: if the name is of a hub that is not supported.
         ExportError: if there is no such directory and it cannot be downloaded.
     """
-    if name == "demo":
-        return Path(str(resources.files("safeasr") / "models" / "demo"))
+    if name in EMBEDDED:
+        return Path(str(resources.files("safeasr") / "models" / name))
     path = Path(name).expanduser()
     if path.is_dir():
         return path

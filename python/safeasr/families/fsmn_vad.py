@@ -1,4 +1,4 @@
-"""FSMN-VAD, offline: FunASR's class ``FsmnVADStreaming`` on whole recordings."""
+"""FSMN-VAD: FunASR's class ``FsmnVADStreaming``, on recordings and on live streams."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from safeasr.export.bundle import Bundle
 from safeasr.export.model_dir import ModelDir, read_weights
 from safeasr.families.configuration import online_frontend
 from safeasr.nets.fsmn_vad import FsmnVadScorer, FsmnVadSizes
+from safeasr.sessions import stream_of
 
 __all__ = ["FsmnVadFamily", "FsmnVadRecognizer", "vad_settings"]
 
@@ -160,6 +161,7 @@ class FsmnVadFamily:
 class FsmnVadRecognizer:
     """A loaded FSMN-VAD."""
 
+    wide_steps = False
     options = FsmnVadFamily.options
     constructor_options = FsmnVadFamily.constructor_options
 
@@ -178,15 +180,13 @@ class FsmnVadRecognizer:
                 f"the bundle {bundle.path} cannot be loaded: {error}"
             ) from error
         self.sample_rate = int(bundle.frontend["sample_rate"])
-        self._runner = _ext.VadRunner(self.model, _ext.BatchLimits(**limits))
+        # A step costs little and others wait for what it finds.
+        self._runner = _ext.VadRunner(
+            self.model, _ext.BatchLimits(**{**limits, "max_requests": 64, "priority": 2})
+        )
 
     def check(self, options: Mapping[str, Any]) -> None:
-        """Refuse what continues a stream: a call knows nothing of the one before."""
-        if options.get("cache") is not None and self._streams(options):
-            raise UnsupportedModelError(
-                "cache= with chunks that continue a stream is not supported yet; without a cache, "
-                "or with chunk_size of 15000 ms and more, a call is a recording of its own"
-            )
+        """Raise for options that make no sense."""
         self.vad_options(options)
 
     @staticmethod
@@ -202,17 +202,14 @@ class FsmnVadRecognizer:
         short = self._chunk_size(options) < _STREAMING_BELOW_MS
         return bool(options.get("is_streaming_input", short))
 
-    def vad_options(
+    def stream_options(
         self, options: Mapping[str, Any], *, streaming: bool | None = None
-    ) -> _ext.VadOptions:
-        """The options of one call or stream.
+    ) -> dict[str, Any]:
+        """Arguments of ``_ext.VadOptions`` for one call or stream.
 
         Args:
             options: of the call, over those of the constructor.
             streaming: whether open segments are reported; None: as FunASR decides for arrays.
-
-        Raises:
-            ValueError: if one of them makes no sense; names it.
         """
         taken = {k: v for k, v in options.items() if k in _MODEL_OPTIONS and v is not None}
         settings = {**self._settings, **taken}
@@ -223,7 +220,25 @@ class FsmnVadRecognizer:
             settings["silence_schedule"] = [tuple(step) for step in options["silence_schedule"]]
         settings["chunk_size"] = self._chunk_size(options)
         settings["is_streaming_input"] = self._streams(options) if streaming is None else streaming
-        return _ext.VadOptions(**settings)
+        return settings
+
+    def vad_options(
+        self, options: Mapping[str, Any], *, streaming: bool | None = None
+    ) -> _ext.VadOptions:
+        """The options as the extension takes them; arguments as in :meth:`stream_options`.
+
+        Raises:
+            ValueError: if one of them makes no sense; names it.
+        """
+        return _ext.VadOptions(**self.stream_options(options, streaming=streaming))
+
+    def open(self, engine: _ext.Engine, options: Mapping[str, Any]) -> _ext.VadStream:
+        """A new stream with the options of FunASR's ``generate``."""
+        return self._runner.open(engine, self.vad_options(options))
+
+    def text_of(self, ids: list[int]) -> str:
+        """A detector gives no text."""
+        return ""
 
     def submit(
         self,
@@ -235,19 +250,19 @@ class FsmnVadRecognizer:
         deadline_s: float | None,
         wait_s: float | None,
     ) -> _ext.Ticket:
-        """Queue one recording. A file is whole; an array in short chunks may be a beginning."""
+        """Queue the next samples of the stream in ``cache``, or a recording of their own.
+
+        A file is whole; an array in short chunks may be a beginning.
+        """
         if data.ndim != 1:
             raise AudioError(f"expected samples, got features of shape {data.shape}")
         streaming = not from_file and self._streams(options)
         is_final = from_file or bool(options.get("is_final", not streaming))
-        return self._runner.submit(
-            engine,
-            data,
-            self.vad_options(options, streaming=streaming),
-            is_final=is_final,
-            deadline_s=deadline_s,
-            wait_s=wait_s,
-        )
+        if options.get("cache") is not None:
+            stream = stream_of(self, engine, options, is_final=is_final)
+        else:
+            stream = self._runner.open(engine, self.vad_options(options, streaming=streaming))
+        return stream.submit(data, is_final=is_final, deadline_s=deadline_s, wait_s=wait_s)
 
     def finish(
         self, result: Mapping[str, Any], key: str, options: Mapping[str, Any]

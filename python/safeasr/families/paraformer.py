@@ -184,6 +184,7 @@ class ParaformerFamily:
 class ParaformerRecognizer:
     """A loaded Paraformer."""
 
+    wide_steps = False
     options = ParaformerFamily.options
     constructor_options = ParaformerFamily.constructor_options
 

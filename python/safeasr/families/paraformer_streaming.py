@@ -256,6 +256,7 @@ class ParaformerStreamingFamily:
 class ParaformerStreamingRecognizer:
     """A loaded streaming Paraformer."""
 
+    wide_steps = True
     options = ParaformerStreamingFamily.options
     constructor_options = ParaformerStreamingFamily.constructor_options
 
@@ -331,12 +332,12 @@ class ParaformerStreamingRecognizer:
         """Queue the next samples of the stream in ``cache``, or of one of their own."""
         if data.ndim != 1:
             raise AudioError(f"expected samples, got features of shape {data.shape}")
-        return stream_of(self, engine, options).submit(
-            data,
-            is_final=from_file or bool(options.get("is_final", False)),
-            deadline_s=deadline_s,
-            wait_s=wait_s,
-        )
+        is_final = from_file or bool(options.get("is_final", False))
+        if options.get("cache") is not None:
+            stream = stream_of(self, engine, options, is_final=is_final)
+        else:
+            stream = self.open(engine, options)
+        return stream.submit(data, is_final=is_final, deadline_s=deadline_s, wait_s=wait_s)
 
     def finish(
         self, result: Mapping[str, Any], key: str, options: Mapping[str, Any]
