@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "asr/attention_kernel.h"
+#include "asr/simd.h"
 
 namespace safeasr::asr {
 namespace {
@@ -107,6 +108,7 @@ void FindRows(const Operands& o, std::size_t i, std::vector<const float*>* keys,
 at::Tensor OnTheCpu(const Operands& o) {
   const std::int64_t size = o.q.size(1), depth = size / o.heads;
   const float scale = 1.0f / std::sqrt(static_cast<float>(depth));
+  const int lanes = SimdLanes();
   at::Tensor out = at::empty({o.q.size(0), size}, o.q.options());
   const auto streams = static_cast<std::int64_t>(o.streams.size());
   // Each task is a head of a stream; the first one also stores the stream's new rows.
@@ -124,7 +126,7 @@ at::Tensor OnTheCpu(const Operands& o) {
         for (auto* rows : {&keys, &values}) {
           for (const float*& row : *rows) row += channel;
         }
-        scratch.resize(keys.size() + depth);
+        scratch.resize(AttentionScratch(static_cast<std::int64_t>(keys.size()), depth));
         found = i;
       } else {
         for (auto* rows : {&keys, &values}) {
@@ -132,11 +134,11 @@ at::Tensor OnTheCpu(const Operands& o) {
         }
       }
       if (channel == 0) StoreRows(o, i);
-      const HeadQueries queries{
-          o.q.data_ptr<float>() + s.first_query * o.q.stride(0) + channel, o.q.stride(0),
-          out.data_ptr<float>() + s.first_query * size + channel, size, s.queries};
-      AttendHead(queries, keys.data(), values.data(), static_cast<std::int64_t>(keys.size()), depth,
-                 scale, scratch.data());
+      AttendHead({o.q.data_ptr<float>() + s.first_query * o.q.stride(0) + channel, o.q.stride(0),
+                  out.data_ptr<float>() + s.first_query * size + channel, size, s.queries,
+                  keys.data(), values.data(), static_cast<std::int64_t>(keys.size()), depth, scale,
+                  scratch.data()},
+                 lanes);
     }
   });
   return out;

@@ -27,7 +27,11 @@ struct VadStreamState {
 struct VadStream {
   // Throws std::invalid_argument for options that make no sense.
   explicit VadStream(VadOptions options) : detector(std::move(options)) { Restart(); }
-  void Restart() { state = {{}, {}, {}, detector.Start()}; }
+  void Restart() {
+    VadStreamState fresh;
+    fresh.decision = detector.Start();
+    state = std::move(fresh);
+  }
 
   const VadDetector detector;
   VadStreamState state;
