@@ -7,10 +7,12 @@
 #include <memory>
 #include <mutex>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "core/engine.h"
+#include "core/lane.h"
 #include "support.h"
 
 namespace safeasr::core {
@@ -69,6 +71,26 @@ class FakeRunner : public Runner {
   mutable std::vector<Numbers> batches_;
 };
 
+// A number that takes several runs. Not atomic: TSan would see two workers that have it at once.
+struct PiecePayload : NumberPayload {
+  PiecePayload(std::int64_t v, int pieces) : NumberPayload(v), left(pieces) {}
+  mutable int left;
+};
+
+// One piece of each a run. What the hook throws comes before any progress.
+class PieceRunner : public FakeRunner {
+ public:
+  using FakeRunner::FakeRunner;
+
+  Results Run(WorkerContext& context, const std::vector<const Payload*>& batch) const override {
+    Results results = FakeRunner::Run(context, batch);
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      if (--static_cast<const PiecePayload*>(batch[i])->left > 0) results[i] = Unfinished();
+    }
+    return results;
+  }
+};
+
 inline std::int64_t NumberOf(const Ticket& ticket) {
   return static_cast<const NumberResult&>(*ticket.Get()).value;
 }
@@ -76,6 +98,31 @@ inline std::int64_t NumberOf(const Ticket& ticket) {
 inline std::shared_ptr<Ticket> Submit(Engine& engine, const std::shared_ptr<const Runner>& runner,
                                       std::int64_t number, const SubmitOptions& options = {}) {
   return engine.Submit(runner, std::make_unique<NumberPayload>(number), options);
+}
+
+inline std::shared_ptr<Ticket> SubmitPieces(Engine& engine,
+                                            const std::shared_ptr<const PieceRunner>& runner,
+                                            std::int64_t number, int pieces,
+                                            const SubmitOptions& options = {}) {
+  return engine.Submit(runner, std::make_unique<PiecePayload>(number, pieces), options);
+}
+
+inline std::shared_ptr<Ticket> Submit(Lane& lane, const std::shared_ptr<const Runner>& runner,
+                                      std::int64_t number, const SubmitOptions& options = {}) {
+  return lane.Submit(runner, std::make_unique<NumberPayload>(number), options);
+}
+
+inline std::string MessageOf(const Ticket& ticket) {
+  try {
+    ticket.Get();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return {};
+}
+
+inline bool Contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
 }
 
 // Occupies workers until it is let go: what is submitted meanwhile stays queued.
