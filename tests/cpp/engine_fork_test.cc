@@ -42,6 +42,7 @@ int Use(std::unique_ptr<Engine>& engine, const std::shared_ptr<const Runner>& ru
   if (KindOf([&] { Submit(*engine, runner, 1); }) != ErrorKind::kForked) return 2;
   if (KindOf([&] { Submit(*engine, runner, 1, patient); }) != ErrorKind::kForked) return 3;
   if (engine->Waiting() != 0) return 4;
+  if (KindOf([&] { engine->MakeLane(1); }) != ErrorKind::kForked) return 5;
   engine->Close(CloseMode::kDrain);
   engine->Close(CloseMode::kCancel);
   engine.reset();
@@ -74,6 +75,37 @@ TEST(TheChildOfAnEngineThatIsBlockedAndFull) {
     CHECK(Submit(*engine, runner, 3, options)->WaitUntil(Soon()));
   });
   CHECK_EQ(InChild([&] { return Use(engine, runner); }), 0);
+  blocker.Release();
+}
+
+TEST(TheChildOfAnEngineWithLanes) {
+  auto engine = std::make_unique<Engine>(EngineOptions{1, 4}, NoContexts());
+  const auto runner = std::make_shared<FakeRunner>();
+  auto idle = engine->MakeLane(1), full = engine->MakeLane(1);
+  Threads threads;
+  Blocker blocker(*engine);
+  Submit(*full, runner, 1);
+  const auto waiting = Submit(*full, runner, 2);
+  std::atomic<int> asked{0};
+  threads.Start([&] {  // parked for room
+    SubmitOptions options;
+    options.give_up = kNever;
+    options.interrupted = [&] { return asked.fetch_add(1) < 0; };
+    CHECK(Submit(*full, runner, 3, options)->WaitUntil(Soon()));
+  });
+  CHECK(Eventually([&] { return asked.load() > 0; }));
+  const auto use = [&] {
+    for (auto* lane : {&idle, &full}) {
+      if (KindOf([&] { Submit(**lane, runner, 1); }) != ErrorKind::kForked) return 10;
+      if ((*lane)->Waiting() != 0 || (*lane)->busy()) return 11;
+    }
+    waiting->Cancel();
+    idle.reset();
+    full.reset();
+    return Use(engine, runner);
+  };
+  CHECK_EQ(InChild(use), 0);
+  CHECK(full->busy());
   blocker.Release();
 }
 

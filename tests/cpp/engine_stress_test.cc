@@ -3,75 +3,15 @@
 // was done to it, and the counters add up.
 //
 // Time-bounded, so that it means something under TSan too: there it does fewer rounds.
-#include <algorithm>
 #include <random>
 
 #include "check.h"
 #include "core/engine.h"
-#include "fake_runner.h"
-#include "support.h"
+#include "stress.h"
 
 using namespace safeasr::core;
 
 namespace {
-
-using std::chrono::microseconds;
-using std::chrono::milliseconds;
-
-// What became of what was accepted, as the callers see it.
-struct Tally {
-  std::atomic<std::uint64_t> accepted{0}, refused{0}, called_back{0};
-  std::atomic<std::uint64_t> done{0}, failed{0}, cancelled{0}, expired{0};
-};
-
-struct Accepted {
-  std::shared_ptr<Ticket> ticket;
-  std::int64_t number;
-  bool had_deadline, cancel_won;
-};
-
-bool IsPoison(std::int64_t number) { return number % 97 == 13; }
-
-std::shared_ptr<FakeRunner> MakeRunner(BatchLimits limits, bool slow) {
-  return std::make_shared<FakeRunner>(limits, [slow](const Numbers& batch) {
-    if (slow) std::this_thread::sleep_for(microseconds(50));
-    if (std::any_of(batch.begin(), batch.end(), IsPoison)) {
-      throw Error(ErrorKind::kInvalidInput, "poison");
-    }
-  });
-}
-
-void Judge(const Accepted& a, Tally& tally) {
-  CHECK(a.ticket->WaitUntil(Soon()));
-  CHECK(!a.ticket->Cancel());  // too late, whatever it is
-  switch (a.ticket->state()) {
-    case TicketState::kDone:
-      CHECK(!a.cancel_won && !IsPoison(a.number));
-      CHECK_EQ(NumberOf(*a.ticket), a.number + 1);
-      tally.done.fetch_add(1);
-      break;
-    case TicketState::kCancelled:
-      CHECK(a.cancel_won);
-      CHECK_EQ(KindOf(*a.ticket), ErrorKind::kCancelled);
-      tally.cancelled.fetch_add(1);
-      break;
-    case TicketState::kFailed: {
-      CHECK(!a.cancel_won);
-      const ErrorKind kind = KindOf(*a.ticket);
-      if (kind == ErrorKind::kDeadlineExceeded) {
-        CHECK(a.had_deadline);
-        tally.expired.fetch_add(1);
-      } else {
-        CHECK(kind == ErrorKind::kClosed ||
-              (kind == ErrorKind::kInvalidInput && IsPoison(a.number)));
-        tally.failed.fetch_add(1);
-      }
-      break;
-    }
-    default:
-      CHECK(!"not finished after the wait");
-  }
-}
 
 // One caller: submits with random options, cancels some, waits for some at once and for the rest
 // at the end.
@@ -81,17 +21,14 @@ void Caller(Engine& engine, const std::vector<std::shared_ptr<FakeRunner>>& runn
   const auto chance = [&](int percent) { return static_cast<int>(random() % 100) < percent; };
   std::vector<Accepted> accepted;
   for (int i = 0; i < requests; ++i) {
-    SubmitOptions options;
-    options.length = 1 + static_cast<std::int64_t>(random() % 300);
-    options.options_key = random() % 2;
-    const bool has_deadline = chance(20);
-    if (has_deadline) options.deadline = Clock::now() + microseconds(random() % 2000);
-    if (chance(50)) options.give_up = Clock::now() + microseconds(random() % 5000);
-    if (chance(30)) options.give_up = kNever;
+    const SubmitOptions options = RandomOptions(random);
+    const bool has_deadline = options.deadline != kNever;
     const auto number = static_cast<std::int64_t>(random() % 1000000);
     Accepted a{nullptr, number, has_deadline, false};
     try {
-      a.ticket = Submit(engine, runners[random() % runners.size()], number, options);
+      const int pieces = 1 + static_cast<int>(random() % 5);  // most runners do them all at once
+      a.ticket = engine.Submit(runners[random() % runners.size()],
+                               std::make_unique<PiecePayload>(number, pieces), options);
     } catch (const Error& e) {
       CHECK(e.kind() == ErrorKind::kQueueFull || e.kind() == ErrorKind::kClosed ||
             (e.kind() == ErrorKind::kDeadlineExceeded && has_deadline));
@@ -117,9 +54,15 @@ void Round(EngineOptions options, std::size_t callers, int requests, End end, st
   Tally tally;
   Engine engine(options, NoContexts());
   const std::vector<std::shared_ptr<FakeRunner>> runners = {
-      MakeRunner({8, 2000, 0.3, Duration(0), true}, false),
-      MakeRunner({4, 1 << 30, 1.0, microseconds(300), true}, true),
-      MakeRunner({1, 1, 0.0, Duration(0), false}, false),
+      std::make_shared<FakeRunner>(BatchLimits{8, 2000, 0.3, Duration(0), true}, StressHook(false)),
+      std::make_shared<FakeRunner>(BatchLimits{4, 1 << 30, 1.0, microseconds(300), true},
+                                   StressHook(true)),
+      std::make_shared<FakeRunner>(BatchLimits{1, 1, 0.0, Duration(0), false, 1},
+                                   StressHook(false)),
+      std::make_shared<PieceRunner>(BatchLimits{8, 2000, 1.0, Duration(0), true, -1},
+                                    StressHook(false)),
+      std::make_shared<PieceRunner>(BatchLimits{3, 1 << 30, 1.0, microseconds(300), false, 1},
+                                    StressHook(true)),
   };
   const CloseMode mode =
       end == End::kDrain || end == End::kDrainEarly ? CloseMode::kDrain : CloseMode::kCancel;
@@ -137,32 +80,10 @@ void Round(EngineOptions options, std::size_t callers, int requests, End end, st
   closer.Join();
   engine.Close(mode);
 
-  const Counters& c = engine.counters();
   CHECK_EQ(tally.accepted.load() + tally.refused.load(),
            callers * static_cast<std::size_t>(requests));
-  CHECK_EQ(tally.called_back.load(), tally.accepted.load());
-  CHECK_EQ(c.submitted.load(), tally.accepted.load());
-  CHECK_EQ(c.rejected.load(), tally.refused.load());
-  CHECK_EQ(c.completed.load(), tally.done.load());
-  CHECK_EQ(c.failed.load(), tally.failed.load());
-  CHECK_EQ(c.cancelled.load(), tally.cancelled.load());
-  CHECK_EQ(c.expired.load(), tally.expired.load());
-  CHECK(AddsUp(c));
-  CHECK_EQ(engine.Waiting(), 0u);
-  CHECK_EQ(engine.Busy(), 0u);
+  CheckAccounts(engine, tally);
 }
-
-// Rounds of new seeds until the time is up, at least one.
-void For(milliseconds time, const std::function<void(std::uint32_t)>& round) {
-  const TimePoint end = Clock::now() + time;
-  std::uint32_t seed = 1;
-  do {
-    round(seed);
-    seed += 1000;
-  } while (Clock::now() < end);
-}
-
-constexpr milliseconds kTime{kTsan ? 5000 : 800};
 
 }  // namespace
 
