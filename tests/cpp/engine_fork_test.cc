@@ -100,6 +100,7 @@ TEST(TheChildOfAnEngineWithLanes) {
       if ((*lane)->Waiting() != 0 || (*lane)->busy()) return 11;
     }
     waiting->Cancel();
+    if (engine->counters().cancelled.load() != 0) return 12;  // no one touched the lane's lock
     idle.reset();
     full.reset();
     return Use(engine, runner);

@@ -1,4 +1,4 @@
-// Lanes: order, what becomes of requests that wait in one, how one ends.
+// Lanes: order, and what becomes of requests that wait in one.
 #include "core/lane.h"
 
 #include "check.h"
@@ -53,6 +53,43 @@ TEST(RequestsOfSeveralLanesShareBatches) {
   }
   engine.Close(CloseMode::kDrain);
   CHECK(runner->batches() == (std::vector<Numbers>{{0, 10}, {1, 11}, {2, 12}}));
+}
+
+// Those that follow a batch are there together when its worker looks for more. A sleeping worker
+// that was woken by the first of them would take that one alone.
+TEST(WhatFollowsABatchRunsInOneBatch) {
+  Engine engine({2, 64}, NoContexts());
+  const BatchLimits all_eight{8, 1 << 30, 1.0, std::chrono::hours(1), false};
+  Event release;
+  const auto heads =
+      std::make_shared<FakeRunner>(all_eight, [&](const Numbers&) { release.Wait(); });
+  const auto followers = std::make_shared<FakeRunner>(AtMost(8));
+  std::vector<std::shared_ptr<Ticket>> tickets;
+  for (int i = 0; i < 8; ++i) {
+    const auto lane = engine.MakeLane(1);
+    Submit(*lane, heads, i)->AddDoneCallback([] {
+      std::this_thread::sleep_for(milliseconds(5));  // time for one that was woken
+    });
+    tickets.push_back(Submit(*lane, followers, i));
+  }
+  std::this_thread::sleep_for(milliseconds(50));  // the other worker goes to sleep
+  release.Set();
+  for (const auto& ticket : tickets) CHECK(ticket->WaitUntil(Soon()));
+  CHECK_EQ(heads->batches().size(), 1u);
+  CHECK_EQ(followers->batches().size(), 1u);
+}
+
+// The workers sleep: the head waits for company that does not come.
+TEST(WhatFollowsACancelledOneWakesAWorker) {
+  Engine engine({2, 8}, NoContexts());
+  const BatchLimits pairs{2, 1 << 30, 1.0, std::chrono::hours(1), false};
+  const auto lonely = std::make_shared<FakeRunner>(pairs), runner = std::make_shared<FakeRunner>();
+  const auto lane = engine.MakeLane(1);
+  const auto head = Submit(*lane, lonely, 1), next = Submit(*lane, runner, 2);
+  std::this_thread::sleep_for(milliseconds(20));
+  CHECK(head->Cancel());
+  CHECK(next->WaitUntil(Soon()));
+  CHECK(lonely->batches().empty());
 }
 
 TEST(AllPiecesOfOneComeBeforeTheNext) {
@@ -162,121 +199,4 @@ TEST(CallbacksMaySubmit) {
   CHECK(done.Wait());
   engine.Close(CloseMode::kDrain);
   CHECK_EQ(runner->batches().size(), 200u);
-}
-
-TEST(ClosingWithDrainRunsWhatWaitsInLanes) {
-  Engine engine({3, 8}, NoContexts());
-  const auto runner = std::make_shared<FakeRunner>();
-  const auto lane = engine.MakeLane(kMany);
-  std::vector<std::shared_ptr<Ticket>> tickets;
-  Threads closer;
-  {
-    Blocker blocker(engine, 3);
-    for (int i = 0; i < 100; ++i) tickets.push_back(Submit(*lane, runner, i));
-    closer.Start([&] { engine.Close(CloseMode::kDrain); });
-    CHECK(Eventually([&] { return engine.closed(); }));
-    CHECK_EQ(KindOf([&] { Submit(*lane, runner, 1); }), ErrorKind::kClosed);
-  }
-  closer.Join();
-  for (std::size_t i = 0; i < tickets.size(); ++i) {
-    CHECK_EQ(NumberOf(*tickets[i]), static_cast<std::int64_t>(i) + 1);
-  }
-  CHECK_EQ(engine.Waiting(), 0u);
-  CHECK(AddsUp(engine.counters()));
-}
-
-TEST(ClosingWithCancelFailsWhatWaitsInLanes) {
-  Engine engine({2, 8}, NoContexts());
-  Event running;
-  const auto runner = std::make_shared<FakeRunner>(AtMost(8), [&](const Numbers&) {
-    running.Set();
-    Eventually([&] { return engine.closed(); });
-  });
-  const auto lane = engine.MakeLane(kMany);
-  std::vector<std::shared_ptr<Ticket>> tickets;
-  for (int i = 0; i < 50; ++i) tickets.push_back(Submit(*lane, runner, i));
-  CHECK(running.Wait());
-  engine.Close(CloseMode::kCancel);
-  CHECK_EQ(NumberOf(*tickets[0]), 1);
-  for (std::size_t i = 1; i < 50; ++i) CHECK_EQ(KindOf(*tickets[i]), ErrorKind::kClosed);
-  CHECK_EQ(engine.counters().failed.load(), 49u);
-  CHECK(AddsUp(engine.counters()));
-}
-
-// Workers sleep while a lane holds requests; when those are cancelled nobody comes to wake them
-// but who cancelled.
-TEST(ClosingEndsWhenWhatWaitedInALaneIsCancelled) {
-  Engine engine({4, 8}, NoContexts());
-  const auto runner = std::make_shared<FakeRunner>();
-  const auto lane = engine.MakeLane(kMany);
-  std::vector<std::shared_ptr<Ticket>> tickets;
-  Event running, release;
-  const auto blocks = std::make_shared<FakeRunner>(AtMost(1), [&](const Numbers&) {
-    running.Set();
-    release.Wait();
-  });
-  const auto head = Submit(*lane, blocks, 0);
-  for (int i = 0; i < 20; ++i) tickets.push_back(Submit(*lane, runner, i));
-  CHECK(running.Wait());
-  Threads closer;
-  closer.Start([&] { engine.Close(CloseMode::kDrain); });
-  CHECK(Eventually([&] { return engine.closed(); }));
-  std::this_thread::sleep_for(milliseconds(20));  // let the three others go to sleep
-  for (const auto& ticket : tickets) CHECK(ticket->Cancel());
-  CHECK_EQ(lane->Waiting(), 0u);
-  release.Set();
-  closer.Join();
-  CHECK(runner->batches().empty());
-  CHECK_EQ(engine.counters().cancelled.load(), 20u);
-  CHECK(AddsUp(engine.counters()));
-}
-
-TEST(ALaneThatNobodyHoldsFinishesAndFreesItself) {
-  Engine engine({2, 8}, NoContexts());
-  const auto runner = std::make_shared<FakeRunner>();
-  std::weak_ptr<Lane> seen;
-  std::vector<std::shared_ptr<Ticket>> tickets;
-  {
-    Blocker blocker(engine, 2);
-    auto lane = engine.MakeLane(kMany);
-    seen = lane;
-    for (int i = 0; i < 10; ++i) tickets.push_back(Submit(*lane, runner, i));
-    tickets[3]->Cancel();
-    lane.reset();
-    CHECK(!seen.expired());
-  }
-  CHECK(tickets.back()->WaitUntil(Soon()));
-  CHECK_EQ(NumberOf(*tickets.back()), 10);
-  CHECK(Eventually([&] { return seen.expired(); }));  // though the tickets live on
-}
-
-TEST(ARefusedSubmitKeepsNoLane) {
-  Engine engine({1, 8}, NoContexts());
-  auto lane = engine.MakeLane(0);
-  const std::weak_ptr<Lane> seen = lane;
-  CHECK_THROWS(Submit(*lane, nullptr, 1), std::invalid_argument);
-  engine.Close(CloseMode::kDrain);
-  CHECK_EQ(KindOf([&] { Submit(*lane, std::make_shared<FakeRunner>(), 1); }), ErrorKind::kClosed);
-  CHECK_EQ(engine.counters().rejected.load(), 1u);
-  CHECK(!lane->busy());
-  lane.reset();
-  CHECK(seen.expired());
-}
-
-TEST(ALaneMayOutliveItsEngine) {
-  const auto runner = std::make_shared<FakeRunner>();
-  std::shared_ptr<Lane> lane;
-  std::vector<std::shared_ptr<Ticket>> tickets;
-  for (int round = 0; round < Scaled(50); ++round) {
-    tickets.clear();
-    {
-      Engine engine({2, 8}, NoContexts());
-      lane = engine.MakeLane(kMany);
-      for (int i = 0; i < 50; ++i) tickets.push_back(Submit(*lane, runner, i));
-    }
-    for (const auto& ticket : tickets) CHECK(ticket->finished());
-    CHECK(!lane->busy());
-    CHECK_EQ(lane->Waiting(), 0u);
-    CHECK_EQ(KindOf([&] { Submit(*lane, runner, 1); }), ErrorKind::kClosed);
-  }
 }

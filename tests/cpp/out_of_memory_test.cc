@@ -14,9 +14,13 @@ namespace {
 // Allocations of this thread until one fails; 0: none will.
 thread_local int until_failure = 0;
 
+void* TryAllocate(std::size_t size) noexcept {
+  if (until_failure > 0 && --until_failure == 0) return nullptr;
+  return std::malloc(size > 0 ? size : 1);
+}
+
 void* Allocate(std::size_t size) {
-  if (until_failure > 0 && --until_failure == 0) throw std::bad_alloc();
-  if (void* memory = std::malloc(size > 0 ? size : 1)) return memory;
+  if (void* memory = TryAllocate(size)) return memory;
   throw std::bad_alloc();
 }
 
@@ -24,6 +28,8 @@ void* Allocate(std::size_t size) {
 
 void* operator new(std::size_t size) { return Allocate(size); }
 void* operator new[](std::size_t size) { return Allocate(size); }
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return TryAllocate(size); }
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return TryAllocate(size); }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }

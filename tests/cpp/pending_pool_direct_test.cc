@@ -156,6 +156,20 @@ TEST(WhatWaitedInALaneNeedsNoRoomAndMayBeCancelled) {
   CHECK_EQ(batch.cancelled, 1u);
 }
 
+TEST(WhatCameDirectlyTakesNoRoomFromTheQueue) {
+  Queue queue(4);
+  PendingPool pool(1);
+  const auto runner = std::make_shared<FakeRunner>(AtMost(1));
+  for (int i = 0; i < 4; ++i) {
+    CHECK(pool.Expect(queue));
+    Admit(pool, Make(runner, i, i));
+  }
+  CHECK_EQ(NumbersOf(pool.Take(queue, At(9), 1).requests), "0 ");
+  Push(queue, Make(runner, 9, 9));
+  CHECK_EQ(NumbersOf(pool.Take(queue, At(9), 1).requests), "1 ");
+  CHECK_EQ(queue.SizeApprox(), 0u);
+}
+
 // A turn of its key sets the time back for all that were there; so a backlog gets one batch in each
 // such time, and the rest of the time belongs to the higher priority.
 TEST(AStarvingKeyGetsOneBatch) {
