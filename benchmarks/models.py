@@ -130,14 +130,16 @@ def _write_description(out: Path, source: Path | None, config: dict[str, Any]) -
         return
     (out / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     (out / "tokens.json").write_text(json.dumps(VOCABULARY, ensure_ascii=False), encoding="utf-8")
-    size = 560  # 80 mels x 7 frames
+    _write_cmvn(out / "am.mvn", 560)  # 80 mels x 7 frames
 
+
+def _write_cmvn(path: Path, size: int) -> None:
     def block(name: str, value: float) -> str:
         numbers = " ".join([str(value)] * size)
         return f"<{name}> {size} {size}\n<LearnRateCoef> 0 [ {numbers} ]\n"
 
     text = f"<Nnet>\n<Splice> {size} {size}\n[ 0 ]\n{block('AddShift', -11.0)}"
-    (out / "am.mvn").write_text(f"{text}{block('Rescale', 0.25)}</Nnet>\n", encoding="utf-8")
+    path.write_text(f"{text}{block('Rescale', 0.25)}</Nnet>\n", encoding="utf-8")
 
 
 def _build(out: Path) -> tuple[torch.nn.Module, Any]:
@@ -214,6 +216,81 @@ def full_size_model(source: Path | None = None, *, streaming: bool = False) -> P
         _write_description(out, source, STREAMING_CONFIG if streaming else CONFIG)
         draft = out / f"model.{os.getpid()}.draft"
         torch.save(random_network(out).state_dict(), draft)
+        draft.replace(out / "model.pt")
+    return out
+
+
+#: config.yaml of the published FSMN-VAD, as far as it is not FunASR's default.
+VAD_CONFIG: dict[str, Any] = {
+    "model": "FsmnVADStreaming",
+    "model_conf": {"speech_noise_thres": 0.6},
+    "encoder": "FSMN",
+    "encoder_conf": {
+        "input_dim": 400,
+        "input_affine_dim": 140,
+        "fsmn_layers": 4,
+        "linear_dim": 250,
+        "proj_dim": 128,
+        "lorder": 20,
+        "rorder": 0,
+        "lstride": 1,
+        "rstride": 0,
+        "output_affine_dim": 140,
+        "output_dim": 248,
+    },
+    "frontend": "WavFrontendOnline",
+    "frontend_conf": {
+        "fs": 16000,
+        "window": "hamming",
+        "n_mels": 80,
+        "frame_length": 25,
+        "frame_shift": 10,
+        "lfr_m": 5,
+        "lfr_n": 1,
+        "dither": 0.0,
+    },
+}
+
+
+def _random_vad(out: Path) -> torch.nn.Module:
+    """FunASR's scorer, to which half of the frames of speech-like noise are silence."""
+    from funasr import AutoModel  # noqa: F401  (registers the classes)
+    from funasr.register import tables
+
+    torch.manual_seed(0)
+    network = tables.encoder_classes["FSMN"](**VAD_CONFIG["encoder_conf"]).eval()
+    frontend = tables.frontend_classes["WavFrontendOnline"](
+        **VAD_CONFIG["frontend_conf"], cmvn_file=str(out / "am.mvn")
+    )
+    wave = torch.from_numpy(speech_like(20.0, seed=99))
+    features, _ = frontend(wave[None], [len(wave)], cache={}, is_final=True)
+    network.use_softmax = False
+    last = network.out_linear2.linear
+    with torch.no_grad():
+        for _ in range(12):
+            scores = network(features, cache=None)[0].double()
+            odds = scores[:, 0] - scores[:, 1:].logsumexp(-1)
+            last.weight.mul_(float((2.0 / odds.std()).clamp(0.2, 5)))
+            last.bias[0] -= float(odds.median()) + 0.5
+    return network
+
+
+def vad_model() -> Path:
+    """A directory with FSMN-VAD: the published one under :func:`data_root` if it is there.
+
+    Otherwise its architecture with random weights, made once and kept in safeasr's cache.
+    """
+    published = data_root() / "models" / "fsmn-vad"
+    if (published / "model.pt").is_file():
+        return published
+    out = cache_dir() / "benchmark-models" / "fsmn-vad"
+    if not (out / "model.pt").is_file():
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "config.yaml").write_text(yaml.safe_dump(VAD_CONFIG), encoding="utf-8")
+        _write_cmvn(out / "am.mvn", 400)
+        state = {f"encoder.{name}": w for name, w in _random_vad(out).state_dict().items()}
+        draft = out / f"model.{os.getpid()}.draft"
+        torch.save(state, draft)
         draft.replace(out / "model.pt")
     return out
 

@@ -160,11 +160,13 @@ def test_long_recordings_go_in_several_rounds(
         clip = conversation(150, seed=seed)
         for options in jobs:
             expected = oracle.offline(clip, **options)
-            # Random weights have ties: FunASR itself answers otherwise a hair louder or softer.
+            # Random weights are sure of little, and of 15000 frames some lie on the threshold:
+            # FunASR itself then answers otherwise a hair louder or softer. Where it does, any of
+            # its answers is right; where it does not, only the one.
             near = [(clip * np.float32(1 + k)).astype(np.float32) for k in (1e-5, -1e-5)]
-            if all(oracle.offline(one, **options) == expected for one in near):
-                clear += 1
-                assert segments(model, clip, 16000, **options) == expected, (seed, options)
+            right = [expected, *(oracle.offline(one, **options) for one in near)]
+            clear += all(one == expected for one in right)
+            assert segments(model, clip, 16000, **options) in right, (seed, options)
     assert clear >= 5
 
 

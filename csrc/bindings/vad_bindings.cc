@@ -27,13 +27,26 @@ namespace py = pybind11;
 namespace safeasr {
 namespace {
 
-using Setter = std::function<void(asr::VadOptions&, const py::handle&)>;
+// How an option is taken from Python, and what to expect in its place.
+struct Setter {
+  std::function<void(asr::VadOptions&, const py::handle&)> set;
+  const char* expected;
+};
+
+const char* Expected(double) { return "a number"; }
+const char* Expected(std::int64_t) { return "a whole number"; }
+const char* Expected(int) { return "a whole number"; }
+const char* Expected(bool) { return "true or false"; }
+const char* Expected(const std::vector<std::int64_t>&) { return "a list of whole numbers"; }
 
 template <typename T>
 Setter To(T asr::VadOptions::*member) {
-  return [member](asr::VadOptions& options, const py::handle& value) {
-    options.*member = value.cast<T>();
-  };
+  return {[member](asr::VadOptions& options, const py::handle& value) {
+            // pybind11 makes numbers of some objects that are none.
+            if (std::is_same_v<T, double> && !PyNumber_Check(value.ptr())) throw py::cast_error();
+            options.*member = value.cast<T>();
+          },
+          Expected(T())};
 }
 
 void SetDetectMode(asr::VadOptions& options, const py::handle& value) {
@@ -53,12 +66,12 @@ void SetSchedule(asr::VadOptions& options, const py::handle& value) {
 }
 
 // By FunASR's names.
-Setter FindSetter(const std::string& name) {
+const Setter& FindSetter(const std::string& name) {
   using O = asr::VadOptions;
   static const std::map<std::string, Setter> setters = {
       {"sample_rate", To(&O::sample_rate)},
       {"frame_in_ms", To(&O::frame_in_ms)},
-      {"detect_mode", &SetDetectMode},
+      {"detect_mode", {&SetDetectMode, Expected(int())}},
       {"speech_noise_thres", To(&O::speech_noise_thres)},
       {"speech_2_noise_ratio", To(&O::speech_2_noise_ratio)},
       {"sil_pdf_ids", To(&O::sil_pdf_ids)},
@@ -76,7 +89,7 @@ Setter FindSetter(const std::string& name) {
       {"lookback_time_start_point", To(&O::lookback_time_start_point)},
       {"lookahead_time_end_point", To(&O::lookahead_time_end_point)},
       {"dynamic_silence", To(&O::dynamic_silence)},
-      {"silence_schedule", &SetSchedule},
+      {"silence_schedule", {&SetSchedule, "pairs of ms of speech and ms of silence"}},
       {"chunk_size", To(&O::chunk_size)},
       {"is_streaming_input", To(&O::is_streaming_input)},
   };
@@ -89,11 +102,12 @@ asr::VadOptions MakeOptions(const py::kwargs& given) {
   asr::VadOptions options;
   for (const auto& [key, value] : given) {
     const auto name = key.cast<std::string>();
+    const Setter& setter = FindSetter(name);
     try {
-      FindSetter(name)(options, value);
+      setter.set(options, value);
     } catch (const py::cast_error&) {
-      throw std::invalid_argument(
-          name + ": a value of this kind makes no sense: " + std::string(py::repr(value)));
+      throw std::invalid_argument(name + ": expected " + setter.expected + ", got " +
+                                  std::string(py::repr(value)));
     }
   }
   asr::CheckVadOptions(options);

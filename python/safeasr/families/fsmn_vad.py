@@ -217,7 +217,7 @@ class FsmnVadRecognizer:
         own_silence = options.get("max_end_silence_time") is not None
         settings["dynamic_silence"] = bool(options.get("dynamic_silence", not own_silence))
         if options.get("silence_schedule") is not None:
-            settings["silence_schedule"] = [tuple(step) for step in options["silence_schedule"]]
+            settings["silence_schedule"] = options["silence_schedule"]
         settings["chunk_size"] = self._chunk_size(options)
         settings["is_streaming_input"] = self._streams(options) if streaming is None else streaming
         return settings
