@@ -127,14 +127,10 @@ class _SafeAsr:
         return _plain(self._model.generate(samples)[0]["value"])
 
     def stream(self, job: Job) -> Answer:
-        from safeasr import _ext
-
-        recognizer = self._model._recognizer
-        options = recognizer.vad_options({"chunk_size": job.chunk_ms})
-        stream = _ext.VadStream(recognizer.model, options)
+        stream = self._model.stream(chunk_size=job.chunk_ms)
         pieces = job.pieces()
         return [
-            _plain(stream.accept(piece, index == len(pieces) - 1))
+            _plain(stream.feed(piece, index == len(pieces) - 1)["value"])
             for index, piece in enumerate(pieces)
         ]
 

@@ -16,6 +16,7 @@ import typer
 
 from safeasr.auto_model import AutoModel
 from safeasr.cli.loading import load_model
+from safeasr.cli.stream import stream_files
 from safeasr.errors import AudioError, DeadlineExceededError, InferenceError, SafeASRError
 from safeasr.inputs import expand_inputs
 
@@ -165,6 +166,23 @@ def transcribe(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write here, not to standard output.")
     ] = None,
+    stream: Annotated[
+        bool,
+        typer.Option(
+            "--stream",
+            help="Feed each file chunk by chunk to a live stream and show the text as it comes. An "
+            "offline model then needs --online-model and --vad-model beside it (demo has them).",
+        ),
+    ] = False,
+    real_time: Annotated[
+        bool, typer.Option("--real-time", help="With --stream: no faster than it was spoken.")
+    ] = False,
+    online_model: Annotated[
+        str | None, typer.Option(help="With --stream: streaming model for the first pass.")
+    ] = None,
+    vad_model: Annotated[
+        str | None, typer.Option(help="With --stream: voice activity detector.")
+    ] = None,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Read checkpoints that hold Python objects.")
     ] = False,
@@ -175,6 +193,10 @@ def transcribe(
     code is 1.
     """
     form = _chosen_format(as_json, as_jsonl, as_text, timestamps)
+    if stream and (as_json or timestamps):
+        raise typer.BadParameter("--stream gives text or --jsonl")
+    if not stream and (real_time or online_model or vad_model):
+        raise typer.BadParameter("--real-time, --online-model and --vad-model need --stream")
     sources = _sources(inputs)
     failed = 0
     with contextlib.ExitStack() as stack:
@@ -187,8 +209,15 @@ def transcribe(
                 num_workers=workers,
                 max_batch_size=batch_size,
                 trust_remote_code=trust_remote_code,
+                **({"online_model": online_model, "vad_model": vad_model} if stream else {}),
             )
         )
+        if stream:
+            if stream_files(
+                recogniser, sources, out, as_json=form is _Format.JSONL, paced=real_time
+            ):
+                raise typer.Exit(1)
+            return
         workers_running = int(recogniser.stats()["workers"])
         callers = max(1, min(_MAX_CALLERS, 2 * batch_size * workers_running, len(sources)))
         options = {"output_timestamp": True} if timestamps else {}
