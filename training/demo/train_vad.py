@@ -19,6 +19,7 @@ from typing import Any
 import funasr  # noqa: F401  (importing it registers the model classes)
 import numpy as np
 import torch
+from funasr.frontends.wav_frontend import load_cmvn
 from funasr.register import tables
 from numpy.random import Generator
 
@@ -34,6 +35,8 @@ WIDTH, PROJECTION, BLOCKS = 96, 48, 4
 BATCH, PIECE = 24, 600
 # Keeps probabilities away from 0 and 1, whose logarithm FunASR takes.
 SMOOTHING = 0.02
+# The log mel energy of digital silence.
+ZERO = float(np.log(np.finfo(np.float32).eps))
 
 
 def vad_config() -> dict[str, Any]:
@@ -96,6 +99,27 @@ def build_vad() -> torch.nn.Module:
     )
 
 
+def gated(rng: Generator, frames: torch.Tensor, speech: torch.Tensor) -> torch.Tensor:
+    """Silence some pauses to exact zeros, as noise gates do, and put clicks into some.
+
+    Without these, a click in digital silence makes the network so certain that
+    the other probability rounds to zero.
+    """
+    frames = frames.clone()
+    pauses = np.flatnonzero(~speech.numpy())
+    if len(pauses) == 0:
+        return frames
+    if rng.random() < 0.7:
+        begin = int(rng.integers(0, len(pauses)))
+        frames[pauses[begin : begin + int(rng.integers(10, 400))]] = ZERO
+    for at in rng.choice(pauses, size=int(rng.integers(0, 5))):
+        tone = rng.uniform(-8.0, 16.0) + rng.uniform(-6.0, 6.0) * np.linspace(
+            -0.5, 0.5, vad_data.MELS
+        )
+        frames[at : at + int(rng.integers(1, 4))] = torch.from_numpy(tone.astype(np.float32))
+    return frames
+
+
 def pieces(
     corpus: vad_data.Corpus, cmvn: Cmvn, rng: Generator
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -107,14 +131,17 @@ def pieces(
         for i in order[at : at + BATCH]:
             frames, speech = corpus.frames[i].float(), corpus.speech[i].long()
             start = int(rng.integers(0, max(len(frames) - PIECE, 0) + 1))
-            piece = vad_data.stacked(frames[start : start + PIECE])
+            label = speech[start : start + PIECE]
+            piece = frames[start : start + PIECE]
+            if rng.random() < 0.3:
+                piece = gated(rng, piece, label.bool())
+            piece = vad_data.stacked(piece)
             # In log mel a factor is a sum; exact zeros stay what they are.
             gain = float(rng.uniform(-4.0, 2.0))
-            piece = torch.where(piece > -15.9, piece + gain, piece)
+            piece = torch.where(piece > ZERO + 0.1, piece + gain, piece)
             # The start of a piece is the start of a stream to the network.
             missing = PIECE - len(piece)
             feats.append(torch.nn.functional.pad((piece + shift) * scale, (0, 0, 0, missing)))
-            label = speech[start : start + PIECE]
             labels.append(torch.nn.functional.pad(label, (0, missing), value=-100))
         yield torch.stack(feats), torch.stack(labels)
 
@@ -138,9 +165,11 @@ def train(
     """Train, keep the best epoch in `args.out`, and tell how the run went."""
     torch.manual_seed(args.seed)
     model = build_vad()
+    if args.init:
+        model.load_state_dict(torch.load(args.init / "model.pt", weights_only=True))
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.learning_rate, weight_decay=0.01)
     loss_of = torch.nn.CrossEntropyLoss(label_smoothing=SMOOTHING)
-    rng = np.random.default_rng([args.seed, 98])
+    rng = np.random.default_rng([args.seed, 98, int(args.init is not None)])
     steps = len(corpus.frames) // BATCH * args.epochs
     begin, step, best, best_epoch = time.monotonic(), 0, 1.0, 0
     # The network ends in a softmax; the loss wants what goes into it.
@@ -187,6 +216,7 @@ def main() -> None:
     parser.add_argument("--real-digits", type=Path, help="Free Spoken Digit Dataset: tar or folder")
     parser.add_argument("--held-out-speaker", default="yweweler", help="never heard in training")
     parser.add_argument("--work-dir", type=Path, help="cache of frames (default: temporary)")
+    parser.add_argument("--init", type=Path, help="go on from this model directory")
     parser.add_argument("--recordings", type=int, default=3000)
     parser.add_argument("--dev-recordings", type=int, default=100)
     parser.add_argument("--test-recordings", type=int, default=150)
@@ -206,7 +236,8 @@ def main() -> None:
         source = make_source(split, seed, real, args.held_out_speaker)
         name = f"vad-{split}-{seed}-{count}-{source.real_share if real else 0:g}.pt"
         corpora.append(vad_data.build_corpus(source, count, work / name, args.threads))
-    cmvn = vad_data.cmvn_of(corpora[0])
+    # The weights only fit the statistics they were trained with.
+    cmvn = tuple(load_cmvn(args.init / "am.mvn")) if args.init else vad_data.cmvn_of(corpora[0])
     write_directory(args.out, cmvn, vad_config(), "voice-activity-detection")
     run = train(args, corpora[0], corpora[1], cmvn)
     measure(args.out, args.test_recordings, real, args.held_out_speaker, run)
