@@ -32,6 +32,7 @@ build: $(VENV)/.installed
 
 demo: build
 	$(PY) examples/demo.py
+	$(PY) examples/live.py
 
 # C++ tests of the core, then everything else.
 unit:

@@ -111,6 +111,7 @@ def stream_files(
                     display.show(key, stream.feed(piece, is_final))
         except (AudioError, SafeASRError) as error:
             failed += 1
-            print(f"error: {key}: {' '.join(str(error).split())}", file=sys.stderr)
+            name = source if isinstance(source, str) else key
+            print(f"error: {name}: {' '.join(str(error).split())}", file=sys.stderr)
         display.end()
     return failed
