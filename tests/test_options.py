@@ -20,7 +20,6 @@ CLIP = speech(2.0)
     ("options", "kind", "message"),
     [
         ({"vda_model": "fsmn-vad"}, TypeError, "vad_model"),
-        ({"vad_model": "fsmn-vad"}, UnsupportedModelError, "vad_model='fsmn-vad'"),
         ({"punc_model": "ct-punc"}, UnsupportedModelError, "punc_model='ct-punc'"),
         ({"spk_model": "cam++"}, UnsupportedModelError, r"spk_model='cam\+\+'"),
         ({"num_workers": 0}, ValueError, "num_workers must be a whole number of at least 1"),

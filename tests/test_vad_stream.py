@@ -175,9 +175,7 @@ def test_chunks_without_a_frame(directory: Path, streams: Callable[..., Any]) ->
     stream = streams(directory, chunk_size=10)
     wave = conversation(6, seed=8)
     last = len(wave) // 160 - 1
-    got = [
-        stream.feed(wave[i * 160 : (i + 1) * 160], i == last)["value"] for i in range(last + 1)
-    ]
+    got = [stream.feed(wave[i * 160 : (i + 1) * 160], i == last)["value"] for i in range(last + 1)]
     with pytest.raises(ZeroDivisionError):
         VadOracle(directory).stream(cut(wave, 160), chunk_size=10)
     starts = [s for one in got for s, _ in one if s >= 0]

@@ -27,7 +27,7 @@ from safeasr.future import Future
 from safeasr.hotword_postprocess import apply_postprocess_hotwords
 from safeasr.inputs import Utterance, expand_inputs
 from safeasr.loading import load_model
-from safeasr.options import CallOptions, call_options, model_options, worker_threads
+from safeasr.options import CallOptions, call_options, model_options
 from safeasr.result_writer import ResultWriter
 from safeasr.stream import Stream
 from safeasr.stream_models import StreamModels
@@ -61,7 +61,7 @@ class AutoModel:
         max_wait_ms: float = 0.0,
         queue_size: int = 1024,
         timeout: float | None = None,
-        intra_op_threads: int | None = None,
+        intra_op_threads: int = 1,
         online_model: str | None = None,
         vad_model: str | None = None,
         vad_kwargs: Mapping[str, Any] | None = None,
@@ -81,8 +81,9 @@ class AutoModel:
             max_wait_ms: how long an utterance may wait for company though a worker is free, in ms.
             queue_size: utterances that may wait; more callers wait or get QueueFullError.
             timeout: default time limit of a call, in seconds.
-            intra_op_threads: cores that one batch uses on the CPU; default: 1, for streaming models
-                up to 2, since their steps are small and somebody waits for each.
+            intra_op_threads: cores that one batch uses on the CPU. More than one answers each
+                batch sooner where the machine has nothing else to do; where it has, threads of one
+                batch wait for each other (OpenMP), and 1 is much better.
             online_model: streaming model beside this one, for the first pass of ``stream``.
             vad_model: voice activity detector beside this one, for ``stream``.
             vad_kwargs: its options, as in FunASR.
@@ -97,6 +98,7 @@ class AutoModel:
         self._options = model_options(
             kwargs,
             num_workers=num_workers,
+            intra_op_threads=intra_op_threads,
             max_batch_size=max_batch_size,
             max_batch_frames=max_batch_frames,
             max_wait_ms=max_wait_ms,
@@ -122,19 +124,13 @@ class AutoModel:
         )
         self._directory, self._recognizer = loaded.directory, loaded.recognizer
         self.model_path = str(self._directory)
-        workers, intra_op_threads = worker_threads(
-            self._options,
-            wide=online_model is not None or self._recognizer.wide_steps,
-            num_workers=num_workers,
-            intra_op_threads=intra_op_threads,
-        )
         self._engine = _ext.Engine(
-            num_workers=workers,
+            num_workers=self._options.num_workers,
             queue_size=self._options.queue_size,
             device=self._options.device,
-            intra_op_threads=intra_op_threads,
+            intra_op_threads=self._options.intra_op_threads,
         )
-        self._ahead = 2 * self._options.max_batch_size * workers
+        self._ahead = 2 * self._options.max_batch_size * self._options.num_workers
         self._vad_named = vad_model is not None
         self._streams = StreamModels(
             self._recognizer,

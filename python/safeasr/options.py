@@ -60,6 +60,7 @@ class ModelOptions:
 
     Attributes:
         num_workers: threads that run batches.
+        intra_op_threads: cores that one batch uses on the CPU.
         max_batch_size: utterances in a batch at most.
         max_batch_frames: limit of count x longest of a batch, in encoder frames (60 ms).
         max_wait_ms: how long an utterance may wait for company although a worker is free.
@@ -72,6 +73,7 @@ class ModelOptions:
     """
 
     num_workers: int
+    intra_op_threads: int
     max_batch_size: int
     max_batch_frames: int
     max_wait_ms: float
@@ -129,6 +131,7 @@ def model_options(
     given: Mapping[str, Any],
     *,
     num_workers: int | None,
+    intra_op_threads: int = 1,
     max_batch_size: int,
     max_batch_frames: int | None,
     max_wait_ms: float,
@@ -165,18 +168,20 @@ def model_options(
         _warn(f"unknown option {name!r} of AutoModel is ignored")
 
     chosen = pick_device(device, int(given.get("ngpu", 1)))
+    threads = positive("intra_op_threads", intra_op_threads)
     workers = num_workers
     if workers is None:
         # One thread a worker: batches of different callers in parallel use cores better than
         # operators split over threads. An accelerator needs a few, to overlap copies and launches.
         cores = min(usable_cores(), int(given.get("ncpu") or usable_cores()))
-        workers = cores if chosen == "cpu" else min(4, cores)
+        workers = max(1, cores // threads) if chosen == "cpu" else min(4, cores)
     if max_batch_frames is None:
         # Enough rows to keep the CPU's matrix units busy while activations stay in cache; beyond
         # that a larger batch only adds latency.
         max_batch_frames = 320 if chosen == "cpu" else 40_000
     return ModelOptions(
         num_workers=positive("num_workers", workers),
+        intra_op_threads=threads,
         max_batch_size=positive("max_batch_size", max_batch_size),
         max_batch_frames=positive("max_batch_frames", max_batch_frames),
         # Limited because the engine counts nanoseconds in 64 bits.
@@ -188,28 +193,6 @@ def model_options(
         overrides=overrides,
         call_defaults=call_defaults,
     )
-
-
-def worker_threads(
-    options: ModelOptions, *, wide: bool, num_workers: int | None, intra_op_threads: int | None
-) -> tuple[int, int]:
-    """How many workers, and how many threads an operator of each may use.
-
-    Args:
-        options: of the model.
-        wide: somebody waits for each small step: one batch on two cores is done sooner than two
-            batches on one core each, and reads the weights once for both.
-        num_workers: as the caller asked for, or None.
-        intra_op_threads: likewise.
-    """
-    threads = intra_op_threads
-    if threads is None:
-        threads = 2 if wide and options.device == "cpu" and options.num_workers > 1 else 1
-    threads = positive("intra_op_threads", threads)
-    workers = options.num_workers
-    if num_workers is None and options.device == "cpu":
-        workers = max(1, workers // threads)
-    return workers, threads
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,11 @@ class StreamModels:
                 chosen.setdefault("chunk_size", _VAD_CHUNK_MS)
             self._warn_unknown(options, main)
             make: Callable[[], Pipeline] = partial(
-                ModelPipeline, main, self._engine, chosen, key  # type: ignore[arg-type]
+                ModelPipeline,
+                main,
+                self._engine,
+                chosen,
+                key,  # type: ignore[arg-type]
             )
             return Stream(make, **stream)
         return Stream(self._two_pass(mode, options, defaults, key, vad_chunk_size), **stream)

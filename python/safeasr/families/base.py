@@ -24,8 +24,6 @@ class Recognizer(Protocol):
 
     #: Rate in Hz of the samples that :meth:`submit` takes.
     sample_rate: int
-    #: Whether its batches are small and waited for, so that each should use several cores.
-    wide_steps: bool
     #: Options of ``generate`` that change this family's results.
     options: frozenset[str]
     #: Options that FunASR takes from the constructor only; ``options`` of a call hold them too.

@@ -161,7 +161,6 @@ class FsmnVadFamily:
 class FsmnVadRecognizer:
     """A loaded FSMN-VAD."""
 
-    wide_steps = False
     options = FsmnVadFamily.options
     constructor_options = FsmnVadFamily.constructor_options
 

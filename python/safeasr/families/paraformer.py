@@ -100,9 +100,7 @@ def build_networks(
         )
         size = int(encoder_conf.get("output_size", 256))
         predictor = CifWeights(
-            **pick(
-                predictor_conf, "idim", "l_order", "r_order", "smooth_factor", "noise_threshold"
-            )
+            **pick(predictor_conf, "idim", "l_order", "r_order", "smooth_factor", "noise_threshold")
         )
         decoder = ParaformerDecoder(
             vocab_size,
@@ -184,7 +182,6 @@ class ParaformerFamily:
 class ParaformerRecognizer:
     """A loaded Paraformer."""
 
-    wide_steps = False
     options = ParaformerFamily.options
     constructor_options = ParaformerFamily.constructor_options
 

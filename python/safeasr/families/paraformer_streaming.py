@@ -141,9 +141,7 @@ def build_networks(
             ),
         )
         predictor = ChunkCifWeights(
-            **pick(
-                predictor_conf, "idim", "l_order", "r_order", "smooth_factor", "noise_threshold"
-            )
+            **pick(predictor_conf, "idim", "l_order", "r_order", "smooth_factor", "noise_threshold")
         )
         decoder = ChunkDecoder(
             vocab_size,
@@ -256,7 +254,6 @@ class ParaformerStreamingFamily:
 class ParaformerStreamingRecognizer:
     """A loaded streaming Paraformer."""
 
-    wide_steps = True
     options = ParaformerStreamingFamily.options
     constructor_options = ParaformerStreamingFamily.constructor_options
 

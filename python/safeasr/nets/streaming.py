@@ -331,9 +331,7 @@ class ChunkDecoder(nn.Module):
         """
         number = 0
         for layer in self.decoders:
-            x = layer(
-                x, offsets, past, next, memory, memory_offsets, caches, spans, number
-            )
+            x = layer(x, offsets, past, next, memory, memory_offsets, caches, spans, number)
             number += 1
         for layer in self.decoders3:
             x = layer(x)
