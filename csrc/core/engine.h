@@ -91,6 +91,7 @@ class Engine {
   // engine_worker.cc
   void WorkerLoop(WorkerContext& context);
   Batch Take();
+  bool Over(const Batch& batch) const;
   void Act(WorkerContext& context, Batch& batch);
   // Starts the tickets of those that run for the first time; drops those that were cancelled.
   void Begin(std::vector<RequestPtr>& requests, TimePoint now);

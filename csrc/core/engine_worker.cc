@@ -71,10 +71,14 @@ Batch Engine::Take() {
   }
 }
 
+// Nothing will come any more. While others run a batch it may come back unfinished: then this
+// worker has its share of it.
+bool Engine::Over(const Batch& batch) const { return batch.finished && busy_.load() == 0; }
+
 void Engine::WorkerLoop(WorkerContext& context) {
   RequestQueue<RequestPtr>& queue = state_->intake->queue;
-  const auto nothing_to_do = [](const Batch& batch) {
-    return batch.requests.empty() && batch.expired.empty() && !batch.finished;
+  const auto nothing_to_do = [this](const Batch& batch) {
+    return batch.requests.empty() && batch.expired.empty() && !Over(batch);
   };
   for (;;) {
     Batch batch = Take();
@@ -96,8 +100,9 @@ void Engine::WorkerLoop(WorkerContext& context) {
       queue.not_empty().Cancel();
     }
     Act(context, batch);
-    if (batch.finished) {
-      queue.not_empty().WakeAll();  // some may have gone to sleep again while lanes held requests
+    if (Over(batch)) {
+      // Over, for those too who went to sleep again after the queue was closed.
+      queue.not_empty().WakeAll();
       return;
     }
   }

@@ -187,3 +187,32 @@ TEST(PiecesOfManyAreSharedAmongWorkers) {
   for (const auto& ticket : tickets) CHECK(ticket->WaitUntil(Soon()));
   CHECK_EQ(busiest.load(), 4u);
 }
+
+// A worker that finds nothing left stays as long as another has something that may come back.
+TEST(DrainingKeepsWorkersForWhatIsUnfinished) {
+  Engine engine({2, 16}, NoContexts());
+  Event running;
+  std::atomic<int> runs{0};
+  std::atomic<std::size_t> busiest{0};
+  std::unique_ptr<Blocker> blocker;
+  const BatchLimits sharing{16, 1 << 30, 1.0, Duration(0), true};
+  const auto runner = std::make_shared<PieceRunner>(sharing, [&](const Numbers&) {
+    if (runs.fetch_add(1) == 0) {
+      running.Set();
+      Eventually([&] { return engine.Busy() == 1; });
+    }
+    std::this_thread::sleep_for(milliseconds(20));
+    if (engine.Busy() == 2) busiest.store(2);
+  });
+  blocker = std::make_unique<Blocker>(engine, 2);
+  SubmitPieces(engine, runner, 1, 6);
+  SubmitPieces(engine, runner, 2, 6);
+  Threads closer;
+  closer.Start([&] { engine.Close(CloseMode::kDrain); });
+  CHECK(Eventually([&] { return engine.closed(); }));
+  blocker.reset();
+  CHECK(running.Wait());
+  closer.Join();
+  CHECK_EQ(busiest.load(), 2u);
+  CHECK(AddsUp(engine.counters()));
+}
