@@ -28,8 +28,8 @@ SAFEASR_INLINE void SumLanes(const typename Simd<kLanes>::Floats (&v)[kKeys], fl
     return __builtin_shufflevector(a, b, 0, 4, 1, 5) + __builtin_shufflevector(a, b, 2, 6, 3, 7);
   };
   const Four ab = fold(part[0], part[1]), cd = fold(part[2], part[3]);
-  At<4>(out) = __builtin_shufflevector(ab, cd, 0, 1, 4, 5) +
-               __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+  At<4>(out) =
+      __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
 }
 
 // weights[j] = query . keys[j], for all keys; room for kKeys - 1 more behind the last.

@@ -58,8 +58,7 @@ std::vector<Stream> Streams(const at::Tensor& query_offsets, const at::Tensor& k
   return streams;
 }
 
-void CheckCache(const at::Tensor& cache, const Stream& s, const at::Tensor& k,
-                std::int64_t layer) {
+void CheckCache(const at::Tensor& cache, const Stream& s, const at::Tensor& k, std::int64_t layer) {
   TORCH_CHECK(cache.dim() == 4 && layer >= 0 && layer < cache.size(0) && cache.size(1) == 2 &&
                   cache.size(3) == k.size(1) && cache.is_contiguous() &&
                   cache.scalar_type() == k.scalar_type(),
@@ -134,11 +133,11 @@ at::Tensor OnTheCpu(const Operands& o) {
         }
       }
       if (channel == 0) StoreRows(o, i);
-      AttendHead({o.q.data_ptr<float>() + s.first_query * o.q.stride(0) + channel, o.q.stride(0),
-                  out.data_ptr<float>() + s.first_query * size + channel, size, s.queries,
-                  keys.data(), values.data(), static_cast<std::int64_t>(keys.size()), depth, scale,
-                  scratch.data()},
-                 lanes);
+      AttendHead(
+          {o.q.data_ptr<float>() + s.first_query * o.q.stride(0) + channel, o.q.stride(0),
+           out.data_ptr<float>() + s.first_query * size + channel, size, s.queries, keys.data(),
+           values.data(), static_cast<std::int64_t>(keys.size()), depth, scale, scratch.data()},
+          lanes);
     }
   });
   return out;

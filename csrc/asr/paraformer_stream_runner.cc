@@ -81,11 +81,10 @@ void ParaformerStreamRunner::TakePiece(Step& step) const {
   if (step.tail) {
     step.features = at::zeros({0, frontend_->FeatureSize()}, at::kFloat);
   } else {
-    step.features =
-        frontend_
-            ->Accept(step.next.frontend, {progress.wave.data() + progress.taken, size},
-                     step.is_final)
-            .values;
+    step.features = frontend_
+                        ->Accept(step.next.frontend, {progress.wave.data() + progress.taken, size},
+                                 step.is_final)
+                        .values;
   }
   step.rows = step.overlap() + step.features.size(0);
 }
@@ -98,10 +97,10 @@ at::Tensor ParaformerStreamRunner::Encode(std::vector<Step>& steps, at::Device d
   std::int64_t past_rows = 0;
   for (Step& step : steps) {
     fresh.push_back(step.features);
-    past.push_back(step.next.overlap.defined()
-                       ? step.next.overlap
-                       : at::zeros({step.overlap(), width},
-                                   at::TensorOptions(at::kFloat).device(device)));
+    past.push_back(
+        step.next.overlap.defined()
+            ? step.next.overlap
+            : at::zeros({step.overlap(), width}, at::TensorOptions(at::kFloat).device(device)));
     // FunASR scales these rows again, in place, where it takes them for features.
     if (step.tail) past.back() = past.back() * shapes_.feature_scale;
     for (std::int64_t t = 0; t < step.features.size(0); ++t) {
@@ -154,13 +153,11 @@ at::Tensor ParaformerStreamRunner::Encode(std::vector<Step>& steps, at::Device d
     const StreamingOptions& options = step.options();
     // A copy: a view would keep the rows of all streams.
     step.next.overlap =
-        outputs[2]
-            .narrow(0, step.first_row + step.rows - step.overlap(), step.overlap())
-            .clone();
+        outputs[2].narrow(0, step.first_row + step.rows - step.overlap(), step.overlap()).clone();
     const std::int64_t back = options.encoder_look_back;
     // As in FunASR, what the first chunk leaves is not cut to the window.
-    step.next.encoder.Advance(
-        appends[i], back < 0 || !step.next.attended ? -1 : back * options.chunk);
+    step.next.encoder.Advance(appends[i],
+                              back < 0 || !step.next.attended ? -1 : back * options.chunk);
     step.next.attended = true;
 
     float* alpha = alphas.data_ptr<float>() + step.first_row;
@@ -194,7 +191,8 @@ void ParaformerStreamRunner::Decode(std::vector<Step>& steps, const at::Tensor& 
     row_counts.push_back(step.rows);
 
     const StreamingOptions& options = step.options();
-    const std::int64_t window = std::max<std::int64_t>(options.decoder_look_back, 0) * options.chunk;
+    const std::int64_t window =
+        std::max<std::int64_t>(options.decoder_look_back, 0) * options.chunk;
     appends.push_back(window > 0 && !step.is_final ? step.rows : 0);
     step.next.decoder.Reserve(appends.back(), appends.back() + window, shapes_.decoder_layers, size,
                               on_device);
@@ -208,18 +206,18 @@ void ParaformerStreamRunner::Decode(std::vector<Step>& steps, const at::Tensor& 
 
   const std::vector<std::int64_t> token_offsets = Offsets(token_counts);
   const bool all = with_tokens.size() == steps.size();
-  const auto outputs = decoder_->Run(
-      {at::tensor(embeddings, at::kFloat).view({-1, size}).to(device), Numbers(token_offsets),
-       all ? hidden : at::cat(memory), Numbers(Offsets(row_counts)), caches, Spans(spans), past,
-       next});
+  const auto outputs =
+      decoder_->Run({at::tensor(embeddings, at::kFloat).view({-1, size}).to(device),
+                     Numbers(token_offsets), all ? hidden : at::cat(memory),
+                     Numbers(Offsets(row_counts)), caches, Spans(spans), past, next});
   const at::Tensor ids = outputs[0].to(at::kCPU).contiguous();
   for (std::size_t i = 0; i < with_tokens.size(); ++i) {
     Step& step = *with_tokens[i];
     const std::int64_t* first = ids.data_ptr<std::int64_t>() + token_offsets[i];
     step.ids.assign(first, first + token_counts[i]);
     const StreamingOptions& options = step.options();
-    step.next.decoder.Advance(
-        appends[i], std::max<std::int64_t>(options.decoder_look_back, 0) * options.chunk);
+    step.next.decoder.Advance(appends[i],
+                              std::max<std::int64_t>(options.decoder_look_back, 0) * options.chunk);
     step.next.memory = next[i];
   }
 }

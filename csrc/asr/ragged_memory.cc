@@ -26,8 +26,8 @@ void FilterWithPast(const FsmnRows& rows, const float* taps, std::int64_t kernel
   for (std::int64_t t = 0; t < rows.frames; ++t) {
     std::copy_n(rows.x + t * rows.x_stride, size, all.begin() + (kept + t) * size);
   }
-  const FsmnRows longer{
-      all.data(), size, nullptr, nullptr, 0, out.data(), kept + rows.frames, size};
+  const FsmnRows longer{all.data(),         size, nullptr, nullptr, 0, out.data(),
+                        kept + rows.frames, size};
   FilterFsmnRows(longer, taps, kernel, /*left=*/kept, /*begin=*/kept, /*end=*/longer.frames);
   for (std::int64_t t = 0; t < rows.frames; ++t) {
     const float* from = out.data() + (kept + t) * size;
@@ -111,8 +111,9 @@ at::Tensor RaggedMemory(const at::Tensor& x, const at::Tensor& taps, std::int64_
               "ragged_memory expects offsets (streams + 1) int64 on the CPU");
   const std::int64_t streams = offsets.size(0) - 1;
   const std::int64_t* first = offsets.data_ptr<std::int64_t>();
-  TORCH_CHECK(first[0] == 0 && first[streams] == x.size(0) && std::is_sorted(first, first + streams + 1),
-              "ragged_memory: offsets must rise from 0 to ", x.size(0));
+  TORCH_CHECK(
+      first[0] == 0 && first[streams] == x.size(0) && std::is_sorted(first, first + streams + 1),
+      "ragged_memory: offsets must rise from 0 to ", x.size(0));
   TORCH_CHECK(past.size() == next.size() &&
                   (past.empty() || static_cast<std::int64_t>(past.size()) == streams),
               "ragged_memory expects one past and one next a stream, or none, got ", past.size(),

@@ -84,8 +84,7 @@ std::vector<std::shared_ptr<const core::Result>> VadRunner::Run(
     progress.taken = row.taken;
     const bool ended = !row.block.chunks.empty() && row.block.chunks.back().is_final;
     const std::size_t left = progress.wave.size() - progress.taken;
-    const std::size_t chunk =
-        model_->ChunkSamples(request.stream->detector.options().chunk_size);
+    const std::size_t chunk = model_->ChunkSamples(request.stream->detector.options().chunk_size);
     if (!ended && (request.is_final || left >= chunk)) {
       results.push_back(core::Runner::Unfinished());
       continue;

@@ -31,10 +31,8 @@ class PyParaformerStream {
         lane_(engine.engine().MakeLane(max_waiting)) {}
 
   std::shared_ptr<PyTicket> Submit(const FloatArray& samples, bool is_final,
-                                   std::optional<double> deadline_s,
-                                   std::optional<double> wait_s) {
-    auto request =
-        std::make_unique<asr::StreamRequest>(stream_, CopySamples(samples), is_final);
+                                   std::optional<double> deadline_s, std::optional<double> wait_s) {
+    auto request = std::make_unique<asr::StreamRequest>(stream_, CopySamples(samples), is_final);
     const asr::StreamingOptions& o = stream_->options;
     return SubmitWith(o.left + o.chunk + o.right, {deadline_s, wait_s},
                       [&](const core::SubmitOptions& options) {

@@ -40,7 +40,7 @@ const char* Expected(bool) { return "true or false"; }
 const char* Expected(const std::vector<std::int64_t>&) { return "a list of whole numbers"; }
 
 template <typename T>
-Setter To(T asr::VadOptions::*member) {
+Setter To(T asr::VadOptions::* member) {
   return {[member](asr::VadOptions& options, const py::handle& value) {
             // pybind11 makes numbers of some objects that are none.
             if (std::is_same_v<T, double> && !PyNumber_Check(value.ptr())) throw py::cast_error();
@@ -124,8 +124,7 @@ class PyVadStream {
         lane_(engine.engine().MakeLane(max_waiting)) {}
 
   std::shared_ptr<PyTicket> Submit(const FloatArray& samples, bool is_final,
-                                   std::optional<double> deadline_s,
-                                   std::optional<double> wait_s) {
+                                   std::optional<double> deadline_s, std::optional<double> wait_s) {
     std::unique_ptr<asr::VadRequest> request =
         std::make_unique<asr::VadRequest>(stream_, CopySamples(samples), is_final);
     return SubmitWith(runner_->Cost(samples.size()), {deadline_s, wait_s},

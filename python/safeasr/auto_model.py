@@ -110,7 +110,7 @@ class AutoModel:
         self._vad_kwargs = dict(vad_kwargs or {})
         self.kwargs: dict[str, Any] = {"model": model, **kwargs, "device": self._options.device}
         self._trust = bool(kwargs.get("trust_remote_code", False))
-        source = {
+        source: dict[str, Any] = {
             "hub": str(kwargs.get("hub", "ms")),
             "check_latest": bool(kwargs.get("check_latest", False)),
             "trust_remote_code": self._trust,

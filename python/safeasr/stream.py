@@ -38,8 +38,10 @@ class Pipeline(Protocol):
 
     #: Rate in Hz of the samples that it takes.
     sample_rate: int
-    #: The text of the utterance so far.
-    text: str
+
+    @property
+    def text(self) -> str:
+        """The text of the utterance so far."""
 
     def process(
         self, samples: NDArray[np.float32], is_final: bool, deadline: float | None
@@ -295,13 +297,14 @@ class Stream:
                 f"a stream takes samples, got {type(samples).__name__}: decode files first, or "
                 "give them to generate"
             )
-        return load_audio(samples, self._fs, self._fs, allow_empty=True)
+        wave: NDArray[np.float32] = load_audio(samples, self._fs, self._fs, allow_empty=True)
+        return wave
 
     def _at_model_rate(self, wave: NDArray[np.float32], is_final: bool) -> NDArray[np.float32]:
         rate = self._pipeline.sample_rate
         if self._fs == rate:
             # Chunks are kept: the caller may use its buffer for the next one.
-            return wave.copy()
+            return np.array(wave, np.float32)
         import soxr
 
         if self._resampler is None:

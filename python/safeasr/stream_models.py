@@ -6,7 +6,7 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeGuard
 
 from safeasr import _ext
 from safeasr.errors import UnsupportedModelError
@@ -27,7 +27,7 @@ _LOOK_BACK = {"encoder_chunk_look_back": 4, "decoder_chunk_look_back": 1}
 _VAD_CHUNK_MS = 200
 
 
-def is_streaming(recognizer: Recognizer) -> bool:
+def is_streaming(recognizer: Recognizer) -> TypeGuard[StreamingRecognizer]:
     """Whether a model takes recordings piece by piece."""
     return hasattr(recognizer, "open")
 
@@ -76,7 +76,7 @@ class StreamModels:
                 if not is_streaming(recognizer) or detects != (role == "vad_model"):
                     wanted = "voice activity detector" if role == "vad_model" else "streaming model"
                     raise UnsupportedModelError(f"{role}={name!r} is no {wanted}")
-                self._loaded[role] = recognizer  # type: ignore[assignment]
+                self._loaded[role] = recognizer
             return self._loaded[role]
 
     def open(
@@ -107,14 +107,7 @@ class StreamModels:
                 chosen.setdefault("is_streaming_input", True)
                 chosen.setdefault("chunk_size", _VAD_CHUNK_MS)
             self._warn_unknown(options, main)
-            make: Callable[[], Pipeline] = partial(
-                ModelPipeline,
-                main,
-                self._engine,
-                chosen,
-                key,  # type: ignore[arg-type]
-            )
-            return Stream(make, **stream)
+            return Stream(lambda: ModelPipeline(main, self._engine, chosen, key), **stream)
         return Stream(self._two_pass(mode, options, defaults, key, vad_chunk_size), **stream)
 
     def _two_pass(

@@ -118,7 +118,12 @@ class TwoPassPipeline:
         self._recent = _Recent()
         self._segment: _Segment | None = None
         self.sample_rate = models.vad.sample_rate
-        self.text = ""
+        self._text = ""
+
+    @property
+    def text(self) -> str:
+        """The text of the last segment so far."""
+        return self._text
 
     def process(
         self, samples: NDArray[np.float32], is_final: bool, deadline: float | None
@@ -155,7 +160,7 @@ class TwoPassPipeline:
         online = self._models.online
         stream = online.open(self._models.engine, self._online_options) if online else None
         self._segment = _Segment(start, stream, self._samples(start))
-        self.text = ""
+        self._text = ""
 
     def _listen(self, deadline: float | None, events: list[dict[str, Any]]) -> Steps:
         """First pass: what was said since the last chunk."""
@@ -166,7 +171,7 @@ class TwoPassPipeline:
         result = yield submit_chunk(segment.stream, heard, False, deadline)
         segment.fed = end
         segment.tokens.extend(result["tokens"])
-        self.text = online.text_of(segment.tokens)
+        self._text = online.text_of(segment.tokens)
         added = online.text_of(result["tokens"])
         if added:
             events.append(
@@ -174,7 +179,7 @@ class TwoPassPipeline:
                     "key": self._key,
                     "mode": "2pass-online",
                     "text": added,
-                    "segment_text": self.text,
+                    "segment_text": self._text,
                     "start": segment.start,
                     "is_final": False,
                 }
@@ -184,7 +189,12 @@ class TwoPassPipeline:
         """Second pass: all of the segment at once."""
         segment = self._segment
         assert segment is not None
-        event = {"key": self._key, "start": segment.start, "end": end, "is_final": True}
+        event: dict[str, Any] = {
+            "key": self._key,
+            "start": segment.start,
+            "end": end,
+            "is_final": True,
+        }
         offline, online = self._models.offline, self._models.online
         if offline is not None:
             speech = self._recent.take(self._samples(segment.start), self._samples(end))
@@ -202,7 +212,7 @@ class TwoPassPipeline:
             segment.tokens.extend(result["tokens"])
             event["text"] = online.text_of(segment.tokens) if online else ""
             event["mode"] = "2pass-online"
-        self.text = event["text"]
+        self._text = event["text"]
         events.append(event)
 
     def _submit_offline(

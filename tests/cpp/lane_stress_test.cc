@@ -115,21 +115,18 @@ TEST(OneLane) {
 }
 
 TEST(ManyLanes) {
-  For(kTime, [](std::uint32_t seed) {
-    Round({3, 4}, 20, 2, 1000, CloseMode::kDrain, false, seed);
-  });
+  For(kTime,
+      [](std::uint32_t seed) { Round({3, 4}, 20, 2, 1000, CloseMode::kDrain, false, seed); });
 }
 
 TEST(DrainedWhileSessionsGoOn) {
-  For(kTime, [](std::uint32_t seed) {
-    Round({4, 8}, 6, 1000, 300, CloseMode::kDrain, true, seed);
-  });
+  For(kTime,
+      [](std::uint32_t seed) { Round({4, 8}, 6, 1000, 300, CloseMode::kDrain, true, seed); });
 }
 
 TEST(CancelledWhileSessionsGoOn) {
-  For(kTime, [](std::uint32_t seed) {
-    Round({4, 8}, 6, 1000, 300, CloseMode::kCancel, true, seed);
-  });
+  For(kTime,
+      [](std::uint32_t seed) { Round({4, 8}, 6, 1000, 300, CloseMode::kCancel, true, seed); });
 }
 
 // Destroyed while a lane still holds requests that others cancel: whoever comes first.

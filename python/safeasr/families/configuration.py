@@ -23,13 +23,15 @@ def require(kind: str, config: Mapping[str, Any], key: str, *allowed: object) ->
 
 
 def section(config: Mapping[str, Any], name: str) -> dict[str, Any]:
-    section = config.get(name)
-    if not isinstance(section, Mapping):
+    """A mapping in a configuration; ExportError if it is not there."""
+    found = config.get(name)
+    if not isinstance(found, Mapping):
         raise ExportError(f"config.yaml has no {name}, or it is not a mapping")
-    return dict(section)
+    return dict(found)
 
 
 def pick(config: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    """Those of the keys that the configuration has."""
     return {k: config[k] for k in keys if k in config}
 
 

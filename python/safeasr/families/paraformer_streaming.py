@@ -54,7 +54,8 @@ class StepEncoderProgram(nn.Module):
             order: (rows,) int64, the rows of the step as indices into past and features together.
             offsets: (streams + 1,) int64 on the CPU, where each stream's rows begin.
             neighbours: as in ChunkCifWeights.
-            caches, spans: as in ChunkEncoder.
+            caches: as in ChunkEncoder.
+            spans: as in ChunkEncoder.
 
         Returns:
             hidden (rows, size), alphas (rows,), embedded rows (rows, input size).
@@ -201,9 +202,7 @@ class ParaformerStreamingFamily:
                     "encoder_layers": layers,
                     "encoder_size": int(encoder.encoder.after_norm.normalized_shape[0]),
                     "decoder_layers": len(decoder.decoder.decoders),
-                    "decoder_kernel": int(
-                        decoder.decoder.decoders[0].self_attn.fsmn_block.taps.size(0)
-                    ),
+                    "decoder_kernel": decoder.decoder.kernel_size,
                     "cif_left": int(predictor["l_order"]),
                     "cif_right": int(predictor["r_order"]),
                     "tail_threshold": float(predictor.get("tail_threshold", 0.0)),

@@ -130,13 +130,10 @@ class ChunkEncoder(nn.Module):
             spans: (streams, 3) int64 on the CPU: start and number of rows in the ring, and how
                 many rows of this chunk are written behind them.
         """
-        number = 0
-        for layer in self.encoders0:
+        for number, layer in enumerate(self.encoders0):
             x = layer(x, offsets, caches, spans, number)
-            number += 1
-        for layer in self.encoders:
-            x = layer(x, offsets, caches, spans, number)
-            number += 1
+        for number, layer in enumerate(self.encoders):
+            x = layer(x, offsets, caches, spans, number + 1)
         return self.after_norm(x)
 
 
@@ -296,6 +293,7 @@ class ChunkDecoder(nn.Module):
     ) -> None:
         super().__init__()
         size = encoder_output_size
+        self.kernel_size = kernel_size
         self.decoders = nn.ModuleList(
             [
                 ChunkDecoderLayer(size, attention_heads, linear_units, kernel_size)
@@ -329,10 +327,8 @@ class ChunkDecoder(nn.Module):
             past: of each stream (layers, kernel_size - 1, size), what the memories saw last.
             next: tensors like those of ``past``, which receive what they see now.
         """
-        number = 0
-        for layer in self.decoders:
+        for number, layer in enumerate(self.decoders):
             x = layer(x, offsets, past, next, memory, memory_offsets, caches, spans, number)
-            number += 1
         for layer in self.decoders3:
             x = layer(x)
         return self.output_layer(self.after_norm(x))
