@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from safeasr import AutoModel, _ext
+from safeasr import AutoModel
 from support.audio import Samples
 from support.vad import INFINITY, SHAPES, VadOracle, conversation, cut, write_vad_dir
 
@@ -86,9 +86,8 @@ def whole(model: AutoModel, wave: Samples, rate: int, **call: Any) -> Any:
 
 
 def streamed(model: AutoModel, pieces: list[Samples], **options: Any) -> list[Any]:
-    recognizer = model._recognizer
-    stream = _ext.VadStream(recognizer.model, recognizer.vad_options(options))
-    return [stream.accept(piece, i == len(pieces) - 1) for i, piece in enumerate(pieces)]
+    stream = model.stream(fs=model._recognizer.sample_rate, **options)
+    return [stream.feed(piece, i == len(pieces) - 1)["value"] for i, piece in enumerate(pieces)]
 
 
 def compare(

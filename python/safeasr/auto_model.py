@@ -132,10 +132,11 @@ class AutoModel:
         )
         self._ahead = 2 * self._options.max_batch_size * self._options.num_workers
         self._vad_named = vad_model is not None
+        options = self._options  # and not self: a cycle would keep dropped models until a collection
         self._streams = StreamModels(
             self._recognizer,
             self._engine,
-            lambda name: load_model(name, self._options, **source).recognizer,
+            lambda name: load_model(name, options, **source).recognizer,
             {"online_model": online_model, "vad_model": vad_model},
             demo=model == "demo",
         )
