@@ -41,7 +41,7 @@ OPTIONS: dict[str, Any] = {
     "decoder_chunk_look_back": 1,
 }
 SYSTEMS = ("safeasr", "safeasr, 2 cores a batch", "FunASR", "FunASR with a lock")
-COUNTS = (1, 2, 3, 4, 8, 12, 16, 18, 20, 22, 24)
+COUNTS = (1, 2, 3, 4, 8, 12, 16, 18, 20, 22)
 LIMITS_MS = (300, 600)
 #: Chunks of a session that are not counted: allocators and caches warm up in them.
 WARM = 3

@@ -63,6 +63,37 @@ def plot_scaling(result: dict[str, Any], model: str, out: Path) -> None:
     plt.close(figure)
 
 
+def plot_live(result: dict[str, Any], out: Path) -> None:
+    """p95 latency over the number of live sessions."""
+    figure, axes = plt.subplots(figsize=(6.5, 3.8), layout="constrained")
+    looks = (("#0072b2", "o"), ("#56b4e9", "v"), ("#d55e00", "s"), ("#999999", "^"))
+    names = list(dict.fromkeys(row["system"] for row in result["rows"]))
+    for name, (color, marker) in zip(names, looks, strict=False):
+        mine = sorted((r for r in result["rows"] if r["system"] == name), key=_sessions)
+        axes.plot(
+            [r["sessions"] for r in mine],
+            [r["p95_ms"] for r in mine],
+            label=name,
+            color=color,
+            marker=marker,
+            markersize=5,
+        )
+    for limit in (300, 600):
+        axes.axhline(limit, color="#444444", linewidth=0.8, linestyle=":")
+    axes.set_yscale("log")
+    axes.set_xlabel("live sessions")
+    axes.set_ylabel("end of chunk to its text, p95 (ms)")
+    axes.grid(visible=True, alpha=0.3)
+    axes.legend(frameon=False)
+    axes.set_title(f"{result['model']}\n{_machine(result)}", fontsize=9)
+    figure.savefig(out, dpi=150)
+    plt.close(figure)
+
+
+def _sessions(row: dict[str, Any]) -> int:
+    return int(row["sessions"])
+
+
 def plot_compare(result: dict[str, Any], out: Path) -> None:
     """A bar for each set-up; the line goes from the slowest to the fastest round."""
     systems = result["systems"]
@@ -95,6 +126,9 @@ def plot_all(folder: Path, images: Path) -> list[Path]:
         if (result := read(folder, name)) is not None:
             made.append(images / f"{name}.png")
             plot_compare(result, made[-1])
+    if (live := read(folder, "live")) is not None:
+        made.append(images / "live.png")
+        plot_live(live, made[-1])
     return made
 
 

@@ -19,7 +19,6 @@ from safeasr.errors import (
     DeadlineExceededError,
     EngineClosedError,
     QueueFullError,
-    UnsupportedModelError,
 )
 from safeasr.export.exporter import export_bundle
 from safeasr.families import FAMILY_OPTIONS
@@ -29,6 +28,7 @@ from safeasr.inputs import Utterance, expand_inputs
 from safeasr.loading import load_model
 from safeasr.options import CallOptions, call_options, model_options
 from safeasr.result_writer import ResultWriter
+from safeasr.segmented import segmented
 from safeasr.stream import Stream
 from safeasr.stream_models import StreamModels
 
@@ -85,7 +85,8 @@ class AutoModel:
                 batch sooner where the machine has nothing else to do; where it has, threads of one
                 batch wait for each other (OpenMP), and 1 is much better.
             online_model: streaming model beside this one, for the first pass of ``stream``.
-            vad_model: voice activity detector beside this one, for ``stream``.
+            vad_model: voice activity detector beside this one: ``generate`` then takes recordings
+                of any length, segment by segment, and ``stream`` has ``mode="2pass"``.
             vad_kwargs: its options, as in FunASR.
             **kwargs: FunASR's arguments (hub, model_revision, ncpu, disable_pbar,
                 trust_remote_code, init_param, ...) and keys of the model's config.yaml.
@@ -131,8 +132,9 @@ class AutoModel:
             intra_op_threads=self._options.intra_op_threads,
         )
         self._ahead = 2 * self._options.max_batch_size * self._options.num_workers
-        self._vad_named = vad_model is not None
-        options = self._options  # and not self: a cycle would keep dropped models until a collection
+        options = (
+            self._options
+        )  # and not self: a cycle would keep dropped models until a collection
         self._streams = StreamModels(
             self._recognizer,
             self._engine,
@@ -140,6 +142,8 @@ class AutoModel:
             {"online_model": online_model, "vad_model": vad_model},
             demo=model == "demo",
         )
+        if vad_model is not None:
+            self._recognizer = segmented(self._recognizer, self._streams, self._vad_kwargs)
         self._writer = ResultWriter()
         _open_models.add(self)
 
@@ -409,10 +413,6 @@ class AutoModel:
         return None if deadline is None else max(0.0, deadline - time.monotonic())
 
     def _expand(self, input: Any, input_len: Any, call: CallOptions) -> list[Utterance]:
-        if self._vad_named:
-            raise UnsupportedModelError(
-                "generate with vad_model= is not supported yet; stream() is"
-            )
         self._recognizer.check(call.family)
         return expand_inputs(
             input,

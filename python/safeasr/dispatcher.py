@@ -67,6 +67,9 @@ def _dispatcher() -> _Dispatcher:
 
 def when_finished(ticket: _ext.Ticket, callback: Callable[[], None]) -> None:
     """Run ``callback`` on the callback thread once the ticket is finished."""
+    if hasattr(ticket, "add_done_callback"):  # not of the engine: it knows a thread itself
+        ticket.add_done_callback(callback)
+        return
     _dispatcher().add(ticket, callback)
 
 

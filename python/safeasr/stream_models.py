@@ -63,9 +63,10 @@ class StreamModels:
         self._loaded: dict[str, StreamingRecognizer] = {}
         for role, name in beside.items():
             if name is not None:
-                self._get(role)
+                self.get(role)
 
-    def _get(self, role: str) -> StreamingRecognizer | None:
+    def get(self, role: str) -> StreamingRecognizer | None:
+        """The model of a role, loaded; None if there is none."""
         name = self._names[role]
         if name is None:
             return None
@@ -118,8 +119,8 @@ class StreamModels:
         key: str,
         vad_chunk_size: float | None,
     ) -> Callable[[], Pipeline]:
-        vad = self._get("vad_model")
-        online = self._get("online_model") if mode != "offline" else None
+        vad = self.get("vad_model")
+        online = self.get("online_model") if mode != "offline" else None
         missing = [
             role
             for role, model in (("vad_model", vad), ("online_model", online))
