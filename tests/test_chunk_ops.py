@@ -1,0 +1,328 @@
+"""The operators of ragged batches of streams against plain torch, one stream at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+import safeasr  # noqa: F401  (registers the operators)
+
+attend = torch.ops.safeasr.chunk_attention
+remember = torch.ops.safeasr.ragged_memory
+
+
+@dataclass
+class Batch:
+    """Streams of an attention step; of each its span in its ring."""
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    heads: int
+    query_offsets: Tensor
+    key_offsets: Tensor
+    caches: list[Tensor]
+    spans: Tensor
+    layer: int
+
+    def run(self, **changed: Any) -> Tensor:
+        """The operator's answer, some arguments replaced."""
+        arguments = {**vars(self), **changed}
+        return attend(*arguments.values())
+
+
+def offsets(counts: list[int]) -> Tensor:
+    return torch.tensor([0, *counts]).cumsum(0)
+
+
+def random_batch(
+    seed: int, *, streams: int, heads: int, depth: int, dtype: torch.dtype, tight: bool = False
+) -> Batch:
+    """Ragged streams; rings that begin anywhere, some of capacity 0, some full to the last row."""
+    rng = torch.Generator().manual_seed(seed)
+
+    def number(low: int, high: int) -> int:
+        return int(torch.randint(low, high + 1, (), generator=rng))
+
+    size, layers = heads * depth, 3
+    queries = [number(0, 9) for _ in range(streams)]
+    keys = [number(1, 23) for _ in range(streams)]
+    caches, spans = [], []
+    for i in range(streams):
+        held = number(0, 30)
+        append = number(0, keys[i])
+        spare = 0 if tight else number(0, 5)
+        if i % 4 == 3:
+            held = append = spare = 0
+        capacity = held + append + spare
+        start = number(0, capacity - 1) if capacity else 0
+        spans.append([start, held, append])
+        caches.append(torch.randn(layers, 2, capacity, size, generator=rng, dtype=dtype))
+    rows = sum(keys)
+    # As in the encoder: thirds of a wider tensor, so rows are not adjacent.
+    k, v = torch.randn(rows, 3 * size, generator=rng, dtype=dtype).split(size, dim=-1)[:2]
+    return Batch(
+        q=torch.randn(sum(queries), 2 * size, generator=rng, dtype=dtype)[:, size:],
+        k=k,
+        v=v,
+        heads=heads,
+        query_offsets=offsets(queries),
+        key_offsets=offsets(keys),
+        caches=caches,
+        spans=torch.tensor(spans).view(-1, 3),
+        layer=number(0, layers - 1),
+    )
+
+
+def reference(b: Batch) -> tuple[Tensor, list[Tensor]]:
+    """What the queries get, and what the rings hold afterwards; in double precision."""
+    out, rings = [], []
+    for i, (start, held, append) in enumerate(b.spans.tolist()):
+        ring = b.caches[i].clone()
+        capacity = ring.size(2)
+        old = [(start + t) % capacity for t in range(held)]
+        new = [(start + held + t) % capacity for t in range(append)]
+        part = slice(int(b.key_offsets[i]), int(b.key_offsets[i + 1]))
+        k, v = (
+            torch.cat([ring[b.layer, n][old], rows[part]]).double().unflatten(1, (b.heads, -1))
+            for n, rows in enumerate((b.k, b.v))
+        )
+        q = b.q[int(b.query_offsets[i]) : int(b.query_offsets[i + 1])].double()
+        scores = torch.einsum("qhd,khd->hqk", q.unflatten(1, (b.heads, -1)), k) / k.size(2) ** 0.5
+        out.append(torch.einsum("hqk,khd->qhd", scores.softmax(-1), v).flatten(1))
+        ring[b.layer, 0, new], ring[b.layer, 1, new] = b.k[part][:append], b.v[part][:append]
+        rings.append(ring)
+    return torch.cat(out), rings
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["kernel", "operations"])
+@pytest.mark.parametrize(("heads", "depth"), [(4, 16), (1, 64), (2, 7), (3, 33), (4, 128), (1, 1)])
+@pytest.mark.parametrize("streams", [1, 2, 9])
+def test_attention(heads: int, depth: int, streams: int, dtype: torch.dtype) -> None:
+    """Wrong rows, masks, scales or heads; rows of a neighbour; what is written and where."""
+    for seed in range(6):
+        b = random_batch(
+            seed, streams=streams, heads=heads, depth=depth, dtype=dtype, tight=seed % 2 == 1
+        )
+        expected, rings = reference(b)
+        got = b.run()
+        assert got.dtype == dtype
+        error = 1e-5 if dtype == torch.float32 else 1e-12
+        torch.testing.assert_close(got.double(), expected, rtol=error, atol=error)
+        for ring, wanted in zip(b.caches, rings):
+            # Rows that the span names, those of other layers, and all beyond what is appended.
+            assert torch.equal(ring, wanted)
+
+
+def test_a_step_can_be_run_again() -> None:
+    """Nothing that the span names is written to: the state changes when the span moves."""
+    b = random_batch(3, streams=8, heads=4, depth=16, dtype=torch.float32, tight=True)
+    first = b.run()
+    held = [ring.clone() for ring in b.caches]
+    assert torch.equal(b.run(), first)
+    assert all(torch.equal(a, c) for a, c in zip(held, b.caches))
+
+
+def test_steps_go_round_the_ring() -> None:
+    """50 steps through a ring of 24 rows equal attention to the last rows of the whole stream."""
+    rng = torch.Generator().manual_seed(5)
+    heads, size, capacity, window = 2, 40, 24, 16
+    ring = torch.full((1, 2, capacity, size), float("nan"))  # rows never written: nobody may look
+    past = torch.zeros(2, 0, size)
+    start = held = 0
+    for _ in range(50):
+        rows = int(torch.randint(1, 9, (), generator=rng))
+        q, k, v = torch.randn(3, rows, size, generator=rng)
+        ends = torch.tensor([0, rows])
+        got = attend(q, k, v, heads, ends, ends, [ring], torch.tensor([[start, held, rows]]), 0)
+        past = torch.cat([past, torch.stack([k, v])], dim=1)
+        seen = past[:, -(held + rows) :].unflatten(2, (heads, -1)).transpose(1, 2)
+        expected = functional.scaled_dot_product_attention(
+            q.unflatten(1, (heads, -1)).transpose(0, 1), seen[0], seen[1]
+        )
+        torch.testing.assert_close(got, expected.transpose(0, 1).flatten(1), rtol=1e-5, atol=1e-5)
+        held += rows
+        if held > window:
+            start, held = (start + held - window) % capacity, window
+
+
+def test_streams_do_not_look_at_each_other() -> None:
+    """Bit by bit the same alone and in company, even beside a stream of NaN."""
+    b = random_batch(11, streams=7, heads=3, depth=24, dtype=torch.float32)
+    together = b.run()
+    for i in range(7):
+        q = slice(int(b.query_offsets[i]), int(b.query_offsets[i + 1]))
+        k = slice(int(b.key_offsets[i]), int(b.key_offsets[i + 1]))
+        alone = attend(
+            b.q[q], b.k[k], b.v[k], 3, torch.tensor([0, q.stop - q.start]),
+            torch.tensor([0, k.stop - k.start]), [b.caches[i]], b.spans[i : i + 1], b.layer,
+        )  # fmt: skip
+        assert torch.equal(alone, together[q])
+    others = b.k.clone()
+    others[: int(b.key_offsets[1])] = float("nan")
+    first = int(b.query_offsets[1])
+    assert torch.equal(b.run(k=others)[first:], together[first:])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_nothing_to_ask_or_nobody(dtype: torch.dtype) -> None:
+    """No query, no row to attend to, no stream at all."""
+    none, some = torch.zeros(0, 8, dtype=dtype), torch.randn(3, 8, dtype=dtype)
+    ring = torch.zeros(1, 2, 4, 8, dtype=dtype)
+    ends, span = torch.tensor([0, 3]), torch.tensor([[1, 0, 3]])
+    assert attend(none, some, some, 2, torch.tensor([0, 0]), ends, [ring], span, 0).shape == (0, 8)
+    assert torch.equal(ring[0, 0, 1:], some)  # the keys are kept all the same
+    nothing = torch.zeros(1, 2, 0, 8, dtype=dtype)
+    zero = torch.tensor([[0, 0, 0]])
+    answer = attend(some, none, none, 2, ends, torch.tensor([0, 0]), [nothing], zero, 0)
+    assert answer.shape == (3, 8)
+    assert torch.isfinite(answer).all()
+
+
+WRONG_ATTENTION: list[tuple[dict[str, Any], str]] = [
+    ({"q": torch.zeros(4, 8, 1)}, "expects q"),
+    ({"q": torch.zeros(4, 6)}, "expects q"),
+    ({"v": torch.zeros(5, 8)}, "expects q"),
+    ({"heads": 3}, "heads do not divide"),
+    ({"heads": 0}, "heads do not divide"),
+    ({"query_offsets": torch.tensor([0, 3])}, "must rise from 0 to 4"),
+    ({"query_offsets": torch.tensor([1, 4])}, "must rise from 0 to 4"),
+    ({"query_offsets": torch.tensor([0, 5, 4])}, "must rise from 0 to 4"),
+    ({"query_offsets": torch.tensor([0, 4], dtype=torch.int32)}, "int64 on the CPU"),
+    ({"key_offsets": torch.tensor([0, 2, 6])}, "streams by queries"),
+    ({"spans": torch.zeros(2, 3, dtype=torch.int64)}, "spans"),
+    ({"spans": torch.zeros(1, 3)}, "spans"),
+    ({"spans": torch.tensor([[0, 4, 2]])}, "does not fit a ring of 5"),
+    ({"spans": torch.tensor([[0, 0, 7]])}, "does not fit a ring of 5"),
+    ({"spans": torch.tensor([[5, 1, 0]])}, "does not fit a ring of 5"),
+    ({"spans": torch.tensor([[-1, 1, 0]])}, "does not fit a ring of 5"),
+    ({"spans": torch.tensor([[0, -1, 0]])}, "does not fit a ring of 5"),
+    ({"spans": torch.tensor([[0, 3, -2]])}, "does not fit a ring of 5"),
+    ({"caches": []}, "one cache a stream"),
+    ({"caches": [torch.zeros(1, 2, 5, 4)]}, "expects caches"),
+    ({"caches": [torch.zeros(1, 1, 5, 8)]}, "expects caches"),
+    ({"caches": [torch.zeros(1, 2, 5, 8, dtype=torch.float64)]}, "expects caches"),
+    ({"caches": [torch.zeros(1, 2, 8, 5).transpose(2, 3)]}, "expects caches"),
+    ({"layer": 1}, "expects caches"),
+    ({"layer": -1}, "expects caches"),
+]
+
+
+@pytest.mark.parametrize(("changed", "message"), WRONG_ATTENTION)
+def test_wrong_arguments_of_attention(changed: dict[str, Any], message: str) -> None:
+    ring = torch.zeros(1, 2, 5, 8)
+    b = Batch(
+        torch.zeros(4, 8), torch.zeros(6, 8), torch.zeros(6, 8), 2, torch.tensor([0, 4]),
+        torch.tensor([0, 6]), [ring], torch.tensor([[0, 2, 3]]), 0,
+    )  # fmt: skip
+    assert b.run().shape == (4, 8)
+    with pytest.raises(RuntimeError, match=message):
+        b.run(**changed)
+
+
+def filtered(x: Tensor, taps: Tensor, left: int, residual: Tensor | None) -> Tensor:
+    """One stream's rows (n, size)."""
+    padded = functional.pad(x.t()[None], (left, taps.size(0) - 1 - left))
+    y = functional.conv1d(padded, taps.t().unsqueeze(1), groups=x.size(1))[0].t() + x
+    return y if residual is None else y + residual
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["kernel", "operations"])
+@pytest.mark.parametrize("size", [1, 24, 65])
+@pytest.mark.parametrize(("kernel", "left"), [(11, 5), (11, 10), (11, 0), (1, 0), (4, 3)])
+def test_memory(kernel: int, left: int, size: int, dtype: torch.dtype) -> None:
+    """Rows of a neighbour, a shifted kernel, a residual added twice or not at all."""
+    check_memory([5, 3, 1, 30, 2], kernel, left, size, dtype)
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        torch.float32,
+        pytest.param(
+            torch.float64, marks=pytest.mark.xfail(reason="the convolution refuses it", strict=True)
+        ),
+    ],
+)
+def test_memory_of_a_stream_without_rows(dtype: torch.dtype) -> None:
+    """The last step of a stream may bring nothing and look at nothing beside it."""
+    check_memory([5, 0, 2], 11, 5, 24, dtype)
+
+
+def check_memory(counts: list[int], kernel: int, left: int, size: int, dtype: torch.dtype) -> None:
+    g = torch.Generator().manual_seed(kernel * 100 + left * 10 + size)
+    x = torch.randn(sum(counts), 2 * size, generator=g, dtype=dtype)[:, size:]
+    taps = torch.randn(kernel, size, generator=g, dtype=dtype)
+    for residual in (None, torch.randn(sum(counts), size, generator=g, dtype=dtype)):
+        got = remember(x, taps, left, offsets(counts), residual, [], [], 0)
+        parts = residual.split(counts) if residual is not None else [None] * len(counts)
+        expected = [filtered(p, taps, left, r) for p, r in zip(x.split(counts), parts) if len(p)]
+        torch.testing.assert_close(got, torch.cat(expected), rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["kernel", "operations"])
+@pytest.mark.parametrize("kernel", [11, 3, 2])
+def test_memory_with_a_past(kernel: int, dtype: torch.dtype) -> None:
+    """Step by step as all at once, streams of different lengths side by side."""
+    g = torch.Generator().manual_seed(kernel)
+    size, layers = 20, 2
+    waves = [torch.randn(n, size, generator=g, dtype=dtype) for n in (40, 25, 9)]
+    taps = torch.randn(kernel, size, generator=g, dtype=dtype)
+    past = [torch.zeros(layers, kernel - 1, size, dtype=dtype) for _ in waves]
+    seen = [0, 0, 0]
+    got: list[list[Tensor]] = [[], [], []]
+    for step in range(12):
+        counts = [int(torch.randint(0, 7, (), generator=g)) for _ in waves]
+        if step == 11:
+            counts = [len(w) for w in waves]
+        counts = [min(n, len(w) - s) for n, w, s in zip(counts, waves, seen)]
+        x = torch.cat([w[s : s + n] for w, s, n in zip(waves, seen, counts)])
+        following = [torch.full_like(p, float("nan")) for p in past]
+        before = [p.clone() for p in past]
+        y = remember(x, taps, kernel - 1, offsets(counts), x, past, following, 1)
+        assert all(torch.equal(a, b) for a, b in zip(before, past))
+        for p in following:
+            p[0] = 0  # the other layer's is not this call's
+        for i, part in enumerate(y.split(counts)):
+            got[i].append(part)
+        past, seen = following, [s + n for s, n in zip(seen, counts)]
+    for wave, parts in zip(waves, got):
+        expected = filtered(wave, taps, kernel - 1, wave)
+        torch.testing.assert_close(torch.cat(parts), expected, rtol=1e-5, atol=2e-5)
+
+
+WRONG_MEMORY: list[tuple[dict[str, Any], str]] = [
+    ({"x": torch.zeros(6, 4, 1)}, "expects x"),
+    ({"taps": torch.zeros(3, 5)}, "expects x"),
+    ({"left": 3}, "left is 3"),
+    ({"left": -1}, "left is -1"),
+    ({"left": 1}, "may not see the future"),
+    ({"residual": torch.zeros(6, 3)}, "residual like x"),
+    ({"offsets": torch.tensor([0, 5])}, "must rise from 0 to 6"),
+    ({"offsets": torch.tensor([0, 7, 6])}, "must rise from 0 to 6"),
+    ({"offsets": torch.tensor([0.0, 6.0])}, "int64 on the CPU"),
+    ({"past": []}, "one past and one next"),
+    ({"offsets": torch.tensor([0, 2, 6])}, "one past and one next"),
+    ({"past": [torch.zeros(1, 3, 4)]}, "expects past and next"),
+    ({"next": [torch.zeros(1, 2, 4, dtype=torch.float64)]}, "expects past and next"),
+    ({"next": [torch.zeros(1, 4, 2).transpose(1, 2)]}, "expects past and next"),
+    ({"layer": 1}, "expects past and next"),
+    ({"layer": -1}, "expects past and next"),
+]
+
+
+@pytest.mark.parametrize(("changed", "message"), WRONG_MEMORY)
+def test_wrong_arguments_of_memory(changed: dict[str, Any], message: str) -> None:
+    arguments: dict[str, Any] = {
+        "x": torch.zeros(6, 4), "taps": torch.zeros(3, 4), "left": 2,
+        "offsets": torch.tensor([0, 6]), "residual": None, "past": [torch.zeros(1, 2, 4)],
+        "next": [torch.zeros(1, 2, 4)], "layer": 0,
+    }  # fmt: skip
+    assert remember(*arguments.values()).shape == (6, 4)
+    with pytest.raises(RuntimeError, match=message):
+        remember(*{**arguments, **changed}.values())
