@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, Generic, Protocol, TypeVar
 
 from safeasr import _ext
@@ -31,17 +33,22 @@ class CachedStream(Generic[_Stream]):
         self.owner = owner
         self.stream = stream
         self.options = {k: v for k, v in options.items() if k != "cache"}
-        self.ended = False
+        #: Nothing was fed since the beginning or the last end: other options may come.
+        self.fresh = True
+        self.lock = threading.Lock()
 
 
+@contextlib.contextmanager
 def stream_of(
     recognizer: _Streaming[_Stream],
     engine: _ext.Engine,
     options: Mapping[str, Any],
     *,
     is_final: bool,
-) -> _Stream:
+) -> Iterator[_Stream]:
     """The stream in ``options["cache"]``, which must be there; an empty cache receives one.
+
+    Submit the samples within the ``with``: if that raises, nothing has come.
 
     Args:
         recognizer: the model.
@@ -57,6 +64,29 @@ def stream_of(
     cache = options["cache"]
     if not isinstance(cache, MutableMapping):
         raise TypeError(f"cache must be a dict, got {type(cache).__name__}")
+    while True:
+        found = _stream_in(cache, recognizer, engine, options)
+        with found.lock:
+            if cache.get(CACHE_ENTRY) is not found:
+                continue  # another thread began one with other options
+            if _changed(recognizer, found, options):
+                found = CachedStream(recognizer, recognizer.open(engine, options), options)
+                cache[CACHE_ENTRY] = found
+            before, found.fresh = found.fresh, is_final
+        break
+    try:
+        yield found.stream
+    except BaseException:
+        found.fresh = before
+        raise
+
+
+def _stream_in(
+    cache: MutableMapping[str, Any],
+    recognizer: _Streaming[_Stream],
+    engine: _ext.Engine,
+    options: Mapping[str, Any],
+) -> CachedStream[_Stream]:
     found = cache.get(CACHE_ENTRY)
     if found is None:
         if cache:
@@ -64,28 +94,26 @@ def stream_of(
                 f"this cache was filled by something else (it has {sorted(map(str, cache))[:3]}): "
                 "begin a stream with cache={}"
             )
-        fresh = CachedStream(recognizer, recognizer.open(engine, options), options)
+        new = CachedStream(recognizer, recognizer.open(engine, options), options)
         # Two threads may come here with one cache: they get one stream.
-        found = cache.setdefault(CACHE_ENTRY, fresh)
+        found = cache.setdefault(CACHE_ENTRY, new)
     if not isinstance(found, CachedStream) or found.owner is not recognizer:
         raise ValueError("this cache belongs to another model: begin a stream with cache={}")
-    if found.ended:
-        # The same options go on with the same stream, which has begun anew.
-        begun, wanted = found.options, options
-    else:
-        # What a later call leaves out stays as it was.
-        begun, wanted = found.options, {**found.options, **options}
-    begun, wanted = recognizer.stream_options(begun), recognizer.stream_options(wanted)
+    return found
+
+
+def _changed(
+    recognizer: _Streaming[_Stream], found: CachedStream[_Stream], options: Mapping[str, Any]
+) -> bool:
+    """Whether a fresh stream must be opened anew; ValueError where that would lose audio."""
+    # What a later call leaves out stays as it was.
+    wanted = options if found.fresh else {**found.options, **options}
+    begun, wanted = recognizer.stream_options(found.options), recognizer.stream_options(wanted)
     changed = [name for name, value in wanted.items() if begun.get(name) != value]
-    if changed and found.ended:
-        found = CachedStream(recognizer, recognizer.open(engine, options), options)
-        cache[CACHE_ENTRY] = found
-    elif changed:
+    if changed and not found.fresh:
         name = changed[0]
         raise ValueError(
             f"{name} is {wanted[name]!r}, but the stream in this cache was begun with "
             f"{begun.get(name)!r}; options hold for a whole stream"
         )
-    found.ended = is_final
-    stream: _Stream = found.stream
-    return stream
+    return bool(changed)

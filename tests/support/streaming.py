@@ -7,6 +7,7 @@ import copy
 import io
 import json
 import logging
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,11 @@ import numpy as np
 import torch
 import yaml
 
+from safeasr.export.exporter import open_bundle
 from support.audio import Samples, speech
 from support.models import Shape, config_of, write_cmvn
 from support.oracle import LOGIT_MARGIN, SUM_MARGIN
+from support.programs import reseal, save, wait_for
 
 USUAL = Shape("usual")
 SHAPES = [
@@ -238,3 +241,38 @@ def safe_texts(
         model.generate(samples, cache=cache, is_final=is_final, **options)[0]["text"]
         for samples, is_final in pieces
     )
+
+
+class _GatedStep(torch.nn.Module):
+    """A step's encoder that waits for the gate."""
+
+    def __init__(self, encoder: torch.jit.ScriptModule, gate: str) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.gate = gate
+
+    def forward(
+        self,
+        features: torch.Tensor,
+        positions: torch.Tensor,
+        past: torch.Tensor,
+        order: torch.Tensor,
+        offsets: torch.Tensor,
+        neighbours: torch.Tensor,
+        caches: list[torch.Tensor],
+        spans: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        features = features * wait_for(self.gate, offsets)
+        hidden, alphas, rows = self.encoder(
+            features, positions, past, order, offsets, neighbours, caches, spans
+        )
+        return hidden, alphas, rows
+
+
+def gated_streaming_bundle(model_dir: Path, out: Path, gate: Path) -> Path:
+    """A copy of a streaming model's bundle whose encoder waits for the gate."""
+    shutil.copytree(open_bundle(model_dir).path, out)
+    encoder = torch.jit.load(str(out / "encoder.ts"))
+    save(_GatedStep(encoder, str(gate)), out / "encoder.ts")
+    reseal(out)
+    return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import numbers
 from collections.abc import Mapping
 from pathlib import Path
@@ -257,11 +258,13 @@ class FsmnVadRecognizer:
             raise AudioError(f"expected samples, got features of shape {data.shape}")
         streaming = not from_file and self._streams(options)
         is_final = from_file or bool(options.get("is_final", not streaming))
-        if options.get("cache") is not None:
-            stream = stream_of(self, engine, options, is_final=is_final)
+        if options.get("cache") is None:
+            alone = self._runner.open(engine, self.vad_options(options, streaming=streaming))
+            streams: contextlib.AbstractContextManager[Any] = contextlib.nullcontext(alone)
         else:
-            stream = self._runner.open(engine, self.vad_options(options, streaming=streaming))
-        return stream.submit(data, is_final=is_final, deadline_s=deadline_s, wait_s=wait_s)
+            streams = stream_of(self, engine, options, is_final=is_final)
+        with streams as stream:
+            return stream.submit(data, is_final=is_final, deadline_s=deadline_s, wait_s=wait_s)
 
     def finish(
         self, result: Mapping[str, Any], key: str, options: Mapping[str, Any]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -307,13 +308,19 @@ class ParaformerStreamingRecognizer:
             ) from None
         return {
             "chunk_size": (left, chunk, right),
-            "encoder_look_back": int(options.get("encoder_chunk_look_back") or 0),
-            "decoder_look_back": int(options.get("decoder_chunk_look_back") or 0),
+            "encoder_chunk_look_back": int(options.get("encoder_chunk_look_back") or 0),
+            "decoder_chunk_look_back": int(options.get("decoder_chunk_look_back") or 0),
         }
 
     def open(self, engine: _ext.Engine, options: Mapping[str, Any]) -> _ext.ParaformerStream:
         """A new stream with the options of FunASR's ``generate``."""
-        return self._runner.open(engine, **self.stream_options(options))
+        chosen = self.stream_options(options)
+        return self._runner.open(
+            engine,
+            chunk_size=chosen["chunk_size"],
+            encoder_look_back=chosen["encoder_chunk_look_back"],
+            decoder_look_back=chosen["decoder_chunk_look_back"],
+        )
 
     def submit(
         self,
@@ -329,11 +336,14 @@ class ParaformerStreamingRecognizer:
         if data.ndim != 1:
             raise AudioError(f"expected samples, got features of shape {data.shape}")
         is_final = from_file or bool(options.get("is_final", False))
-        if options.get("cache") is not None:
-            stream = stream_of(self, engine, options, is_final=is_final)
+        if options.get("cache") is None:
+            streams: contextlib.AbstractContextManager[Any] = contextlib.nullcontext(
+                self.open(engine, options)
+            )
         else:
-            stream = self.open(engine, options)
-        return stream.submit(data, is_final=is_final, deadline_s=deadline_s, wait_s=wait_s)
+            streams = stream_of(self, engine, options, is_final=is_final)
+        with streams as stream:
+            return stream.submit(data, is_final=is_final, deadline_s=deadline_s, wait_s=wait_s)
 
     def finish(
         self, result: Mapping[str, Any], key: str, options: Mapping[str, Any]
