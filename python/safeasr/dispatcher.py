@@ -46,6 +46,7 @@ class _Dispatcher:
                 callback()
             except Exception:
                 _log.exception("a done-callback raised")
+            del callback  # it may hold a model, and the next one may be long in coming
 
     def close(self) -> None:
         self._queue.close()
