@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
@@ -23,10 +24,17 @@ class Mailbox(Generic[_T]):
 
     def put(self, item: _T) -> None:
         """Hand an item to the reader that waits longest, or keep it."""
+        self._hand_over(item, self._items.append)
+
+    def put_back(self, item: _T) -> None:
+        """An item that its reader could not use: it is the next one again."""
+        self._hand_over(item, self._items.appendleft)
+
+    def _hand_over(self, item: _T, keep: Callable[[_T], None]) -> None:
         while True:
             with self._lock:
                 if not self._readers:
-                    self._items.append(item)
+                    keep(item)
                     return
                 reader = self._readers.popleft()
             if reader.set_running_or_notify_cancel():  # else it does not wait any more
@@ -43,6 +51,17 @@ class Mailbox(Generic[_T]):
             item = self._items.popleft() if self._items else None
         reader.set_result(item)
         return reader
+
+    def give_up(self, reader: Future[_T | None]) -> None:
+        """The reader does not wait any more; what it was given meanwhile goes to the next one."""
+
+        def pass_on(done: Future[_T | None]) -> None:
+            item = done.result()
+            if item is not None:
+                self.put_back(item)
+
+        if not reader.cancel():
+            reader.add_done_callback(pass_on)
 
     def close(self) -> None:
         """Nothing will come any more."""

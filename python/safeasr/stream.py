@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import contextlib
+import os
 import threading
 import time
 from collections import deque
@@ -20,13 +21,18 @@ from numpy.typing import NDArray
 
 from safeasr.audio import checked_rate, load_audio
 from safeasr.decoding import decode_pcm16
-from safeasr.errors import AudioError, CancelledError, DeadlineExceededError, QueueFullError
+from safeasr.errors import (
+    AudioError,
+    CancelledError,
+    DeadlineExceededError,
+    ForkedProcessError,
+    QueueFullError,
+)
 from safeasr.future import Future
 from safeasr.mailbox import Mailbox
+from safeasr.options import not_negative
 
 __all__ = ["Pipeline", "Stream"]
-
-_log = logging.getLogger("safeasr")
 
 #: What a pipeline does for one chunk: yields futures, is sent their results, returns the answer.
 Steps = Generator[Future, Any, Any]
@@ -57,6 +63,28 @@ class _Job:
     is_final: bool
     deadline: float | None
     answer: ConcurrentFuture[Any] = field(default_factory=ConcurrentFuture)
+    #: A callback will go on with it.
+    waits: bool = False
+
+
+class _Resampler:
+    """From the rate of what comes to the pipeline's, across chunks."""
+
+    def __init__(self, rate: int, target: int) -> None:
+        self._rates = rate, target
+        self._stream: Any = None
+
+    def __call__(self, wave: NDArray[np.float32], is_final: bool) -> NDArray[np.float32]:
+        if self._rates[0] == self._rates[1]:
+            return wave
+        import soxr
+
+        if self._stream is None:
+            self._stream = soxr.ResampleStream(*self._rates, 1, dtype="float32")
+        made: NDArray[np.float32] = self._stream.resample_chunk(wave, last=is_final)
+        if is_final:
+            self._stream = None
+        return made
 
 
 class Stream:
@@ -93,17 +121,19 @@ class Stream:
             timeout: default time limit of a call in seconds.
         """
         self._make_pipeline = make_pipeline
-        self._pipeline = make_pipeline()
         self._fs = checked_rate(fs)
-        self._resampler: Any = None
-        self._max_pending = max_pending
+        self._pipeline = make_pipeline()
+        self._resample = _Resampler(self._fs, self._pipeline.sample_rate)
+        self._max_pending = int(not_negative("max_pending", max_pending))
         self._timeout = timeout
         self._lock = threading.Lock()
         self._jobs: deque[_Job] = deque()
         self._busy = False
         self._closed = False
+        self._pushing = threading.Lock()
         self._pushed: Mailbox[tuple[ConcurrentFuture[Any], bool]] = Mailbox()
         self._ended = False
+        self._pid = os.getpid()
 
     # -- Chunks in --------------------------------------------------------------------------------
 
@@ -111,6 +141,9 @@ class Stream:
         self, samples: Any, is_final: bool = False, *, timeout: float | None = None
     ) -> ConcurrentFuture[Any]:
         """Queue the next samples and return at once with a future of what ``feed`` returns.
+
+        Done-callbacks of the future run on the thread that all streams share to go on: they must
+        be short and must not wait for a stream.
 
         Args:
             samples: float32 or int16 array (n,), tensor, list of floats, or bytes of 16-bit PCM, at
@@ -122,22 +155,22 @@ class Stream:
             AudioError: if they are no samples.
             QueueFullError: if ``max_pending`` chunks wait already.
             ValueError: if the stream is closed.
+            ForkedProcessError: in a child process of the one that opened the stream.
         """
+        self._require_own_process()
         limit = self._timeout if timeout is None else timeout
         deadline = None if limit is None else time.monotonic() + limit
-        wave = self._as_samples(samples)
+        # Chunks are kept: the caller may use its buffer for the next one.
+        job = _Job(self._as_samples(samples).copy(), is_final, deadline)
         with self._lock:
             if self._closed:
                 raise ValueError("the stream is closed")
-            if len(self._jobs) >= self._max_pending:
+            if self._busy and len(self._jobs) >= self._max_pending:
                 raise QueueFullError(
                     f"{len(self._jobs)} chunks of this stream are waiting (max_pending)"
                 )
-            job = _Job(self._at_model_rate(wave, is_final), is_final, deadline)
             self._jobs.append(job)
-            start, self._busy = not self._busy, True
-        if start:
-            self._run_jobs()
+        self._run_jobs()
         return job.answer
 
     def feed(self, samples: Any, is_final: bool = False, *, timeout: float | None = None) -> Any:
@@ -161,16 +194,11 @@ class Stream:
         """
         answer = self.submit(samples, is_final, timeout=timeout)
         try:
-            return answer.result(self._timeout if timeout is None else timeout)
-        except FutureTimeoutError as error:
-            if not answer.cancel() and answer.done():
-                return answer.result()  # in time after all, or too late by its own error
-            raise DeadlineExceededError("the timeout passed before the chunk was done") from error
-        except FutureCancelledError:
-            raise CancelledError("the stream was closed or reset") from None
+            _wait(answer, self._timeout if timeout is None else timeout)
         except BaseException:
             answer.cancel()
             raise
+        return self._result_of(answer)
 
     def finish(self, samples: Any = (), *, timeout: float | None = None) -> Any:
         """End the utterance, with some last samples if there are any; returns as ``feed``."""
@@ -181,13 +209,25 @@ class Stream:
     ) -> Any:
         """:meth:`feed` for asyncio: waiting does not block the event loop."""
         limit = self._timeout if timeout is None else timeout
-        answer = asyncio.wrap_future(self.submit(samples, is_final, timeout=limit))
+        answer = self.submit(samples, is_final, timeout=limit)
         try:
-            return await asyncio.wait_for(answer, limit)
-        except (TimeoutError, asyncio.TimeoutError) as error:
-            if isinstance(error, DeadlineExceededError):
-                raise
-            raise DeadlineExceededError("the timeout passed before the chunk was done") from None
+            with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+                await asyncio.wait_for(_settled(answer), limit)
+        except BaseException:
+            answer.cancel()
+            raise
+        return self._result_of(answer)
+
+    @staticmethod
+    def _result_of(answer: ConcurrentFuture[Any]) -> Any:
+        """Of a chunk that is done, or whose time is up."""
+        # A chunk that waits can be taken back; one that became done meanwhile is in time after all.
+        if not answer.done() and (answer.cancel() or not answer.done()):
+            raise DeadlineExceededError("the timeout passed before the chunk was done")
+        try:
+            return answer.result()
+        except FutureCancelledError:
+            raise CancelledError("the stream was closed or reset") from None
 
     async def afinish(self, samples: Any = (), *, timeout: float | None = None) -> Any:
         """:meth:`finish` for asyncio."""
@@ -196,9 +236,12 @@ class Stream:
     def push(self, samples: Any, is_final: bool = False) -> None:
         """Queue the next samples; iterating over the stream gives what they give. Raises as submit.
 
-        After a final chunk's result the iteration ends; iterate again for the next utterance.
+        After a final chunk's result the iteration ends; iterate again for the next utterance. A
+        chunk that failed raises its error there; the iteration can go on. Those that were cancelled
+        by ``reset`` or ``close`` are passed over.
         """
-        self._pushed.put((self.submit(samples, is_final), is_final))
+        with self._pushing:  # the order of the results is that of the chunks
+            self._pushed.put((self.submit(samples, is_final), is_final))
 
     # -- Results out ------------------------------------------------------------------------------
 
@@ -207,27 +250,52 @@ class Stream:
         return self
 
     def __next__(self) -> Any:
-        pushed = None if self._ended else self._pushed.get().result()
-        if pushed is None:
-            raise StopIteration
-        answer, self._ended = pushed
-        try:
-            return answer.result()
-        except FutureCancelledError:
-            raise StopIteration from None
+        while not self._ended:
+            self._require_own_process()
+            reader = self._pushed.get()
+            try:
+                pushed = reader.result()
+            except BaseException:  # Ctrl-C
+                self._pushed.give_up(reader)
+                raise
+            if pushed is None:
+                break
+            try:
+                _wait(pushed[0])
+            except BaseException:
+                self._pushed.put_back(pushed)
+                raise
+            if not pushed[0].cancelled():
+                return self._take(pushed)
+        raise StopIteration
 
     def __aiter__(self: _S) -> _S:
         self._ended = False
         return self
 
     async def __anext__(self) -> Any:
-        pushed = None if self._ended else await asyncio.wrap_future(self._pushed.get())
-        if pushed is None:
-            raise StopAsyncIteration
+        while not self._ended:
+            self._require_own_process()
+            reader = self._pushed.get()
+            try:
+                pushed = await asyncio.wrap_future(reader)
+            except BaseException:  # whoever waits with a time limit may come again
+                self._pushed.give_up(reader)
+                raise
+            if pushed is None:
+                break
+            try:
+                await _settled(pushed[0])
+            except BaseException:
+                self._pushed.put_back(pushed)
+                raise
+            if not pushed[0].cancelled():
+                return self._take(pushed)
+        raise StopAsyncIteration
+
+    def _take(self, pushed: tuple[ConcurrentFuture[Any], bool]) -> Any:
         answer, self._ended = pushed
-        if answer.cancelled():
-            raise StopAsyncIteration
-        return await asyncio.wrap_future(answer)
+        return answer.result()
 
     @property
     def text(self) -> str:
@@ -244,7 +312,7 @@ class Stream:
             dropped = list(self._jobs)
             self._jobs.clear()
             self._pipeline = self._make_pipeline()
-            self._resampler = None
+            self._resample = _Resampler(self._fs, self._pipeline.sample_rate)
         for job in dropped:
             job.answer.cancel()
 
@@ -300,38 +368,52 @@ class Stream:
         wave: NDArray[np.float32] = load_audio(samples, self._fs, self._fs, allow_empty=True)
         return wave
 
-    def _at_model_rate(self, wave: NDArray[np.float32], is_final: bool) -> NDArray[np.float32]:
-        rate = self._pipeline.sample_rate
-        if self._fs == rate:
-            # Chunks are kept: the caller may use its buffer for the next one.
-            return np.array(wave, np.float32)
-        import soxr
+    def _require_own_process(self) -> None:
+        if os.getpid() != self._pid:
+            raise ForkedProcessError(
+                "the stream was opened before the process forked, and who runs its chunks stayed "
+                "in the parent: open the stream after the fork"
+            )
 
-        if self._resampler is None:
-            self._resampler = soxr.ResampleStream(self._fs, rate, 1, dtype="float32")
-        made: NDArray[np.float32] = self._resampler.resample_chunk(wave, last=is_final)
-        if is_final:
-            self._resampler = None
-        return made
+    def _run_jobs(self, mine: bool = False) -> None:
+        """Take jobs until one has to wait, or none is left.
 
-    def _run_jobs(self) -> None:
-        """Take jobs until one has to wait, or none is left. One thread at a time is in here."""
-        while True:
-            with self._lock:
-                if not self._jobs:
-                    self._busy = False
-                    return
-                job = self._jobs.popleft()
-                pipeline = self._pipeline
-            if not job.answer.set_running_or_notify_cancel():
-                continue
-            if job.deadline is not None and time.monotonic() >= job.deadline:
-                job.answer.set_exception(
-                    DeadlineExceededError("the timeout passed before the chunk's turn came")
-                )
-                continue
-            if not self._advance(job, pipeline.process(job.samples, job.is_final, job.deadline)):
-                return
+        One thread at a time does so; ``mine``: this one has been it since before a wait.
+        """
+        job: _Job | None = None
+        try:
+            while True:
+                with self._lock:
+                    if self._busy and not mine:
+                        return
+                    mine = self._busy = bool(self._jobs)
+                    if not mine:
+                        return
+                    job = self._jobs.popleft()
+                    pipeline, resample = self._pipeline, self._resample
+                if self._is_due(job):
+                    samples = resample(job.samples, job.is_final)
+                    steps = pipeline.process(samples, job.is_final, job.deadline)
+                    if not self._advance(job, steps):
+                        return
+        except BaseException as error:  # Ctrl-C, anywhere: the stream goes on without this chunk
+            if job is not None and job.waits:
+                raise
+            if job is not None and not job.answer.done():
+                job.answer.set_exception(error)
+            self._run_jobs(mine)
+            raise
+
+    @staticmethod
+    def _is_due(job: _Job) -> bool:
+        if not job.answer.set_running_or_notify_cancel():
+            return False
+        if job.deadline is None or time.monotonic() < job.deadline:
+            return True
+        job.answer.set_exception(
+            DeadlineExceededError("the timeout passed before the chunk's turn came")
+        )
+        return False
 
     def _advance(self, job: _Job, steps: Steps, done: Future | None = None) -> bool:
         """Run a job until it has to wait: then False, and a callback goes on."""
@@ -349,7 +431,7 @@ class Stream:
             except StopIteration as stop:
                 job.answer.set_result(stop.value)
                 return True
-            except BaseException as error:
+            except Exception as error:
                 job.answer.set_exception(error)
                 return True
             done = waits_for
@@ -358,7 +440,27 @@ class Stream:
 
         def go_on(finished: Future) -> None:
             if self._advance(job, steps, finished):
-                self._run_jobs()
+                self._run_jobs(mine=True)
 
+        job.waits = True
         done.add_done_callback(go_on)
         return False
+
+
+def _wait(answer: ConcurrentFuture[Any], timeout: float | None = None) -> None:
+    """Wait until a future is done in any way, or the time is up."""
+    with contextlib.suppress(FutureCancelledError, FutureTimeoutError):
+        answer.exception(timeout)  # its own error is returned, not raised
+
+
+async def _settled(answer: ConcurrentFuture[Any]) -> None:
+    """Wait until a future is done in any way. Giving up leaves it alone."""
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+
+    def wake(_: ConcurrentFuture[Any]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(done.set)
+
+    answer.add_done_callback(wake)
+    await done.wait()
