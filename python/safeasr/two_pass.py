@@ -8,6 +8,7 @@ ends, an offline recogniser goes over all of it.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,26 +67,32 @@ class _Recent:
     """The last samples of a stream, by their numbers in it."""
 
     def __init__(self) -> None:
-        self._parts: list[NDArray[np.float32]] = []
+        self._parts: deque[NDArray[np.float32]] = deque()
         self.start = 0
         self.end = 0
 
     def append(self, samples: NDArray[np.float32]) -> None:
-        self._parts.append(samples)
-        self.end += len(samples)
+        if len(samples):
+            self._parts.append(samples)
+            self.end += len(samples)
 
     def take(self, start: int, end: int) -> NDArray[np.float32]:
         """Samples ``start`` to ``end`` - 1, as far as they are there."""
-        if len(self._parts) > 1:
-            self._parts = [np.concatenate(self._parts)]
-        have = self._parts[0] if self._parts else np.zeros(0, np.float32)
-        return have[max(start - self.start, 0) : max(end - self.start, 0)]
+        found: list[NDArray[np.float32]] = []
+        part_end = self.end
+        for part in reversed(self._parts):  # the newest are asked for most often
+            part_start = part_end - len(part)
+            if part_end <= start:
+                break
+            if part_start < end:
+                found.append(part[max(start - part_start, 0) : end - part_start])
+            part_end = part_start
+        return np.concatenate(found[::-1]) if found else np.zeros(0, np.float32)
 
     def forget_before(self, start: int) -> None:
-        # Copied now and then only: most calls cost nothing.
-        if start - self.start > 2 * (self.end - start) + 16000:
-            self._parts = [self.take(start, self.end).copy()]
-            self.start = start
+        """Drop the parts that lie before a sample altogether."""
+        while self._parts and self.start + len(self._parts[0]) <= start:
+            self.start += len(self._parts.popleft())
 
 
 class TwoPassPipeline:
@@ -108,12 +115,20 @@ class TwoPassPipeline:
             online: options of the streaming recogniser's streams.
             offline: options of the offline recogniser's calls.
             key: name of the stream in events.
+
+        Raises:
+            ValueError: if an option makes no sense.
         """
         self._models = models
         self._vad_options = vad
         self._online_options = online
         self._offline_options = offline
         self._key = key
+        if models.offline is not None:
+            models.offline.check(offline)
+        if models.online is not None:
+            # For its checks: wrong options are refused now, not when somebody speaks.
+            models.online.open(models.engine, online)
         self._vad = models.vad.open(models.engine, vad)
         self._recent = _Recent()
         self._segment: _Segment | None = None
