@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
-import logging
-import time
 import weakref
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from safeasr import _ext
-from safeasr.errors import (
-    AudioError,
-    DeadlineExceededError,
-    EngineClosedError,
-    QueueFullError,
-)
+from safeasr.calls import Calls, seconds_left
+from safeasr.errors import DeadlineExceededError, EngineClosedError
 from safeasr.export.exporter import export_bundle
 from safeasr.families import FAMILY_OPTIONS
 from safeasr.future import Future
-from safeasr.hotword_postprocess import apply_postprocess_hotwords
-from safeasr.inputs import Utterance, expand_inputs
 from safeasr.loading import load_model
-from safeasr.options import CallOptions, call_options, model_options
-from safeasr.result_writer import ResultWriter
+from safeasr.options import model_options
 from safeasr.segmented import segmented
 from safeasr.stream import Stream
 from safeasr.stream_models import StreamModels
 
 __all__ = ["AutoModel"]
 
-_log = logging.getLogger("safeasr")
 _open_models: weakref.WeakSet[AutoModel] = weakref.WeakSet()
 
 
@@ -131,7 +119,6 @@ class AutoModel:
             device=self._options.device,
             intra_op_threads=self._options.intra_op_threads,
         )
-        self._ahead = 2 * self._options.max_batch_size * self._options.num_workers
         options = (
             self._options
         )  # and not self: a cycle would keep dropped models until a collection
@@ -144,7 +131,7 @@ class AutoModel:
         )
         if vad_model is not None:
             self._recognizer = segmented(self._recognizer, self._streams, self._vad_kwargs)
-        self._writer = ResultWriter()
+        self._calls = Calls(self._recognizer, self._engine, self._options)
         _open_models.add(self)
 
     # -- FunASR's methods -------------------------------------------------------------------------
@@ -180,44 +167,8 @@ class AutoModel:
             EngineClosedError: if the model is closed.
             InferenceError: if the network failed on an input.
         """
-        family = self._recognizer
-        call = call_options(options, self._options, family.options, family.constructor_options)
-        deadline = self._deadline(timeout)
-        utterances = self._expand(input, input_len, call)
-        results: list[dict[str, Any]] = []
-        pending: deque[tuple[Utterance, _ext.Ticket]] = deque()
-        # Far enough ahead to keep the workers in full batches, near enough not to decode a whole
-        # list of files into memory or to fill the queue for everyone else.
-        ahead = self._ahead
-        with contextlib.ExitStack() as cleanup:
-            cleanup.callback(lambda: [ticket.cancel() for _, ticket in pending])
-            bar = self._progress_bar(len(utterances), call)
-            if bar is not None:
-                cleanup.callback(bar.close)
-
-            def take_first() -> None:
-                utterance, ticket = pending[0]
-                if not ticket.wait(self._left(deadline)):
-                    raise DeadlineExceededError(
-                        f"the timeout passed with {len(results)} of {len(utterances)} done"
-                    )
-                results.append(self._finish(utterance, ticket, call))
-                pending.popleft()
-                if bar is not None:
-                    bar.update(1)
-                if progress_callback is not None:
-                    try:
-                        progress_callback(len(results), len(utterances))
-                    except Exception:
-                        _log.exception("progress_callback raised")
-
-            for utterance in utterances:
-                if len(pending) >= ahead:
-                    take_first()
-                pending.append((utterance, self._submit(utterance, call, deadline)))
-            while pending:
-                take_first()
-        return self._complete(results, call)
+        call = self._calls.begin(input, input_len, options, timeout)
+        return call.run(progress_callback)
 
     def export(self, output_dir: str | None = None, **_: Any) -> str:
         """Write the model's bundle to a directory of your own.
@@ -261,25 +212,9 @@ class AutoModel:
             QueueFullError: if there was no room in the queue.
             EngineClosedError: if the model is closed.
         """
-        family = self._recognizer
-        call = call_options(options, self._options, family.options, family.constructor_options)
         no_waiting = timeout == 0
-        deadline = None if no_waiting else self._deadline(timeout)
-        utterances = self._expand(input, input_len, call)
-        tickets: list[_ext.Ticket] = []
-        try:
-            for utterance in utterances:
-                tickets.append(self._submit(utterance, call, deadline, no_waiting=no_waiting))
-        except BaseException:
-            for ticket in tickets:
-                ticket.cancel()
-            raise
-
-        def collect() -> list[dict[str, Any]]:
-            pairs = zip(utterances, tickets, strict=True)
-            return self._complete([self._finish(u, t, call) for u, t in pairs], call)
-
-        return Future(tickets, collect)
+        call = self._calls.begin(input, input_len, options, timeout, unlimited=no_waiting)
+        return call.start(no_waiting=no_waiting)
 
     async def agenerate(
         self, input: Any, input_len: Any = None, *, timeout: float | None = None, **options: Any
@@ -290,10 +225,10 @@ class AutoModel:
         """
         import asyncio
 
-        deadline = self._deadline(timeout)
+        deadline = self._calls.deadline(timeout)
         loop = asyncio.get_running_loop()
         submitted = loop.run_in_executor(
-            None, lambda: self.submit(input, input_len, timeout=self._left(deadline), **options)
+            None, lambda: self.submit(input, input_len, timeout=seconds_left(deadline), **options)
         )
         try:
             future = await asyncio.shield(submitted)
@@ -301,7 +236,7 @@ class AutoModel:
             submitted.add_done_callback(lambda f: f.exception() is None and f.result().cancel())
             raise
         try:
-            return await asyncio.wait_for(future._wait_async(), self._left(deadline))
+            return await asyncio.wait_for(future._wait_async(), seconds_left(deadline))
         except (TimeoutError, asyncio.TimeoutError) as error:
             if isinstance(error, DeadlineExceededError):
                 raise
@@ -401,75 +336,6 @@ class AutoModel:
         trace: TracebackType | None,
     ) -> None:
         self.close(drain=kind is None)
-
-    # -- Steps of a call --------------------------------------------------------------------------
-
-    def _deadline(self, timeout: float | None) -> float | None:
-        limit = self._options.timeout if timeout is None else timeout
-        return None if limit is None else time.monotonic() + limit
-
-    @staticmethod
-    def _left(deadline: float | None) -> float | None:
-        return None if deadline is None else max(0.0, deadline - time.monotonic())
-
-    def _expand(self, input: Any, input_len: Any, call: CallOptions) -> list[Utterance]:
-        self._recognizer.check(call.family)
-        return expand_inputs(
-            input,
-            key=call.key,
-            fs=call.fs,
-            data_type=call.data_type,
-            input_len=input_len,
-            sample_rate=self._recognizer.sample_rate,
-        )
-
-    def _submit(
-        self,
-        utterance: Utterance,
-        call: CallOptions,
-        deadline: float | None,
-        *,
-        no_waiting: bool = False,
-    ) -> _ext.Ticket:
-        # The last piece of a stream may well be empty.
-        data = utterance.load(allow_empty=call.family.get("cache") is not None)
-        left = self._left(deadline)
-        try:
-            return self._recognizer.submit(
-                self._engine,
-                data,
-                call.family,
-                from_file=utterance.from_file,
-                deadline_s=left,
-                wait_s=0.0 if no_waiting else left,
-            )
-        except AudioError as error:
-            raise type(error)(
-                f"input {utterance.index} (key {utterance.key!r}): {error}"
-            ) from error
-        except QueueFullError as error:
-            waited = "" if no_waiting or left is None else f" and stayed so for {left:.3g} s"
-            raise QueueFullError(f"{error}{waited}") from None
-
-    def _finish(
-        self, utterance: Utterance, ticket: _ext.Ticket, call: CallOptions
-    ) -> dict[str, Any]:
-        return self._recognizer.finish(ticket.get(), utterance.key, call.family)
-
-    def _complete(
-        self, results: Sequence[dict[str, Any]], call: CallOptions
-    ) -> list[dict[str, Any]]:
-        if call.output_dir is not None:
-            self._writer.write(call.output_dir, results)
-        return apply_postprocess_hotwords(results, **call.hotwords)
-
-    @staticmethod
-    def _progress_bar(total: int, call: CallOptions) -> Any:
-        if call.disable_pbar or call.family.get("cache") is not None:
-            return None
-        from tqdm import tqdm
-
-        return tqdm(total=total, colour="blue", dynamic_ncols=True)
 
 
 @atexit.register

@@ -238,11 +238,11 @@ def call_options(
         if name in family_options or name in _HOTWORDS:
             continue
         if name in constructor_options:
-            _warn(f"option {name!r} belongs to AutoModel: generate ignores it")
+            _warn(f"option {name!r} belongs to AutoModel: generate ignores it", stacklevel=5)
         elif name not in _CALL_COMMON:
-            _warn(f"unknown option {name!r} of generate is ignored")
+            _warn(f"unknown option {name!r} of generate is ignored", stacklevel=5)
         elif name in _FAMILY_OPTIONS and given[name]:
-            _warn(f"option {name!r} has no effect for this model")
+            _warn(f"option {name!r} has no effect for this model", stacklevel=5)
     return CallOptions(
         key=merged.get("key"),
         fs=int(merged.get("fs") or 16000),
