@@ -242,12 +242,7 @@ def test_memory(kernel: int, left: int, size: int, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize(
     "dtype",
-    [
-        torch.float32,
-        pytest.param(
-            torch.float64, marks=pytest.mark.xfail(reason="the convolution refuses it", strict=True)
-        ),
-    ],
+    [torch.float32, torch.float64],
 )
 def test_memory_of_a_stream_without_rows(dtype: torch.dtype) -> None:
     """The last step of a stream may bring nothing and look at nothing beside it."""

@@ -79,6 +79,10 @@ at::Tensor ByTensorOperations(const at::Tensor& x, const at::Tensor& taps, std::
   std::vector<at::Tensor> parts;
   for (std::int64_t i = 0; i < streams; ++i) {
     const std::int64_t count = offsets[i + 1] - offsets[i];
+    if (count == 0) {  // a convolution refuses nothing
+      if (!past.empty()) next[i][layer].copy_(past[i][layer]);
+      continue;
+    }
     at::Tensor rows = x.narrow(0, offsets[i], count);
     if (!past.empty()) rows = at::cat({past[i][layer], rows});
     at::Tensor filtered =
@@ -89,7 +93,7 @@ at::Tensor ByTensorOperations(const at::Tensor& x, const at::Tensor& taps, std::
     }
     parts.push_back(filtered);
   }
-  const at::Tensor out = at::cat(parts);
+  const at::Tensor out = parts.empty() ? at::empty_like(x) : at::cat(parts);
   return residual.defined() ? out + residual : out;
 }
 
