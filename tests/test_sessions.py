@@ -6,25 +6,16 @@ import gc
 import itertools
 import subprocess
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from safeasr import (
-    AudioError,
-    AutoModel,
-    CancelledError,
-    DeadlineExceededError,
-    EngineClosedError,
-    QueueFullError,
-)
+from safeasr import AutoModel
 from safeasr.sessions import CACHE_ENTRY
 from support.audio import speech
 
@@ -33,7 +24,6 @@ pytest.importorskip("funasr", reason="funasr makes the model")
 from support.streaming import (
     SHAPES,
     StreamOracle,
-    gated_streaming_bundle,
     pieces_of,
     safe_texts,
     write_streaming_dir,
@@ -65,31 +55,9 @@ def streaming(directory: Path) -> Iterator[AutoModel]:
         yield one
 
 
-@pytest.fixture
-def gated(directory: Path, tmp_path: Path, gate: Any) -> Iterator[Callable[..., AutoModel]]:
-    """Makes models whose encoder stands still until the gate is opened."""
-    bundle = gated_streaming_bundle(directory, tmp_path / "gated", gate.path)
-    with ExitStack() as closing:
-
-        def make(**options: Any) -> AutoModel:
-            one = AutoModel(str(bundle), num_workers=1, disable_pbar=True, **options)
-            closing.callback(one.close, drain=False)
-            closing.callback(gate.open)  # first: closing waits for what runs
-            return one
-
-        yield make
-
-
 def feed(model: AutoModel, cache: dict[str, Any], piece: Any, final: bool, **options: Any) -> str:
     text: str = model.generate(piece, cache=cache, is_final=final, **options)[0]["text"]
     return text
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.002)
 
 
 def test_an_empty_dict_begins_a_stream(streaming: AutoModel) -> None:
@@ -222,116 +190,6 @@ def test_the_order_of_submits_is_kept(streaming: AutoModel) -> None:
     futures = [streaming.submit(p, cache=cache, is_final=f, **OPTIONS) for p, f in pieces]
     got = tuple(future.result(60)[0]["text"] for future in futures)
     assert got == safe_texts(streaming, pieces, OPTIONS)
-
-
-@pytest.mark.parametrize("bad", ["nan", "text", "shape", "type", "missing file"])
-def test_a_bad_piece_never_came(streaming: AutoModel, bad: str) -> None:
-    values: dict[str, Any] = {
-        "nan": np.full(9000, np.nan, np.float32),
-        "text": b"odd",
-        "shape": np.zeros((40, 40, 2), np.float32),
-        "type": np.zeros(100, np.complex64),
-        "missing file": "nowhere.wav",
-    }
-    cache: dict[str, Any] = {}
-    texts = []
-    for piece, final in PIECES:
-        for is_final in (False, True):
-            with pytest.raises(AudioError):
-                feed(streaming, cache, values[bad], is_final, **OPTIONS)
-        texts.append(feed(streaming, cache, piece, final, **OPTIONS))
-    assert tuple(texts) == safe_texts(streaming, PIECES, OPTIONS)
-
-
-def test_a_refused_piece_never_came(
-    gated: Callable[..., AutoModel], streaming: AutoModel, gate: Any
-) -> None:
-    """A full queue or a passed deadline changes neither the stream nor its options.
-
-    If a refused last piece counted as the end, other options would begin a new stream unseen.
-    """
-    model = gated(queue_size=1, max_batch_size=1)
-    running = model.submit(WAVE, is_final=True, **OPTIONS)
-    until(running.running)
-    filler = model.submit(WAVE, is_final=True, **OPTIONS)
-    other = {**OPTIONS, "chunk_size": [0, 10, 5]}
-    cache: dict[str, Any] = {}
-    with pytest.raises(QueueFullError):
-        model.submit(PIECES[0][0], cache=cache, is_final=False, timeout=0, **other)
-    gate.open()
-    for future in (running, filler):
-        assert future.result(60)
-    first = feed(model, cache, *PIECES[0], **OPTIONS)  # begun with other options: nothing began
-    gate.close()
-    running = model.submit(WAVE, is_final=True, **OPTIONS)
-    until(running.running)
-    filler = model.submit(WAVE, is_final=True, **OPTIONS)
-    with pytest.raises(QueueFullError):
-        model.submit(PIECES[1][0], cache=cache, is_final=True, timeout=0, **OPTIONS)
-    with pytest.raises((QueueFullError, DeadlineExceededError)):
-        model.generate(PIECES[1][0], cache=cache, is_final=True, timeout=0.05, **OPTIONS)
-    gate.open()
-    with pytest.raises(ValueError, match="chunk_size"):
-        feed(model, cache, *PIECES[1], **other)
-    rest = [feed(model, cache, *piece, **OPTIONS) for piece in PIECES[1:]]
-    assert (first, *rest) == safe_texts(streaming, PIECES, OPTIONS)
-
-
-def test_cancelled_and_late_pieces_never_came(
-    gated: Callable[..., AutoModel], streaming: AutoModel, gate: Any
-) -> None:
-    """Those behind the one that runs are taken back; the others keep their order."""
-    model = gated()
-    cache: dict[str, Any] = {}
-    lates = []
-    futures = [model.submit(PIECES[0][0], cache=cache, is_final=False, **OPTIONS)]
-    until(futures[0].running)
-    for piece, final in PIECES[1:]:
-        doomed = model.submit(piece[::-1], cache=cache, is_final=False, **OPTIONS)
-        late = model.submit(piece, cache=cache, is_final=False, timeout=0.01, **OPTIONS)
-        futures.append(model.submit(piece, cache=cache, is_final=final, **OPTIONS))
-        assert doomed.cancel()
-        with pytest.raises(CancelledError):
-            doomed.result(60)
-        lates.append(late)
-    time.sleep(0.011)
-    gate.open()
-    texts = tuple(future.result(60)[0]["text"] for future in futures)
-    assert texts == safe_texts(streaming, PIECES, OPTIONS)
-    for late in lates:
-        with pytest.raises(DeadlineExceededError):
-            late.result(60)
-    stats = model.stats()
-    assert (stats["cancelled"], stats["expired"]) == (len(PIECES) - 1, len(PIECES) - 1)
-
-
-@pytest.mark.parametrize("drain", [True, False])
-def test_close_with_pieces_waiting(
-    gated: Callable[..., AutoModel], streaming: AutoModel, gate: Any, drain: bool
-) -> None:
-    """Accepted is accepted: drained, each has its text; else each has its error."""
-    model = gated()
-    caches: list[dict[str, Any]] = [{} for _ in range(5)]
-    futures = [
-        [model.submit(p, cache=cache, is_final=f, **OPTIONS) for p, f in PIECES] for cache in caches
-    ]
-    until(futures[0][0].running)
-    closing = threading.Thread(target=model.close, kwargs={"drain": drain})
-    closing.start()
-    until(lambda: model.closed)
-    with pytest.raises(EngineClosedError):
-        model.generate(PIECES[0][0], cache=caches[0], **OPTIONS)
-    gate.open()
-    closing.join(60)
-    assert not closing.is_alive()
-    assert all(future.done() for one in futures for future in one)
-    if drain:
-        expected = safe_texts(streaming, PIECES, OPTIONS)
-        for one in futures:
-            assert tuple(future.result()[0]["text"] for future in one) == expected
-    else:
-        errors = [future.exception() for one in futures for future in one]
-        assert sum(isinstance(error, EngineClosedError) for error in errors) >= len(errors) - 5
 
 
 def test_an_abandoned_cache_frees_its_stream(streaming: AutoModel) -> None:
