@@ -168,7 +168,7 @@ def test_closed_or_reset_while_chunks_wait(slow: Slow, stream: Stream, how: str)
     ]
     for thread in threads:
         thread.start()
-    until(lambda: len(stream._jobs) == 2)
+    until(lambda: len(stream._queue._jobs) == 2)
     getattr(stream, how)()
     for thread in threads:
         thread.join(60)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safeasr import _ext
 from safeasr.families.base import StreamingRecognizer
 from safeasr.future import Future
-from safeasr.stream import Steps
+from safeasr.stream_jobs import Steps
 
 __all__ = ["ModelPipeline", "submit_chunk"]
 

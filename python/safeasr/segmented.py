@@ -21,7 +21,8 @@ from safeasr.errors import AudioError, CancelledError, UnsupportedModelError
 from safeasr.families.base import Recognizer, StreamingRecognizer
 from safeasr.future import Future
 from safeasr.model_pipeline import submit_chunk
-from safeasr.stream import Steps, Stream
+from safeasr.stream import Stream
+from safeasr.stream_jobs import Steps
 from safeasr.stream_models import StreamModels, is_streaming
 
 __all__ = ["SegmentedRecognizer", "merge_segments", "segmented"]

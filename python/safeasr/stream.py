@@ -7,84 +7,25 @@ import contextlib
 import os
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from concurrent.futures import CancelledError as FutureCancelledError
 from concurrent.futures import Future as ConcurrentFuture
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from safeasr.audio import checked_rate, load_audio
 from safeasr.decoding import decode_pcm16
-from safeasr.errors import (
-    AudioError,
-    CancelledError,
-    DeadlineExceededError,
-    ForkedProcessError,
-    QueueFullError,
-)
-from safeasr.future import Future
+from safeasr.errors import AudioError, CancelledError, DeadlineExceededError, ForkedProcessError
 from safeasr.mailbox import Mailbox
 from safeasr.options import not_negative
+from safeasr.stream_jobs import Job, JobQueue, Pipeline, settled, wait
 
-__all__ = ["Pipeline", "Stream"]
+__all__ = ["Stream"]
 
-#: What a pipeline does for one chunk: yields futures, is sent their results, returns the answer.
-Steps = Generator[Future, Any, Any]
 _S = TypeVar("_S", bound="Stream")
-
-
-class Pipeline(Protocol):
-    """What a stream does with its chunks. One chunk at a time; state belongs to the pipeline."""
-
-    #: Rate in Hz of the samples that it takes.
-    sample_rate: int
-
-    @property
-    def text(self) -> str:
-        """The text of the utterance so far."""
-
-    def process(
-        self, samples: NDArray[np.float32], is_final: bool, deadline: float | None
-    ) -> Steps:
-        """Take the next samples (n,) of the stream."""
-
-
-@dataclass(eq=False)
-class _Job:
-    """A chunk on its way through the pipeline."""
-
-    samples: NDArray[np.float32]
-    is_final: bool
-    deadline: float | None
-    answer: ConcurrentFuture[Any] = field(default_factory=ConcurrentFuture)
-    #: A callback will go on with it.
-    waits: bool = False
-
-
-class _Resampler:
-    """From the rate of what comes to the pipeline's, across chunks."""
-
-    def __init__(self, rate: int, target: int) -> None:
-        self._rates = rate, target
-        self._stream: Any = None
-
-    def __call__(self, wave: NDArray[np.float32], is_final: bool) -> NDArray[np.float32]:
-        if self._rates[0] == self._rates[1]:
-            return wave
-        import soxr
-
-        if self._stream is None:
-            self._stream = soxr.ResampleStream(*self._rates, 1, dtype="float32")
-        made: NDArray[np.float32] = self._stream.resample_chunk(wave, last=is_final)
-        if is_final:
-            self._stream = None
-        return made
 
 
 class Stream:
@@ -120,16 +61,13 @@ class Stream:
             max_pending: chunks that may wait behind the one that is under way.
             timeout: default time limit of a call in seconds.
         """
-        self._make_pipeline = make_pipeline
         self._fs = checked_rate(fs)
-        self._pipeline = make_pipeline()
-        self._resample = _Resampler(self._fs, self._pipeline.sample_rate)
-        self._max_pending = int(not_negative("max_pending", max_pending))
         self._timeout = timeout
-        self._lock = threading.Lock()
-        self._jobs: deque[_Job] = deque()
-        self._busy = False
-        self._closed = False
+        self._queue = JobQueue(
+            make_pipeline,
+            fs=self._fs,
+            max_pending=int(not_negative("max_pending", max_pending)),
+        )
         self._pushing = threading.Lock()
         self._pushed: Mailbox[tuple[ConcurrentFuture[Any], bool]] = Mailbox()
         self._ended = False
@@ -161,16 +99,8 @@ class Stream:
         limit = self._timeout if timeout is None else timeout
         deadline = None if limit is None else time.monotonic() + limit
         # Chunks are kept: the caller may use its buffer for the next one.
-        job = _Job(self._as_samples(samples).copy(), is_final, deadline)
-        with self._lock:
-            if self._closed:
-                raise ValueError("the stream is closed")
-            if self._busy and len(self._jobs) >= self._max_pending:
-                raise QueueFullError(
-                    f"{len(self._jobs)} chunks of this stream are waiting (max_pending)"
-                )
-            self._jobs.append(job)
-        self._run_jobs()
+        job = Job(self._as_samples(samples).copy(), is_final, deadline)
+        self._queue.add(job)
         return job.answer
 
     def feed(self, samples: Any, is_final: bool = False, *, timeout: float | None = None) -> Any:
@@ -194,7 +124,7 @@ class Stream:
         """
         answer = self.submit(samples, is_final, timeout=timeout)
         try:
-            _wait(answer, self._timeout if timeout is None else timeout)
+            wait(answer, self._timeout if timeout is None else timeout)
         except BaseException:
             answer.cancel()
             raise
@@ -212,7 +142,7 @@ class Stream:
         answer = self.submit(samples, is_final, timeout=limit)
         try:
             with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
-                await asyncio.wait_for(_settled(answer), limit)
+                await asyncio.wait_for(settled(answer), limit)
         except BaseException:
             answer.cancel()
             raise
@@ -261,7 +191,7 @@ class Stream:
             if pushed is None:
                 break
             try:
-                _wait(pushed[0])
+                wait(pushed[0])
             except BaseException:
                 self._pushed.put_back(pushed)
                 raise
@@ -285,7 +215,7 @@ class Stream:
             if pushed is None:
                 break
             try:
-                await _settled(pushed[0])
+                await settled(pushed[0])
             except BaseException:
                 self._pushed.put_back(pushed)
                 raise
@@ -300,36 +230,23 @@ class Stream:
     @property
     def text(self) -> str:
         """The text of the utterance so far; once it has ended, until the next begins."""
-        return self._pipeline.text
+        return self._queue.pipeline.text
 
     # -- Life -------------------------------------------------------------------------------------
 
     def reset(self) -> None:
         """Forget the utterance so far. Chunks that wait are cancelled; one under way ends alone."""
-        with self._lock:
-            if self._closed:
-                raise ValueError("the stream is closed")
-            dropped = list(self._jobs)
-            self._jobs.clear()
-            self._pipeline = self._make_pipeline()
-            self._resample = _Resampler(self._fs, self._pipeline.sample_rate)
-        for job in dropped:
-            job.answer.cancel()
+        self._queue.reset()
 
     def close(self) -> None:
         """Drop the state. Chunks that wait are cancelled; later calls raise ValueError."""
-        with self._lock:
-            self._closed = True
-            dropped = list(self._jobs)
-            self._jobs.clear()
-        for job in dropped:
-            job.answer.cancel()
+        self._queue.close()
         self._pushed.close()
 
     @property
     def closed(self) -> bool:
         """Whether it was closed."""
-        return self._closed
+        return self._queue.closed
 
     def __enter__(self: _S) -> _S:
         return self
@@ -374,93 +291,3 @@ class Stream:
                 "the stream was opened before the process forked, and who runs its chunks stayed "
                 "in the parent: open the stream after the fork"
             )
-
-    def _run_jobs(self, mine: bool = False) -> None:
-        """Take jobs until one has to wait, or none is left.
-
-        One thread at a time does so; ``mine``: this one has been it since before a wait.
-        """
-        job: _Job | None = None
-        try:
-            while True:
-                with self._lock:
-                    if self._busy and not mine:
-                        return
-                    mine = self._busy = bool(self._jobs)
-                    if not mine:
-                        return
-                    job = self._jobs.popleft()
-                    pipeline, resample = self._pipeline, self._resample
-                if self._is_due(job):
-                    samples = resample(job.samples, job.is_final)
-                    steps = pipeline.process(samples, job.is_final, job.deadline)
-                    if not self._advance(job, steps):
-                        return
-        except BaseException as error:  # Ctrl-C, anywhere: the stream goes on without this chunk
-            if job is not None and job.waits:
-                raise
-            if job is not None and not job.answer.done():
-                job.answer.set_exception(error)
-            self._run_jobs(mine)
-            raise
-
-    @staticmethod
-    def _is_due(job: _Job) -> bool:
-        if not job.answer.set_running_or_notify_cancel():
-            return False
-        if job.deadline is None or time.monotonic() < job.deadline:
-            return True
-        job.answer.set_exception(
-            DeadlineExceededError("the timeout passed before the chunk's turn came")
-        )
-        return False
-
-    def _advance(self, job: _Job, steps: Steps, done: Future | None = None) -> bool:
-        """Run a job until it has to wait: then False, and a callback goes on."""
-        while True:
-            try:
-                if done is None:
-                    waits_for = next(steps)
-                else:
-                    try:
-                        value = done.result(0)
-                    except BaseException as error:
-                        waits_for = steps.throw(error)
-                    else:
-                        waits_for = steps.send(value)
-            except StopIteration as stop:
-                job.answer.set_result(stop.value)
-                return True
-            except Exception as error:
-                job.answer.set_exception(error)
-                return True
-            done = waits_for
-            if not done.done():
-                break
-
-        def go_on(finished: Future) -> None:
-            if self._advance(job, steps, finished):
-                self._run_jobs(mine=True)
-
-        job.waits = True
-        done.add_done_callback(go_on)
-        return False
-
-
-def _wait(answer: ConcurrentFuture[Any], timeout: float | None = None) -> None:
-    """Wait until a future is done in any way, or the time is up."""
-    with contextlib.suppress(FutureCancelledError, FutureTimeoutError):
-        answer.exception(timeout)  # its own error is returned, not raised
-
-
-async def _settled(answer: ConcurrentFuture[Any]) -> None:
-    """Wait until a future is done in any way. Giving up leaves it alone."""
-    loop = asyncio.get_running_loop()
-    done = asyncio.Event()
-
-    def wake(_: ConcurrentFuture[Any]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(done.set)
-
-    answer.add_done_callback(wake)
-    await done.wait()

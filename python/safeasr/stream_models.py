@@ -13,7 +13,8 @@ from safeasr.errors import UnsupportedModelError
 from safeasr.families.base import Recognizer, StreamingRecognizer
 from safeasr.inputs import random_key
 from safeasr.model_pipeline import ModelPipeline
-from safeasr.stream import Pipeline, Stream
+from safeasr.stream import Stream
+from safeasr.stream_jobs import Pipeline
 from safeasr.two_pass import Models, TwoPassPipeline
 
 __all__ = ["StreamModels"]

@@ -20,7 +20,7 @@ from safeasr import _ext
 from safeasr.families.base import Recognizer, StreamingRecognizer
 from safeasr.future import Future
 from safeasr.model_pipeline import submit_chunk
-from safeasr.stream import Steps
+from safeasr.stream_jobs import Steps
 
 __all__ = ["Models", "TwoPassPipeline"]
 
