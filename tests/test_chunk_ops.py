@@ -190,9 +190,9 @@ WRONG_ATTENTION: list[tuple[dict[str, Any], str]] = [
     ({"v": torch.zeros(5, 8)}, "expects q"),
     ({"heads": 3}, "heads do not divide"),
     ({"heads": 0}, "heads do not divide"),
-    ({"query_offsets": torch.tensor([0, 3])}, "must rise from 0 to 4"),
-    ({"query_offsets": torch.tensor([1, 4])}, "must rise from 0 to 4"),
-    ({"query_offsets": torch.tensor([0, 5, 4])}, "must rise from 0 to 4"),
+    ({"query_offsets": torch.tensor([0, 5])}, "must rise from 0, at most to 4"),
+    ({"query_offsets": torch.tensor([1, 4])}, "must rise from 0, at most to 4"),
+    ({"query_offsets": torch.tensor([0, 5, 4])}, "must rise from 0, at most to 4"),
     ({"query_offsets": torch.tensor([0, 4], dtype=torch.int32)}, "int64 on the CPU"),
     ({"key_offsets": torch.tensor([0, 2, 6])}, "streams by queries"),
     ({"spans": torch.zeros(2, 3, dtype=torch.int64)}, "spans"),
@@ -298,8 +298,8 @@ WRONG_MEMORY: list[tuple[dict[str, Any], str]] = [
     ({"left": -1}, "left is -1"),
     ({"left": 1}, "may not see the future"),
     ({"residual": torch.zeros(6, 3)}, "residual like x"),
-    ({"offsets": torch.tensor([0, 5])}, "must rise from 0 to 6"),
-    ({"offsets": torch.tensor([0, 7, 6])}, "must rise from 0 to 6"),
+    ({"offsets": torch.tensor([0, 8])}, "must rise from 0, at most to 6"),
+    ({"offsets": torch.tensor([0, 7, 6])}, "must rise from 0, at most to 6"),
     ({"offsets": torch.tensor([0.0, 6.0])}, "int64 on the CPU"),
     ({"past": []}, "one past and one next"),
     ({"offsets": torch.tensor([0, 2, 6])}, "one past and one next"),
@@ -321,3 +321,21 @@ def test_wrong_arguments_of_memory(changed: dict[str, Any], message: str) -> Non
     assert remember(*arguments.values()).shape == (6, 4)
     with pytest.raises(RuntimeError, match=message):
         remember(*{**arguments, **changed}.values())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_rows_of_nobody(dtype: torch.dtype) -> None:
+    """Padding behind the last stream: zeros come out, and the streams' rows stay what they are."""
+    g = torch.Generator().manual_seed(5)
+    x = torch.randn(8, 32, generator=g, dtype=dtype)
+    taps = torch.randn(3, 32, generator=g, dtype=dtype)
+    offsets, caches = torch.tensor([0, 2, 5]), [torch.zeros(1, 2, 0, 32, dtype=dtype)] * 2
+    spans = torch.zeros(2, 3, dtype=torch.int64)
+    memory, attention = torch.ops.safeasr.ragged_memory, torch.ops.safeasr.chunk_attention
+    whole = memory(x, taps, 1, offsets, x, [], [], 0)
+    assert torch.equal(whole[:5], memory(x[:5], taps, 1, offsets, x[:5], [], [], 0))
+    assert not whole[5:].any()
+    whole = attention(x, x, x, 2, offsets, offsets, caches, spans, 0)
+    alone = attention(x[:5], x[:5], x[:5], 2, offsets, offsets, caches, spans, 0)
+    assert torch.equal(whole[:5], alone)
+    assert not whole[5:].any()

@@ -24,6 +24,7 @@ struct Operands {
   std::int64_t heads, layer;
   at::TensorList caches;
   std::vector<Stream> streams;
+  std::int64_t used;  // queries that belong to a stream
 };
 
 bool Plain(const at::Tensor& t) {
@@ -35,9 +36,9 @@ void CheckOffsets(const at::Tensor& offsets, const at::Tensor& rows, const char*
                   offsets.dim() == 1 && offsets.size(0) >= 1 && offsets.is_contiguous(),
               "chunk_attention expects ", name, " (streams + 1) int64 on the CPU");
   const std::int64_t* first = offsets.data_ptr<std::int64_t>();
-  TORCH_CHECK(first[0] == 0 && first[offsets.size(0) - 1] == rows.size(0) &&
+  TORCH_CHECK(first[0] == 0 && first[offsets.size(0) - 1] <= rows.size(0) &&
                   std::is_sorted(first, first + offsets.size(0)),
-              "chunk_attention: ", name, " must rise from 0 to ", rows.size(0));
+              "chunk_attention: ", name, " must rise from 0, at most to ", rows.size(0));
 }
 
 std::vector<Stream> Streams(const at::Tensor& query_offsets, const at::Tensor& key_offsets,
@@ -109,6 +110,7 @@ at::Tensor OnTheCpu(const Operands& o) {
   const float scale = 1.0f / std::sqrt(static_cast<float>(depth));
   const int lanes = SimdLanes();
   at::Tensor out = at::empty({o.q.size(0), size}, o.q.options());
+  out.narrow(0, o.used, o.q.size(0) - o.used).zero_();
   const auto streams = static_cast<std::int64_t>(o.streams.size());
   // Each task is a head of a stream; the first one also stores the stream's new rows.
   at::parallel_for(0, streams * o.heads, o.heads, [&](std::int64_t begin, std::int64_t end) {
@@ -183,6 +185,7 @@ at::Tensor ByTensorOperations(const Operands& o) {
       Store(ring[1], at, new_v);
     }
   }
+  parts.push_back(at::zeros({o.q.size(0) - o.used, size}, o.q.options()));
   return at::cat(parts);
 }
 
@@ -199,8 +202,14 @@ at::Tensor ChunkAttention(const at::Tensor& q, const at::Tensor& k, const at::Te
               " heads do not divide ", q.size(1), " channels");
   CheckOffsets(query_offsets, q, "query_offsets");
   CheckOffsets(key_offsets, k, "key_offsets");
-  const Operands operands{
-      q, k, v, heads, layer, caches, Streams(query_offsets, key_offsets, spans)};
+  const Operands operands{q,
+                          k,
+                          v,
+                          heads,
+                          layer,
+                          caches,
+                          Streams(query_offsets, key_offsets, spans),
+                          query_offsets.data_ptr<std::int64_t>()[query_offsets.size(0) - 1]};
   TORCH_CHECK(caches.size() == operands.streams.size(),
               "chunk_attention expects one cache a stream, got ", caches.size(), " for ",
               operands.streams.size(), " streams");

@@ -15,8 +15,8 @@ namespace safeasr::asr {
 // adjacent. query_offsets, key_offsets: (streams + 1) int64 on the CPU, where each stream's rows
 // begin. caches: for each stream (layers, 2, capacity, size), keys and values, each a ring of
 // rows. spans: (streams, 3) int64 on the CPU: where the ring's rows begin, how many there are, and
-// how many of the new rows, counted from the first, are written behind them. Returns (queries,
-// size).
+// how many of the new rows, counted from the first, are written behind them. Rows behind the last
+// stream's are padding: zeros come out. Returns (queries, size).
 //
 // What is written lies outside the rows that the span names. So a step that fails later can be run
 // again: the state changes when the caller moves the span.

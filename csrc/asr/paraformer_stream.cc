@@ -16,6 +16,10 @@ void StreamingOptions::Check() const {
         "not negative, got " +
         shown);
   }
+  if (left + right == 0) {
+    throw std::invalid_argument("chunk_size: left and right cannot both be 0, got " + shown +
+                                ": a step must be able to see a row beside its chunk");
+  }
   for (const std::int64_t back : {encoder_look_back, decoder_look_back}) {
     if (back < -1 || back > kMost) {
       throw std::invalid_argument(

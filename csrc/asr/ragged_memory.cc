@@ -47,6 +47,7 @@ at::Tensor OnTheCpu(const at::Tensor& x, const at::Tensor& taps, std::int64_t le
                     at::TensorList past, at::TensorList next, std::int64_t layer) {
   const std::int64_t size = x.size(1), kernel = taps.size(0);
   at::Tensor out = at::empty({x.size(0), size}, x.options());
+  out.narrow(0, offsets[streams], x.size(0) - offsets[streams]).zero_();
   at::parallel_for(0, streams, /*grain_size=*/4, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t first = offsets[i];
@@ -93,8 +94,9 @@ at::Tensor ByTensorOperations(const at::Tensor& x, const at::Tensor& taps, std::
     }
     parts.push_back(filtered);
   }
-  const at::Tensor out = parts.empty() ? at::empty_like(x) : at::cat(parts);
-  return residual.defined() ? out + residual : out;
+  at::Tensor out = parts.empty() ? x.narrow(0, 0, 0) : at::cat(parts);
+  if (residual.defined()) out = out + residual.narrow(0, 0, offsets[streams]);
+  return at::cat({out, at::zeros({x.size(0) - offsets[streams], x.size(1)}, x.options())});
 }
 
 }  // namespace
@@ -116,8 +118,8 @@ at::Tensor RaggedMemory(const at::Tensor& x, const at::Tensor& taps, std::int64_
   const std::int64_t streams = offsets.size(0) - 1;
   const std::int64_t* first = offsets.data_ptr<std::int64_t>();
   TORCH_CHECK(
-      first[0] == 0 && first[streams] == x.size(0) && std::is_sorted(first, first + streams + 1),
-      "ragged_memory: offsets must rise from 0 to ", x.size(0));
+      first[0] == 0 && first[streams] <= x.size(0) && std::is_sorted(first, first + streams + 1),
+      "ragged_memory: offsets must rise from 0, at most to ", x.size(0));
   TORCH_CHECK(past.size() == next.size() &&
                   (past.empty() || static_cast<std::int64_t>(past.size()) == streams),
               "ragged_memory expects one past and one next a stream, or none, got ", past.size(),

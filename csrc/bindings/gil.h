@@ -20,11 +20,14 @@ inline bool InterpreterIsFinalizing() {
 // Releases the GIL for a scope. A daemon thread that comes back while the interpreter is finalizing
 // must not touch it any more: before Python 3.14 taking the GIL then ends the thread by unwinding
 // it, and the unwinding may meet another exception on its way out of this scope, which terminates
-// the process. Such a thread sleeps instead, and ends with the process.
+// the process. Such a thread sleeps instead, and ends with the process. The finalizing thread
+// itself keeps the GIL (in finalizers it is the only one that can have it): it could not get it
+// back.
 class GilRelease {
  public:
-  GilRelease() : state_(PyEval_SaveThread()) {}
+  GilRelease() : state_(InterpreterIsFinalizing() ? nullptr : PyEval_SaveThread()) {}
   ~GilRelease() {
+    if (state_ == nullptr) return;
     if (InterpreterIsFinalizing()) SleepForever();
 #if defined(__GLIBCXX__)
     try {
