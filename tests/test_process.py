@@ -138,6 +138,42 @@ def test_exit_with_work_in_flight(run_python: Run, model_dir: Path, kind: str) -
     assert_clean(done.stderr)
 
 
+FINALIZER = """
+import sys, warnings
+warnings.simplefilter("ignore")
+import safeasr
+kind, path = sys.argv[1:]
+
+class Service:
+    def __init__(self):
+        self.model = safeasr.AutoModel(model=path, num_workers=1, disable_pbar=True)
+    def __del__(self):
+        self.model.close()
+        print("closed", flush=True)
+
+def serve():
+    with safeasr.AutoModel(model=path, num_workers=1, disable_pbar=True) as model:
+        yield model
+
+if kind == "cycle":
+    service = Service()
+    service.me = service
+else:
+    serving = serve()
+    next(serving)
+print("main ends", flush=True)
+"""
+
+
+@pytest.mark.parametrize("kind", ["cycle", "generator"])
+def test_closing_in_a_finalizer_at_exit(run_python: Run, model_dir: Path, kind: str) -> None:
+    """The GIL cannot be had back once the interpreter goes: whoever has it must keep it."""
+    done = run_python(FINALIZER, kind, model_dir)
+    assert done.returncode == 0, done.stderr
+    assert "main ends" in done.stdout
+    assert_clean(done.stderr)
+
+
 INTERRUPT = """
 import sys, time, warnings
 warnings.simplefilter("ignore")
