@@ -122,7 +122,7 @@ def start_python(own_cache: Path) -> Callable[..., subprocess.Popen[str]]:
             text=True,
             # A shell that runs the tests in the background has them ignore Ctrl-C, and so would
             # their children.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     return start
