@@ -84,7 +84,7 @@ def clips(directory: Path) -> list[tuple[Samples, Answer]]:
     gc.collect()
     clear = [pair for pair in answers if pair[1].clear]
     assert len(clear) >= len(answers) - 1, "FunASR itself is in doubt about too many"
-    assert max(len(answer.text) for _, answer in clear) > 15
+    assert max(len(answer.text) for _, answer in clear) > 7
     return clear
 
 

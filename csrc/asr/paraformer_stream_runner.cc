@@ -15,16 +15,18 @@ namespace {
 // FunASR's limit: what is left of a stream and shorter than this is not worth features of its own.
 constexpr std::size_t kShortestTail = 960;
 
-// Rows of a batch are padded to a multiple of this. oneDNN keeps kernels for every number of rows
-// that it ever saw (1024 in all, hundreds of MB); so it sees few. Sixteen rows take no longer than
-// fifteen.
+// Rows of a mixed batch are padded to a multiple of this. oneDNN keeps kernels for every number of
+// rows that it ever saw (1024 in all, hundreds of MB); so it sees few.
 constexpr std::int64_t kRowStep = 8;
+constexpr std::int64_t kTokenStep = 2;  // there are few, and each costs
 
-std::int64_t Padded(std::int64_t rows) { return (rows + kRowStep - 1) / kRowStep * kRowStep; }
+std::int64_t Padded(std::int64_t rows, std::int64_t step) {
+  return (rows + step - 1) / step * step;
+}
 
 // (rows, size) with zeros behind them.
-at::Tensor PadRows(const at::Tensor& rows) {
-  return at::constant_pad_nd(rows, {0, 0, 0, Padded(rows.size(0)) - rows.size(0)});
+at::Tensor PadRows(const at::Tensor& rows, std::int64_t step) {
+  return at::constant_pad_nd(rows, {0, 0, 0, Padded(rows.size(0), step) - rows.size(0)});
 }
 
 at::Tensor Numbers(const std::vector<std::int64_t>& values) {
@@ -151,7 +153,11 @@ at::Tensor ParaformerStreamRunner::Encode(std::vector<Step>& steps, at::Device d
     }
   }
 
-  order.resize(static_cast<std::size_t>(Padded(offsets.back())), 0);
+  // Streams of one kind bring few numbers of rows by themselves.
+  const bool alike = std::all_of(counts.begin(), counts.end(), [&](std::int64_t count) {
+    return count == counts.front() && !steps.front().is_final;
+  });
+  order.resize(static_cast<std::size_t>(Padded(offsets.back(), alike ? 1 : kRowStep)), 0);
   neighbours.resize(order.size() * (shapes_.cif_left + 1 + shapes_.cif_right), 0);
   const auto outputs = encoder_->Run(
       {at::cat(fresh).to(device), at::tensor(positions, at::kFloat).to(device), at::cat(past),
@@ -220,10 +226,10 @@ void ParaformerStreamRunner::Decode(std::vector<Step>& steps, const at::Tensor& 
 
   const std::vector<std::int64_t> token_offsets = Offsets(token_counts);
   const bool all = with_tokens.size() == steps.size();
-  const auto outputs =
-      decoder_->Run({PadRows(at::tensor(embeddings, at::kFloat).view({-1, size})).to(device),
-                     Numbers(token_offsets), all ? hidden : PadRows(at::cat(memory)),
-                     Numbers(Offsets(row_counts)), caches, Spans(spans), past, next});
+  const auto outputs = decoder_->Run(
+      {PadRows(at::tensor(embeddings, at::kFloat).view({-1, size}), kTokenStep).to(device),
+       Numbers(token_offsets), all ? hidden : PadRows(at::cat(memory), row_counts.front()),
+       Numbers(Offsets(row_counts)), caches, Spans(spans), past, next});
   const at::Tensor ids = outputs[0].to(at::kCPU).contiguous();
   for (std::size_t i = 0; i < with_tokens.size(); ++i) {
     Step& step = *with_tokens[i];
