@@ -80,6 +80,9 @@ class Stream:
     ) -> ConcurrentFuture[Any]:
         """Queue the next samples and return at once with a future of what ``feed`` returns.
 
+        It waits only while the model's own queue is full: ``queue_size`` of ``AutoModel`` should be
+        larger than the number of streams that feed at the same moment.
+
         Done-callbacks of the future run on the thread that all streams share to go on: they must
         be short and must not wait for a stream.
 
