@@ -12,7 +12,7 @@ from torch.nn import functional
 
 import safeasr  # noqa: F401  (registers the operators)
 
-attend = torch.ops.safeasr.chunk_attention
+attend = torch.ops.safeasr.ragged_attention
 remember = torch.ops.safeasr.ragged_memory
 
 
@@ -203,7 +203,7 @@ WRONG_ATTENTION: list[tuple[dict[str, Any], str]] = [
     ({"spans": torch.tensor([[-1, 1, 0]])}, "does not fit a ring of 5"),
     ({"spans": torch.tensor([[0, -1, 0]])}, "does not fit a ring of 5"),
     ({"spans": torch.tensor([[0, 3, -2]])}, "does not fit a ring of 5"),
-    ({"caches": []}, "one cache a stream"),
+    ({"caches": [torch.zeros(1, 2, 5, 8)] * 2}, "one cache a stream"),
     ({"caches": [torch.zeros(1, 2, 5, 4)]}, "expects caches"),
     ({"caches": [torch.zeros(1, 1, 5, 8)]}, "expects caches"),
     ({"caches": [torch.zeros(1, 2, 5, 8, dtype=torch.float64)]}, "expects caches"),
@@ -331,7 +331,7 @@ def test_rows_of_nobody(dtype: torch.dtype) -> None:
     taps = torch.randn(3, 32, generator=g, dtype=dtype)
     offsets, caches = torch.tensor([0, 2, 5]), [torch.zeros(1, 2, 0, 32, dtype=dtype)] * 2
     spans = torch.zeros(2, 3, dtype=torch.int64)
-    memory, attention = torch.ops.safeasr.ragged_memory, torch.ops.safeasr.chunk_attention
+    memory, attention = torch.ops.safeasr.ragged_memory, torch.ops.safeasr.ragged_attention
     whole = memory(x, taps, 1, offsets, x, [], [], 0)
     assert torch.equal(whole[:5], memory(x[:5], taps, 1, offsets, x[:5], [], [], 0))
     assert not whole[5:].any()

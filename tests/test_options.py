@@ -59,7 +59,7 @@ def test_no_side_models_is_no_error(make_model: Callable[..., AutoModel]) -> Non
     ("options", "message"),
     [
         ({"no_such_thing": 1}, "no_such_thing"),
-        ({"fp16": True}, "fp16=True is not supported yet: running in float32"),
+        ({"fp16": True}, "fp16=True is not supported: running in float32"),
         ({"device": "npu:0"}, "npu:0"),
     ],
 )

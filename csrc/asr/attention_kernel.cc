@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "asr/linear_kernel.h"
 #include "asr/simd.h"
 #include "asr/simd_exp.h"
 
@@ -10,6 +11,8 @@ namespace safeasr::asr {
 namespace {
 
 constexpr std::int64_t kMostLanes = 16;
+constexpr std::int64_t kTile = 24;        // queries whose weights are in work at a time
+constexpr std::int64_t kWorthTiles = 32;  // queries; below, laying out keys and values costs more
 constexpr std::int64_t kKeys = 4;  // dot products at a time, so that none waits for another
 
 using Four = Simd<4>::Floats;
@@ -33,21 +36,25 @@ SAFEASR_INLINE void SumLanes(const typename Simd<kLanes>::Floats (&v)[kKeys], fl
 }
 
 // weights[j] = query . keys[j], for all keys; room for kKeys - 1 more behind the last.
-template <int kLanes>
-SAFEASR_INLINE void Scores(const HeadAttention& head, const float* query, float* weights) {
+template <int kLanes, class T>
+SAFEASR_INLINE void Scores(const HeadAttention<T>& head, const float* query, float* weights) {
   using Floats = typename Simd<kLanes>::Floats;
   const std::int64_t whole = head.depth / kLanes * kLanes;
   for (std::int64_t j = 0; j < head.keys_count; j += kKeys) {
-    const float* row[kKeys];
+    const T* row[kKeys];
     for (int m = 0; m < kKeys; ++m) row[m] = head.keys[std::min(j + m, head.keys_count - 1)];
     Floats sum[kKeys] = {};
     for (std::int64_t c = 0; c < whole; c += kLanes) {
       const Floats q = At<kLanes>(query + c);
-      for (int m = 0; m < kKeys; ++m) sum[m] += q * At<kLanes>(row[m] + c);
+      for (int m = 0; m < kKeys; ++m) {
+        Floats k;
+        Load<kLanes>(row[m] + c, &k);
+        sum[m] += q * k;
+      }
     }
     SumLanes<kLanes>(sum, weights + j);
     for (int m = 0; m < kKeys; ++m) {
-      for (std::int64_t c = whole; c < head.depth; ++c) weights[j + m] += query[c] * row[m][c];
+      for (std::int64_t c = whole; c < head.depth; ++c) weights[j + m] += query[c] * Widened(row[m][c]);
     }
   }
 }
@@ -70,32 +77,33 @@ SAFEASR_INLINE float Exponentials(float* weights, std::int64_t count) {
 }
 
 // kVectors vectors of channels, summed in registers.
-template <int kLanes, int kVectors>
-SAFEASR_INLINE void WeightedSum(const HeadAttention& head, const float* weights, float share,
-                                std::int64_t channel, float* out) {
+template <int kLanes, int kVectors, class T>
+SAFEASR_INLINE void WeightedSum(const HeadAttention<T>& head, const float* weights, float share,
+                                std::int64_t channel, T* out) {
   using Floats = typename Simd<kLanes>::Floats;
   Floats sum[kVectors] = {};
   for (std::int64_t j = 0; j < head.keys_count; ++j) {
-    const float* row = head.values[j] + channel;
+    const T* row = head.values[j] + channel;
     const float weight = weights[j];
-    for (int v = 0; v < kVectors; ++v) sum[v] += weight * At<kLanes>(row + v * kLanes);
+    for (int v = 0; v < kVectors; ++v) {
+      Floats value;
+      Load<kLanes>(row + v * kLanes, &value);
+      sum[v] += weight * value;
+    }
   }
-  for (int v = 0; v < kVectors; ++v) At<kLanes>(out + v * kLanes) = sum[v] * share;
+  for (int v = 0; v < kVectors; ++v) Store<kLanes>(sum[v] * share, out + v * kLanes);
 }
 
-template <int kLanes>
-SAFEASR_INLINE void Attend(const HeadAttention& head) {
+// One query after the other: no row is moved.
+template <int kLanes, class T>
+SAFEASR_INLINE void AttendOneByOne(const HeadAttention<T>& head) {
   constexpr int kVectors = 8;
   float* const query = head.scratch;
   float* const weights = head.scratch + head.depth;
   for (std::int64_t i = 0; i < head.queries; ++i) {
-    float* out = head.out + i * head.out_stride;
-    if (head.keys_count == 0) {
-      std::fill_n(out, head.depth, 0.0f);
-      continue;
-    }
-    const float* q = head.q + i * head.q_stride;
-    for (std::int64_t c = 0; c < head.depth; ++c) query[c] = q[c] * head.scale;
+    T* out = head.out + i * head.out_stride;
+    const T* q = head.q + i * head.q_stride;
+    for (std::int64_t c = 0; c < head.depth; ++c) query[c] = Widened(q[c]) * head.scale;
     Scores<kLanes>(head, query, weights);
     const float share = 1.0f / Exponentials<kLanes>(weights, head.keys_count);
 
@@ -108,20 +116,116 @@ SAFEASR_INLINE void Attend(const HeadAttention& head) {
     }
     for (; c < head.depth; ++c) {
       float sum = 0;
-      for (std::int64_t j = 0; j < head.keys_count; ++j) sum += weights[j] * head.values[j][c];
-      out[c] = sum * share;
+      for (std::int64_t j = 0; j < head.keys_count; ++j) {
+        sum += weights[j] * Widened(head.values[j][c]);
+      }
+      Narrow(sum * share, out + c);
     }
   }
 }
 
-SAFEASR_ENTRY_POINTS(Run, Attend, HeadAttention)
+// Where the parts of the scratch of AttendInTiles lie.
+struct Tiles {
+  std::int64_t keys, depth;  // rounded up to whole vectors
+  float *queries, *scores, *sums, *keys_turned, *values;
+};
+
+Tiles Lay(float* scratch, std::int64_t keys_count, std::int64_t depth) {
+  Tiles t;
+  t.keys = (keys_count + kMostLanes - 1) / kMostLanes * kMostLanes;
+  t.depth = (depth + kMostLanes - 1) / kMostLanes * kMostLanes;
+  t.queries = scratch;
+  t.scores = t.queries + kTile * depth;
+  t.sums = t.scores + kTile * t.keys;
+  t.keys_turned = t.sums + kTile * t.depth;
+  t.values = t.keys_turned + depth * t.keys;
+  return t;
+}
+
+std::int64_t TilesScratch(std::int64_t keys_count, std::int64_t depth) {
+  const Tiles t = Lay(nullptr, keys_count, depth);
+  return (t.values - static_cast<float*>(nullptr)) + keys_count * t.depth;
+}
+
+// Keys and values are laid out once so that products are those of a linear layer.
+template <int kLanes, class T>
+SAFEASR_INLINE void AttendInTiles(const HeadAttention<T>& head) {
+  using Floats = typename Simd<kLanes>::Floats;
+  const Tiles t = Lay(head.scratch, head.keys_count, head.depth);
+  for (std::int64_t j = 0; j < t.keys; ++j) {
+    const T* key = head.keys[std::min(j, head.keys_count - 1)];
+    for (std::int64_t c = 0; c < head.depth; ++c) t.keys_turned[c * t.keys + j] = Widened(key[c]);
+  }
+  const std::int64_t whole = head.depth / kLanes * kLanes;
+  for (std::int64_t j = 0; j < head.keys_count; ++j) {
+    float* to = t.values + j * t.depth;
+    for (std::int64_t c = 0; c < whole; c += kLanes) {
+      Floats v;
+      Load<kLanes>(head.values[j] + c, &v);
+      At<kLanes>(to + c) = v;
+    }
+    for (std::int64_t c = whole; c < head.depth; ++c) to[c] = Widened(head.values[j][c]);
+    std::fill(to + head.depth, to + t.depth, 0.0f);
+  }
+  for (std::int64_t first = 0; first < head.queries; first += kTile) {
+    const std::int64_t rows = std::min(kTile, head.queries - first);
+    for (std::int64_t i = 0; i < rows; ++i) {
+      const T* q = head.q + (first + i) * head.q_stride;
+      float* to = t.queries + i * head.depth;
+      for (std::int64_t c = 0; c < head.depth; ++c) to[c] = Widened(q[c]) * head.scale;
+    }
+    Linear<kLanes>({t.queries, head.depth, rows, head.depth, t.keys_turned, nullptr, t.keys, false,
+                    t.scores, t.keys});
+    float shares[kTile];
+    for (std::int64_t i = 0; i < rows; ++i) {
+      shares[i] = 1.0f / Exponentials<kLanes>(t.scores + i * t.keys, head.keys_count);
+    }
+    Linear<kLanes>({t.scores, t.keys, rows, head.keys_count, t.values, nullptr, t.depth, false,
+                    t.sums, t.depth});
+    for (std::int64_t i = 0; i < rows; ++i) {
+      T* out = head.out + (first + i) * head.out_stride;
+      const float* sum = t.sums + i * t.depth;
+      for (std::int64_t c = 0; c < whole; c += kLanes) {
+        const Floats y = At<kLanes>(sum + c) * shares[i];
+        Store<kLanes>(y, out + c);
+      }
+      for (std::int64_t c = whole; c < head.depth; ++c) Narrow(sum[c] * shares[i], out + c);
+    }
+  }
+}
+
+template <int kLanes, class T>
+SAFEASR_INLINE void Attend(const HeadAttention<T>& head) {
+  if (head.keys_count == 0) {
+    for (std::int64_t i = 0; i < head.queries; ++i) {
+      std::fill_n(head.out + i * head.out_stride, head.depth, T{});
+    }
+    return;
+  }
+  if (head.queries < kWorthTiles) return AttendOneByOne<kLanes>(head);
+  AttendInTiles<kLanes>(head);
+}
+
+template <int kLanes>
+SAFEASR_INLINE void AttendWide(const HeadAttention<float>& head) {
+  Attend<kLanes>(head);
+}
+template <int kLanes>
+SAFEASR_INLINE void AttendNarrow(const HeadAttention<BFloat16>& head) {
+  Attend<kLanes>(head);
+}
+
+SAFEASR_ENTRY_POINTS(RunWide, AttendWide, HeadAttention<float>)
+SAFEASR_ENTRY_POINTS(RunNarrow, AttendNarrow, HeadAttention<BFloat16>)
 
 }  // namespace
 
-std::int64_t AttentionScratch(std::int64_t keys_count, std::int64_t depth) {
+std::int64_t AttentionScratch(std::int64_t queries, std::int64_t keys_count, std::int64_t depth) {
+  if (queries >= kWorthTiles) return TilesScratch(keys_count, depth);
   return depth + (keys_count + kMostLanes - 1) / kMostLanes * kMostLanes + kKeys;
 }
 
-void AttendHead(const HeadAttention& head, int lanes) { Run(head, lanes); }
+void AttendHead(const HeadAttention<float>& head, int lanes) { RunWide(head, lanes); }
+void AttendHead(const HeadAttention<BFloat16>& head, int lanes) { RunNarrow(head, lanes); }
 
 }  // namespace safeasr::asr

@@ -1,29 +1,35 @@
-// Attention of one head on plain floats.
+// Attention of one head on plain numbers.
 #pragma once
 
 #include <cstdint>
 
+#include "asr/bfloat16.h"
+
 namespace safeasr::asr {
 
-// The queries of one head and where their answers go. Strides in floats; a head's channels are
-// adjacent. keys and values point to the rows, in order. scratch: AttentionScratch() floats.
+// The queries of one head and where their answers go; T is float or BFloat16. Strides in numbers; a
+// head's channels are adjacent. keys and values point to the rows, in order. scratch:
+// AttentionScratch() floats.
+template <class T>
 struct HeadAttention {
-  const float* q;
+  const T* q;
   std::int64_t q_stride;
-  float* out;
+  T* out;
   std::int64_t out_stride;
   std::int64_t queries;
-  const float* const* keys;
-  const float* const* values;
+  const T* const* keys;
+  const T* const* values;
   std::int64_t keys_count;
   std::int64_t depth;
   float scale;
   float* scratch;
 };
 
-std::int64_t AttentionScratch(std::int64_t keys_count, std::int64_t depth);
+std::int64_t AttentionScratch(std::int64_t queries, std::int64_t keys_count, std::int64_t depth);
 
-// out[i] = softmax(scale * q[i] . keys) . values; zeros without keys. lanes: of SimdLanes().
-void AttendHead(const HeadAttention& head, int lanes);
+// out[i] = softmax(scale * q[i] . keys) . values, computed in float32; zeros without keys. lanes:
+// of SimdLanes(). Few queries are done one by one (a chunk of a live stream), many in tiles.
+void AttendHead(const HeadAttention<float>& head, int lanes);
+void AttendHead(const HeadAttention<BFloat16>& head, int lanes);
 
 }  // namespace safeasr::asr

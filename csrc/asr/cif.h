@@ -14,6 +14,11 @@ struct CifConfig {
   double tail_threshold = 0.45;
 };
 
+// Rows before and after a row that the weights' convolution sees.
+struct CifSpan {
+  std::int64_t left = 1, right = 1;
+};
+
 // What integrating the weights of one utterance gives. n = frames, plus one for the tail if any.
 struct CifFiring {
   std::int64_t tokens = 0;    // tokens of the utterance; `embeddings` has that many rows

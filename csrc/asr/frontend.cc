@@ -57,55 +57,67 @@ void Frontend::CheckFinite(const std::vector<c10::ArrayRef<float>>& waves) const
   }
 }
 
-Features Frontend::Compute(const std::vector<c10::ArrayRef<float>>& waves, at::Device device,
-                           uint64_t dither_seed) const {
+FeatureRows Frontend::ComputeRows(const std::vector<c10::ArrayRef<float>>& waves,
+                                  at::Device device, uint64_t dither_seed) const {
   CheckFinite(waves);
   return Assemble(waves, fbank_.Compute(waves, device, dither_seed));
+}
+
+Features Frontend::Compute(const std::vector<c10::ArrayRef<float>>& waves, at::Device device,
+                           uint64_t dither_seed) const {
+  return Pad(ComputeRows(waves, device, dither_seed));
 }
 
 Features Frontend::ComputePortable(const std::vector<c10::ArrayRef<float>>& waves,
                                    at::Device device) const {
   CheckFinite(waves);
-  return Assemble(waves, fbank_.ComputePortable(waves, device));
+  return Pad(Assemble(waves, fbank_.ComputePortable(waves, device)));
 }
 
-Features Frontend::Assemble(const std::vector<c10::ArrayRef<float>>& waves,
-                            const at::Tensor& frames) const {
-  Features features;
-  const auto batch = static_cast<int64_t>(waves.size());
-  int64_t longest = 0;
-  int64_t shortest = batch == 0 ? 0 : INT64_MAX;
-  features.lengths.reserve(waves.size());
+FeatureRows Frontend::Assemble(const std::vector<c10::ArrayRef<float>>& waves,
+                               const at::Tensor& frames) const {
+  FeatureRows features;
+  int64_t rows = 0;
   for (const auto& wave : waves) {
     features.lengths.push_back(NumFrames(static_cast<int64_t>(wave.size())));
-    longest = std::max(longest, features.lengths.back());
-    shortest = std::min(shortest, features.lengths.back());
+    rows += features.lengths.back();
   }
-  if (batch == 0 || longest == 0) {
-    features.values = at::zeros({batch, longest, FeatureSize()}, frames.options());
+  if (rows == 0) {
+    features.values = at::zeros({0, FeatureSize()}, frames.options());
     return features;
   }
-
-  const bool padded = shortest < longest;
-  if (lfr_.Identity() && !padded) {
-    features.values = frames.view({batch, longest, FeatureSize()});
+  if (lfr_.Identity()) {
+    features.values = frames;
   } else {
-    // One gather stacks and pads the whole batch. Padding reads frame 0 and is cleared below.
-    const at::Tensor index = at::zeros({batch, longest * lfr_.m}, at::kLong);
-    int64_t* rows = index.data_ptr<int64_t>();
+    // One gather stacks the whole batch.
+    const at::Tensor index = at::empty({rows * lfr_.m}, at::kLong);
+    int64_t* to = index.data_ptr<int64_t>();
     int64_t offset = 0;
     for (size_t i = 0; i < waves.size(); ++i) {
       const int64_t count = fbank_.NumFrames(static_cast<int64_t>(waves[i].size()));
-      if (count > 0) FillLfrIndex(count, offset, lfr_, rows + i * longest * lfr_.m);
+      if (count > 0) FillLfrIndex(count, offset, lfr_, to);
+      to += features.lengths[i] * lfr_.m;
       offset += count;
     }
-    features.values = frames.index_select(0, index.view({-1}).to(frames.device()))
-                          .view({batch, longest, FeatureSize()});
+    features.values =
+        frames.index_select(0, index.to(frames.device())).view({rows, FeatureSize()});
   }
   cmvn_.Apply(features.values);
-  for (int64_t i = 0; padded && i < batch; ++i) {
-    const int64_t length = features.lengths[static_cast<size_t>(i)];
-    if (length < longest) features.values.select(0, i).narrow(0, length, longest - length).zero_();
+  return features;
+}
+
+Features Frontend::Pad(const FeatureRows& rows) const {
+  Features features;
+  features.lengths = rows.lengths;
+  int64_t longest = 0;
+  for (const int64_t length : rows.lengths) longest = std::max(longest, length);
+  const auto batch = static_cast<int64_t>(rows.lengths.size());
+  features.values = at::zeros({batch, longest, FeatureSize()}, rows.values.options());
+  int64_t first = 0;
+  for (int64_t i = 0; i < batch; ++i) {
+    const int64_t length = rows.lengths[static_cast<size_t>(i)];
+    features.values[i].narrow(0, 0, length).copy_(rows.values.narrow(0, first, length));
+    first += length;
   }
   return features;
 }

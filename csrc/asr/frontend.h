@@ -35,6 +35,11 @@ struct Features {
   std::vector<int64_t> lengths;  // rows of each utterance
 };
 
+struct FeatureRows {
+  at::Tensor values;             // (rows of all utterances one below the other, n_mels * lfr_m)
+  std::vector<int64_t> lengths;  // rows of each utterance
+};
+
 // Options of the filterbank and the stacking that `config` asks for.
 FbankOptions MakeFbankOptions(const FrontendConfig& config);
 LfrOptions MakeLfrOptions(const FrontendConfig& config);
@@ -68,13 +73,19 @@ class Frontend {
   Features Compute(const std::vector<c10::ArrayRef<float>>& waves, at::Device device,
                    uint64_t dither_seed = 0) const;
 
+  // The same features without padding: what batches are made of.
+  FeatureRows ComputeRows(const std::vector<c10::ArrayRef<float>>& waves, at::Device device,
+                          uint64_t dither_seed = 0) const;
+
   // Compute by the tensor operations that other devices run, on any device; for tests.
   Features ComputePortable(const std::vector<c10::ArrayRef<float>>& waves, at::Device device) const;
 
  private:
   void CheckFinite(const std::vector<c10::ArrayRef<float>>& waves) const;
-  // Stacks and normalises (sum of frames, n_mels) into a padded batch.
-  Features Assemble(const std::vector<c10::ArrayRef<float>>& waves, const at::Tensor& frames) const;
+  // Stacks and normalises (sum of frames, n_mels).
+  FeatureRows Assemble(const std::vector<c10::ArrayRef<float>>& waves,
+                       const at::Tensor& frames) const;
+  Features Pad(const FeatureRows& rows) const;
 
   FrontendConfig config_;
   LfrOptions lfr_;

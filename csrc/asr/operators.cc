@@ -2,8 +2,10 @@
 
 #include <torch/library.h>
 
-#include "asr/chunk_attention.h"
 #include "asr/fsmn_op.h"
+#include "asr/int8_linear.h"
+#include "asr/norm_op.h"
+#include "asr/ragged_attention.h"
 #include "asr/ragged_memory.h"
 
 namespace safeasr::asr {
@@ -20,9 +22,22 @@ void RegisterOperators() {
         "Tensor[] past, Tensor(a!)[] next, int layer) -> Tensor",
         &RaggedMemory);
     made.def(
-        "chunk_attention(Tensor q, Tensor k, Tensor v, int heads, Tensor query_offsets, "
+        "ragged_attention(Tensor q, Tensor k, Tensor v, int heads, Tensor query_offsets, "
         "Tensor key_offsets, Tensor(a!)[] caches, Tensor spans, int layer) -> Tensor",
-        &ChunkAttention);
+        &RaggedAttention);
+    made.def(
+        "norm(Tensor x, Tensor weight, Tensor bias, float epsilon, bool narrow) -> Tensor", &Norm);
+    made.def(
+        "add_norm(Tensor x, Tensor update, Tensor weight, Tensor bias, float epsilon, "
+        "bool narrow) -> (Tensor, Tensor)",
+        &AddNorm);
+    made.def(
+        "int8_linear(Tensor x, Tensor weight, Tensor scale, Tensor? bias, bool relu) -> Tensor",
+        &Int8Linear);
+    made.def(
+        "int8_linear_packed(Tensor x, Tensor packed, Tensor scale, Tensor sums, "
+        "Tensor no_zero_points, Tensor? bias, bool relu) -> Tensor",
+        &Int8LinearPacked);
     return made;
   }();
 }

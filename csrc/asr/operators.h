@@ -3,7 +3,7 @@
 
 namespace safeasr::asr {
 
-// Makes safeasr::fsmn_memory, safeasr::ragged_memory and safeasr::chunk_attention known to torch,
+// Makes safeasr::fsmn_memory, safeasr::ragged_memory and safeasr::ragged_attention known to torch,
 // in Python as torch.ops.safeasr.*. Idempotent.
 void RegisterOperators();
 

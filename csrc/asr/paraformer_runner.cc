@@ -2,44 +2,21 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
 #include <utility>
 
+#include "asr/ragged_batch.h"
 #include "runtime/stream_context.h"
 
 namespace safeasr::asr {
 namespace {
 
-at::Tensor LengthTensor(const std::vector<std::int64_t>& lengths, at::Device device) {
-  return at::tensor(lengths, at::TensorOptions(at::kLong)).to(device);
-}
+constexpr std::int64_t kTokenStep = 8;  // as RowStep, for tokens
 
-// What the decoder gets for the utterances in which CIF found tokens at all.
-struct DecoderInput {
-  at::Tensor hidden, lengths, embeddings, token_lengths;
-};
-
-DecoderInput Gather(const at::Tensor& hidden, const std::vector<std::int64_t>& lengths,
-                    const std::vector<CifFiring>& firings, const std::vector<std::int64_t>& rows) {
-  const at::Device device = hidden.device();
-  std::vector<std::int64_t> frames, tokens;
-  for (const std::int64_t row : rows) {
-    frames.push_back(lengths[row]);
-    tokens.push_back(firings[row].tokens);
-  }
-  const std::int64_t longest = *std::max_element(frames.begin(), frames.end());
-  const std::int64_t most = *std::max_element(tokens.begin(), tokens.end());
-  at::Tensor embeddings =
-      at::zeros({static_cast<std::int64_t>(rows.size()), most, hidden.size(2)}, at::kFloat);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    embeddings[static_cast<std::int64_t>(i)]
-        .narrow(0, 0, tokens[i])
-        .copy_(firings[rows[i]].embeddings);
-  }
-  const bool all = static_cast<std::int64_t>(rows.size()) == hidden.size(0);
-  const at::Tensor kept = all ? hidden : hidden.index_select(0, LengthTensor(rows, device));
-  return {kept.narrow(1, 0, longest), LengthTensor(frames, device), embeddings.to(device),
-          LengthTensor(tokens, device)};
+// What CIF fired for all utterances, one below the other.
+at::Tensor Embeddings(const std::vector<CifFiring>& firings) {
+  std::vector<at::Tensor> parts;
+  for (const CifFiring& firing : firings) parts.push_back(firing.embeddings);
+  return at::cat(parts);
 }
 
 }  // namespace
@@ -52,17 +29,23 @@ std::vector<std::shared_ptr<const core::Result>> ParaformerRunner::Run(
     utterances.push_back(static_cast<const Utterance*>(payload));
   }
 
-  const Features features = BatchFeatures(*frontend_, utterances, device);
-  const auto encoded = encoder_->Run({features.values, LengthTensor(features.lengths, device)});
+  const FeatureRows features = BatchFeatures(*frontend_, utterances, device);
+  const std::vector<std::int64_t> offsets = Offsets(features.lengths);
+  const at::Tensor row_offsets = Numbers(offsets);
+  const at::Tensor rows = PadRows(features.values, RowStep(offsets.back()));
+  const auto encoded = encoder_->Run(
+      {rows, Positions(features.lengths, rows.size(0)).to(device), row_offsets,
+       Neighbours(features.lengths, rows.size(0), cif_span_.left, cif_span_.right).to(device)});
   const at::Tensor hidden_cpu = encoded[0].to(at::kCPU), alphas_cpu = encoded[1].to(at::kCPU);
 
   std::vector<std::shared_ptr<Transcript>> transcripts;
   std::vector<CifFiring> firings;
-  std::vector<std::int64_t> with_tokens;
+  std::vector<std::int64_t> token_counts;
   for (std::size_t i = 0; i < utterances.size(); ++i) {
-    const std::int64_t row = static_cast<std::int64_t>(i), frames = features.lengths[i];
-    firings.push_back(IntegrateAndFire(hidden_cpu[row].narrow(0, 0, frames),
-                                       alphas_cpu[row].narrow(0, 0, frames), cif_));
+    const std::int64_t frames = features.lengths[i];
+    firings.push_back(IntegrateAndFire(hidden_cpu.narrow(0, offsets[i], frames),
+                                       alphas_cpu.narrow(0, offsets[i], frames), cif_));
+    token_counts.push_back(firings.back().tokens);
     auto transcript = std::make_shared<Transcript>();
     transcript->frames = frames;
     if (utterances[i]->want_alignment) {
@@ -70,19 +53,17 @@ std::vector<std::shared_ptr<const core::Result>> ParaformerRunner::Run(
       transcript->peaks = std::move(firings.back().peaks);
     }
     transcripts.push_back(std::move(transcript));
-    if (firings.back().tokens > 0) with_tokens.push_back(row);
   }
 
-  if (!with_tokens.empty()) {
-    const DecoderInput input = Gather(encoded[0], features.lengths, firings, with_tokens);
+  const std::vector<std::int64_t> token_offsets = Offsets(token_counts);
+  if (token_offsets.back() > 0) {
     const auto decoded =
-        decoder_->Run({input.hidden, input.lengths, input.embeddings, input.token_lengths});
+        decoder_->Run({PadRows(Embeddings(firings), kTokenStep).to(device), Numbers(token_offsets),
+                       encoded[0], row_offsets});
     const at::Tensor ids = decoded[0].to(at::kCPU).contiguous();
-    for (std::size_t i = 0; i < with_tokens.size(); ++i) {
-      const std::int64_t row = with_tokens[i];
-      const std::int64_t* first =
-          ids.data_ptr<std::int64_t>() + static_cast<std::int64_t>(i) * ids.size(1);
-      transcripts[row]->tokens.assign(first, first + firings[row].tokens);
+    for (std::size_t i = 0; i < transcripts.size(); ++i) {
+      const std::int64_t* first = ids.data_ptr<std::int64_t>() + token_offsets[i];
+      transcripts[i]->tokens.assign(first, first + token_counts[i]);
     }
   }
   return {transcripts.begin(), transcripts.end()};

@@ -14,17 +14,21 @@ namespace safeasr::asr {
 
 class ParaformerRunner : public core::Runner {
  public:
-  // encoder: (features (B, T, F), lengths (B)) -> (hidden (B, T, D), alphas (B, T))
-  // decoder: (hidden, lengths, embeddings (B, U, D), token lengths (B)) -> ids (B, U) int64
+  // Batches are ragged, the rows of all utterances one below the other:
+  // encoder: (features (rows, F), positions (rows), offsets (B + 1), neighbours (rows, span)) ->
+  //          (hidden (rows, D), alphas (rows))
+  // decoder: (embeddings (tokens, D), offsets (B + 1), hidden, hidden offsets (B + 1)) ->
+  //          ids (tokens) int64
   ParaformerRunner(std::shared_ptr<const Frontend> frontend,
                    std::shared_ptr<const runtime::Program> encoder,
                    std::shared_ptr<const runtime::Program> decoder, CifConfig cif,
-                   core::BatchLimits limits)
+                   CifSpan cif_span, core::BatchLimits limits)
       : Runner(limits),
         frontend_(std::move(frontend)),
         encoder_(std::move(encoder)),
         decoder_(std::move(decoder)),
-        cif_(cif) {}
+        cif_(cif),
+        cif_span_(cif_span) {}
 
   // Payloads are Utterances, results Transcripts.
   std::vector<std::shared_ptr<const core::Result>> Run(
@@ -36,6 +40,7 @@ class ParaformerRunner : public core::Runner {
   const std::shared_ptr<const Frontend> frontend_;
   const std::shared_ptr<const runtime::Program> encoder_, decoder_;
   const CifConfig cif_;
+  const CifSpan cif_span_;
 };
 
 }  // namespace safeasr::asr

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "asr/ragged_batch.h"
 #include "asr/utterance.h"
 #include "runtime/stream_context.h"
 
@@ -15,29 +16,9 @@ namespace {
 // FunASR's limit: what is left of a stream and shorter than this is not worth features of its own.
 constexpr std::size_t kShortestTail = 960;
 
-// Rows of a mixed batch are padded to a multiple of this. oneDNN keeps kernels for every number of
-// rows that it ever saw (1024 in all, hundreds of MB); so it sees few.
+// Rows of a mixed batch are padded to a multiple of this; see RowStep.
 constexpr std::int64_t kRowStep = 8;
 constexpr std::int64_t kTokenStep = 2;  // there are few, and each costs
-
-std::int64_t Padded(std::int64_t rows, std::int64_t step) {
-  return (rows + step - 1) / step * step;
-}
-
-// (rows, size) with zeros behind them.
-at::Tensor PadRows(const at::Tensor& rows, std::int64_t step) {
-  return at::constant_pad_nd(rows, {0, 0, 0, Padded(rows.size(0), step) - rows.size(0)});
-}
-
-at::Tensor Numbers(const std::vector<std::int64_t>& values) {
-  return at::tensor(values, at::TensorOptions(at::kLong));
-}
-
-std::vector<std::int64_t> Offsets(const std::vector<std::int64_t>& counts) {
-  std::vector<std::int64_t> offsets{0};
-  for (const std::int64_t count : counts) offsets.push_back(offsets.back() + count);
-  return offsets;
-}
 
 // Rows of a ring: where they begin, how many there are, how many are written.
 void AddSpan(const KvRing& ring, std::int64_t append, std::vector<std::int64_t>* spans) {
@@ -57,7 +38,6 @@ struct ParaformerStreamRunner::Step {
   bool tail = false;      // no features of its own: the overlap is decided, and that is all
   at::Tensor features;    // (new rows, feature size)
   std::int64_t first_row = 0, rows = 0;  // in the batch
-  std::int64_t first_token = 0;          // likewise
   CifTokens tokens;
   std::vector<std::int64_t> ids;
 
@@ -107,7 +87,7 @@ at::Tensor ParaformerStreamRunner::Encode(std::vector<Step>& steps, at::Device d
   const std::int64_t width = frontend_->FeatureSize();
   std::vector<at::Tensor> fresh, past, caches;
   std::vector<float> positions;
-  std::vector<std::int64_t> counts, spans, appends, neighbours;
+  std::vector<std::int64_t> counts, spans, appends;
   std::int64_t past_rows = 0;
   for (Step& step : steps) {
     fresh.push_back(step.features);
@@ -132,7 +112,7 @@ at::Tensor ParaformerStreamRunner::Encode(std::vector<Step>& steps, at::Device d
         appends.back(),
         appends.back() + std::max<std::int64_t>(options.encoder_look_back, 1) * options.chunk +
             options.left,
-        shapes_.encoder_layers, shapes_.encoder_size, at::TensorOptions(at::kFloat).device(device));
+        shapes_.encoder_layers, shapes_.encoder_size, shapes_.CacheOptions(device));
     caches.push_back(step.next.encoder.rows);
     AddSpan(step.next.encoder, appends.back(), &spans);
   }
@@ -145,12 +125,6 @@ at::Tensor ParaformerStreamRunner::Encode(std::vector<Step>& steps, at::Device d
     steps[i].first_row = offsets[i];
     for (std::int64_t t = 0; t < steps[i].overlap(); ++t) order.push_back(next_past++);
     for (std::int64_t t = 0; t < steps[i].features.size(0); ++t) order.push_back(next_fresh++);
-    for (std::int64_t t = 0; t < steps[i].rows; ++t) {
-      for (std::int64_t n = t - shapes_.cif_left; n <= t + shapes_.cif_right; ++n) {
-        const bool inside = n >= 0 && n < steps[i].rows;
-        neighbours.push_back(inside ? offsets[i] + n + 1 : 0);
-      }
-    }
   }
 
   // Streams of one kind bring few numbers of rows by themselves.
@@ -158,11 +132,13 @@ at::Tensor ParaformerStreamRunner::Encode(std::vector<Step>& steps, at::Device d
     return count == counts.front() && !steps.front().is_final;
   });
   order.resize(static_cast<std::size_t>(Padded(offsets.back(), alike ? 1 : kRowStep)), 0);
-  neighbours.resize(order.size() * (shapes_.cif_left + 1 + shapes_.cif_right), 0);
   const auto outputs = encoder_->Run(
       {at::cat(fresh).to(device), at::tensor(positions, at::kFloat).to(device), at::cat(past),
        Numbers(order).to(device), Numbers(offsets),
-       Numbers(neighbours).view({-1, shapes_.cif_left + 1 + shapes_.cif_right}).to(device), caches,
+       Neighbours(counts, static_cast<std::int64_t>(order.size()), shapes_.cif_left,
+                  shapes_.cif_right)
+           .to(device),
+       caches,
        Spans(spans)});
   const at::Tensor hidden = outputs[0].to(at::kCPU).contiguous();
   const at::Tensor alphas = outputs[1].to(at::kCPU).contiguous();
@@ -215,7 +191,7 @@ void ParaformerStreamRunner::Decode(std::vector<Step>& steps, const at::Tensor& 
         std::max<std::int64_t>(options.decoder_look_back, 0) * options.chunk;
     appends.push_back(window > 0 && !step.is_final ? step.rows : 0);
     step.next.decoder.Reserve(appends.back(), appends.back() + window, shapes_.decoder_layers, size,
-                              on_device);
+                              shapes_.CacheOptions(device));
     caches.push_back(step.next.decoder.rows);
     AddSpan(step.next.decoder, appends.back(), &spans);
     const std::vector<std::int64_t> shape{shapes_.decoder_layers, shapes_.decoder_kernel - 1, size};
@@ -228,7 +204,7 @@ void ParaformerStreamRunner::Decode(std::vector<Step>& steps, const at::Tensor& 
   const bool all = with_tokens.size() == steps.size();
   const auto outputs = decoder_->Run(
       {PadRows(at::tensor(embeddings, at::kFloat).view({-1, size}), kTokenStep).to(device),
-       Numbers(token_offsets), all ? hidden : PadRows(at::cat(memory), row_counts.front()),
+       Numbers(token_offsets), all ? hidden : PadRows(at::cat(memory), kRowStep),
        Numbers(Offsets(row_counts)), caches, Spans(spans), past, next});
   const at::Tensor ids = outputs[0].to(at::kCPU).contiguous();
   for (std::size_t i = 0; i < with_tokens.size(); ++i) {

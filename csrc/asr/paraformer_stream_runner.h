@@ -17,6 +17,11 @@ struct StreamingShapes {
   std::int64_t cif_left = 1, cif_right = 1;  // rows that the predictor's convolution sees
   double tail_threshold = 0;
   double feature_scale = 1;  // factor on features before the first layer
+  bool narrow = false;       // keys and values are bfloat16, else float32
+
+  at::TensorOptions CacheOptions(at::Device device) const {
+    return at::TensorOptions(narrow ? at::kBFloat16 : at::kFloat).device(device);
+  }
 };
 
 class ParaformerStreamRunner : public core::Runner {

@@ -101,9 +101,10 @@ at::Tensor ByTensorOperations(const at::Tensor& x, const at::Tensor& taps, std::
 
 }  // namespace
 
-at::Tensor RaggedMemory(const at::Tensor& x, const at::Tensor& taps, std::int64_t left,
+at::Tensor RaggedMemory(const at::Tensor& given, const at::Tensor& taps, std::int64_t left,
                         const at::Tensor& offsets, const std::optional<at::Tensor>& residual,
                         at::TensorList past, at::TensorList next, std::int64_t layer) {
+  const at::Tensor x = given.scalar_type() == at::kBFloat16 ? given.to(at::kFloat) : given;
   TORCH_CHECK(x.dim() == 2 && taps.dim() == 2 && taps.size(1) == x.size(1),
               "ragged_memory expects x (rows, size) and taps (kernel, size), got ", x.sizes(),
               " and ", taps.sizes());

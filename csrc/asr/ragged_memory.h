@@ -13,7 +13,8 @@ namespace safeasr::asr {
 // For each stream by itself what safeasr::fsmn_memory does for an utterance. x: (rows, size);
 // taps: (kernel, size); offsets: (streams + 1) int64 on the CPU, the first row of each stream and
 // the end of the last; rows behind it are padding: zeros come out. residual: like x, or nothing.
-// Returns (rows, size).
+// bfloat16 rows are widened first, and taps, residual and the result are float32. Returns (rows,
+// size).
 //
 // past and next: empty, then a stream's rows begin after nothing and end before nothing. Or one
 // tensor (layers, kernel - 1, size) a stream: then left must be kernel - 1 (the memory sees only

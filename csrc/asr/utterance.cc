@@ -2,40 +2,32 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
-
 namespace safeasr::asr {
 
-Features BatchFeatures(const Frontend& frontend, const std::vector<const Utterance*>& batch,
-                       at::Device device) {
+FeatureRows BatchFeatures(const Frontend& frontend, const std::vector<const Utterance*>& batch,
+                          at::Device device) {
   std::vector<c10::ArrayRef<float>> waves;
   for (const Utterance* u : batch) {
     if (!u->features.defined()) waves.emplace_back(u->samples);
   }
-  Features computed;
-  if (!waves.empty()) computed = frontend.Compute(waves, device);
+  FeatureRows computed;
+  if (!waves.empty()) computed = frontend.ComputeRows(waves, device);
   if (waves.size() == batch.size()) return computed;
 
-  Features features;
-  std::vector<at::Tensor> rows;
-  std::int64_t longest = 0;
+  FeatureRows features;
+  std::vector<at::Tensor> parts;
   std::size_t next = 0;
+  std::int64_t first = 0;
   for (const Utterance* u : batch) {
     if (u->features.defined()) {
-      rows.push_back(u->features.to(device));
+      parts.push_back(u->features.to(device));
     } else {
-      rows.push_back(computed.values[next].narrow(0, 0, computed.lengths[next]));
-      ++next;
+      parts.push_back(computed.values.narrow(0, first, computed.lengths[next]));
+      first += computed.lengths[next++];
     }
-    features.lengths.push_back(rows.back().size(0));
-    longest = std::max(longest, rows.back().size(0));
+    features.lengths.push_back(parts.back().size(0));
   }
-  features.values =
-      at::zeros({static_cast<std::int64_t>(batch.size()), longest, frontend.FeatureSize()},
-                at::TensorOptions(device).dtype(at::kFloat));
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    features.values[i].narrow(0, 0, rows[i].size(0)).copy_(rows[i]);
-  }
+  features.values = at::cat(parts);
   return features;
 }
 

@@ -24,9 +24,9 @@ struct Transcript : core::Result {
   std::vector<float> alphas, peaks;  // CIF weights and integral, if wanted
 };
 
-// The features of a batch, padded: computed for utterances that came as samples, taken from those
-// that came as features.
-Features BatchFeatures(const Frontend& frontend, const std::vector<const Utterance*>& batch,
-                       at::Device device);
+// The features of a batch: computed for utterances that came as samples, taken from those that came
+// as features.
+FeatureRows BatchFeatures(const Frontend& frontend, const std::vector<const Utterance*>& batch,
+                          at::Device device);
 
 }  // namespace safeasr::asr

@@ -12,6 +12,7 @@
 #include "asr/utterance.h"
 #include "asr/vad_stream.h"
 #include "bindings/completion_queue.h"
+#include "bindings/arrays.h"
 #include "bindings/gil.h"
 #include "core/errors.h"
 #include "runtime/tensor_runner.h"
@@ -46,38 +47,6 @@ bool Wait(const PyTicket& self, std::optional<double> timeout_s) {
     if (finished) return true;
     if (core::Clock::now() >= deadline) return false;
   }
-}
-
-py::array ToArray(const at::Tensor& tensor) {
-  const at::Tensor t = tensor.contiguous();
-  std::string type;
-  switch (t.scalar_type()) {
-    case at::kFloat:
-      type = "float32";
-      break;
-    case at::kDouble:
-      type = "float64";
-      break;
-    case at::kLong:
-      type = "int64";
-      break;
-    case at::kInt:
-      type = "int32";
-      break;
-    case at::kBool:
-      type = "bool";
-      break;
-    default:
-      throw py::type_error(std::string("no array type for outputs of type ") +
-                           c10::toString(t.scalar_type()));
-  }
-  py::array array(py::dtype(type), std::vector<py::ssize_t>(t.sizes().begin(), t.sizes().end()));
-  std::memcpy(array.mutable_data(), t.data_ptr(), t.nbytes());
-  return array;
-}
-
-py::array_t<float> ToArray(const std::vector<float>& values) {
-  return py::array_t<float>(static_cast<py::ssize_t>(values.size()), values.data());
 }
 
 py::object Convert(const core::Result& result) {

@@ -16,6 +16,7 @@ class Growth {
     const std::int64_t count = count_ + 1;
     const std::int64_t longest = std::max(longest_, length);
     if (static_cast<std::size_t>(count) > limits_.max_requests) return false;
+    if (limits_.ragged) return length <= limits_.max_cost - sum_;
     // count x longest > max_cost, in a form that cannot overflow.
     if (longest > limits_.max_cost / count) return false;
     const std::int64_t cost = count * longest;

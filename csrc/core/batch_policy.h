@@ -6,8 +6,8 @@
 //  2. A batch has one key, and its own runner's limits hold. The oldest live request of its key is
 //     always in it (nobody starves).
 //  3. The others with its key join it, nearest in length first, and only while the batch stays
-//     within max_requests and max_cost (cost = count x longest), and padding stays under
-//     max_padding.
+//     within max_requests and max_cost (count x longest, or the sum of the lengths where nothing is
+//     padded), and padding stays under max_padding.
 //  4. Work is shared: a key whose requests are a share of all that is ready may use that share of
 //     the free workers, at least one, and a worker leaves the others their part. So two keys on two
 //     workers are not split, one key on two workers is (not with max_wait: company is wanted then).

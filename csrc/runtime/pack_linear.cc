@@ -1,5 +1,6 @@
 #include "runtime/pack_linear.h"
 
+#include <ATen/ATen.h>
 #include <ATen/Context.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/jit/ir/constants.h>
@@ -30,6 +31,15 @@ at::Tensor Reorder(const at::Tensor& weight) {
   return reorder.call(weight, c10::SymInt(kTypicalRows));
 }
 
+at::Tensor PrepackInt8(const at::Tensor& weight) {
+  static const auto prepack =
+      c10::Dispatcher::singleton().findSchemaOrThrow("onednn::qlinear_prepack", "");
+  torch::jit::Stack stack{c10::IValue(weight),
+                          c10::IValue(std::vector<std::int64_t>{kTypicalRows, weight.size(1)})};
+  prepack.callBoxed(&stack);
+  return std::move(stack.front()).toTensor();
+}
+
 bool Available() {
   auto& dispatcher = c10::Dispatcher::singleton();
   return at::globalContext().hasMKLDNN() &&
@@ -37,12 +47,19 @@ bool Available() {
          dispatcher.findSchema({"mkldnn::_linear_pointwise", ""});
 }
 
-// Linear layers anywhere in the graph, also inside branches.
-void Collect(Block* block, std::vector<Node*>* found) {
+// Layers of a kind anywhere in the graph, also inside branches.
+void Collect(Block* block, c10::Symbol kind, std::vector<Node*>* found) {
   for (Node* node : block->nodes()) {
-    if (node->kind() == c10::aten::linear) found->push_back(node);
-    for (Block* inner : node->blocks()) Collect(inner, found);
+    if (node->kind() == kind) found->push_back(node);
+    for (Block* inner : node->blocks()) Collect(inner, kind, found);
   }
+}
+
+// The tensor that a value is known to be, or nothing.
+std::optional<at::Tensor> ConstantTensor(const Value* value) {
+  const auto constant = torch::jit::toIValue(value);
+  if (!constant || !constant->isTensor()) return std::nullopt;
+  return constant->toTensor();
 }
 
 // The only node that looks at a value, or null when there are several or it is an output.
@@ -64,13 +81,12 @@ class Packer {
   explicit Packer(Graph& graph) : graph_(graph) {}
 
   bool Rewrite(Node* linear) {
-    const auto constant = torch::jit::toIValue(linear->input(1));
-    if (!constant || !constant->isTensor()) return false;
-    const at::Tensor weight = constant->toTensor();
-    if (weight.dim() != 2 || weight.scalar_type() != at::kFloat || !weight.device().is_cpu()) {
+    const auto weight = ConstantTensor(linear->input(1));
+    if (!weight || weight->dim() != 2 || !weight->device().is_cpu() ||
+        (weight->scalar_type() != at::kFloat && weight->scalar_type() != at::kBFloat16)) {
       return false;
     }
-    Value* packed = Packed(weight, linear->input(1));
+    Value* packed = Packed(linear->input(1), [&] { return Reorder(*weight); });
     Node* user = OnlyUser(linear->output());
     const bool same_block = user != nullptr && user->owningBlock() == linear->owningBlock();
     if (same_block && IsPlainSum(user)) {
@@ -78,6 +94,21 @@ class Packer {
     } else {
       RewriteAlone(linear, packed, same_block && user->kind() == c10::aten::relu ? user : linear);
     }
+    return true;
+  }
+
+  // int8_linear: see asr/int8_linear.h
+  bool RewriteInt8(Node* linear) {
+    const auto weight = ConstantTensor(linear->input(1));
+    const auto scale = ConstantTensor(linear->input(2));
+    if (!weight || !scale || !weight->device().is_cpu()) return false;
+    Value* packed = Packed(linear->input(1), [&] { return PrepackInt8(*weight); });
+    const torch::jit::WithInsertPoint guard(linear);
+    Value* sums = graph_.insertConstant(weight->sum(1).to(at::kFloat) * *scale);
+    Value* zeros = graph_.insertConstant(at::zeros({weight->size(0)}, at::kInt));
+    Replace(linear, graph_.create(c10::Symbol::fromQualString("safeasr::int8_linear_packed"),
+                                  {linear->input(0), packed, linear->input(2), sums, zeros,
+                                   linear->input(3), linear->input(4)}));
     return true;
   }
 
@@ -111,11 +142,12 @@ class Packer {
 
   // A weight that several layers share is packed once. The constant is placed at the very start, so
   // that every block can see it.
-  Value* Packed(const at::Tensor& weight, Value* plain) {
+  template <class Pack>
+  Value* Packed(Value* plain, Pack pack) {
     const auto known = packed_.find(plain);
     if (known != packed_.end()) return known->second;
     Node* node = graph_.create(c10::Symbol::fromQualString("prim::ConstantMKLDNNTensor"));
-    node->t_(c10::attr::value, Reorder(weight));
+    node->t_(c10::attr::value, pack());
     graph_.block()->prependNode(node);
     return packed_[plain] = node->output();
   }
@@ -130,11 +162,13 @@ class Packer {
 
 int PackLinearLayers(const std::shared_ptr<Graph>& graph) {
   if (!Available()) return 0;
-  std::vector<Node*> layers;
-  Collect(graph->block(), &layers);
+  std::vector<Node*> layers, int8_layers;
+  Collect(graph->block(), c10::aten::linear, &layers);
+  Collect(graph->block(), c10::Symbol::fromQualString("safeasr::int8_linear"), &int8_layers);
   Packer packer(*graph);
   int rewritten = 0;
   for (Node* layer : layers) rewritten += packer.Rewrite(layer);
+  for (Node* layer : int8_layers) rewritten += packer.RewriteInt8(layer);
   torch::jit::EliminateDeadCode(graph);
   return rewritten;
 }

@@ -56,7 +56,10 @@ class BatchLimits:
         max_wait_ms: float = ...,
         share: bool = ...,
         priority: int = ...,
+        ragged: bool = ...,
     ) -> None: ...
+    @property
+    def ragged(self) -> bool: ...
     @property
     def priority(self) -> int: ...
     @property
@@ -68,9 +71,12 @@ class BatchLimits:
     @property
     def share(self) -> bool: ...
 
+def cpu_supports(precision: str) -> bool: ...
+
 class Program:
     @staticmethod
     def load(path: str, device: str = ..., pack_weights: bool = ...) -> Program: ...
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]: ...
 
 class Runner:
     @property
@@ -87,6 +93,8 @@ class ParaformerRunner(Runner):
         encoder: Program,
         decoder: Program,
         tail_threshold: float,
+        cif_left: int,
+        cif_right: int,
         limits: BatchLimits = ...,
     ) -> None: ...
 
@@ -130,6 +138,7 @@ class ParaformerStreamRunner(Runner):
         cif_right: int,
         tail_threshold: float,
         feature_scale: float,
+        narrow: bool = ...,
     ) -> None: ...
     def open(
         self,

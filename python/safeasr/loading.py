@@ -56,7 +56,12 @@ def load_model(
         CorruptBundleError: if a bundle is damaged.
     """
     directory = find_model(name, hub=hub, revision=revision, check_latest=check_latest)
-    bundle = open_bundle(directory, dict(overrides or {}), trust_remote_code=trust_remote_code)
+    bundle = open_bundle(
+        directory,
+        dict(overrides or {}),
+        trust_remote_code=trust_remote_code,
+        precision=options.precision,
+    )
     recognizer = family_of_bundle(bundle.family).load(
         bundle,
         options.device,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from safeasr import _ext
 from safeasr.errors import UnsupportedModelError
 
 __all__ = ["CallOptions", "ModelOptions", "call_options", "model_options"]
@@ -67,6 +68,7 @@ class ModelOptions:
         queue_size: utterances that may wait.
         timeout: seconds that a call may take; None: as long as it takes.
         device: torch's name of the device.
+        precision: of the linear layers: "float32", "bfloat16" or "int8".
         disable_pbar: no progress bar.
         overrides: keys of config.yaml.
         call_defaults: options of ``generate`` that were given to the constructor, as FunASR allows.
@@ -80,6 +82,7 @@ class ModelOptions:
     queue_size: int
     timeout: float | None
     device: str
+    precision: str
     disable_pbar: bool
     overrides: Mapping[str, Any] = field(default_factory=dict)
     call_defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -107,6 +110,31 @@ def pick_device(device: str | None, ngpu: int) -> str:
     if kind not in ("cpu", "cuda"):
         _warn(f"device={wanted!r} is not supported: running on the CPU", stacklevel=5)
         return "cpu"
+    return wanted
+
+
+def pick_precision(given: Mapping[str, Any], device: str) -> str:
+    """What ``bf16``, ``quantize`` and ``fp16`` ask for, as far as this machine has it.
+
+    ``quantize`` goes before ``bf16``: it is the smaller one, and what is not in 8 bits is bfloat16
+    then anyway.
+    """
+    wanted = "int8" if given.get("quantize") else "bfloat16" if given.get("bf16") else "float32"
+    if given.get("fp16"):
+        _warn("fp16=True is not supported: running in float32. bf16=True is", stacklevel=5)
+    if wanted == "float32":
+        return wanted
+    name = "quantize" if wanted == "int8" else "bf16"
+    if device != "cpu":
+        _warn(f"{name}=True is not supported on {device}: running in float32", stacklevel=5)
+        return "float32"
+    if not _ext.cpu_supports(wanted):
+        _warn(
+            f"{name}=True: this processor has no instructions for {wanted} "
+            f"({'AVX-512 VNNI' if wanted == 'int8' else 'AVX-512 BF16'}): running in float32",
+            stacklevel=5,
+        )
+        return "float32"
     return wanted
 
 
@@ -152,10 +180,6 @@ def model_options(
     for name in _UNSUPPORTED_MODELS:
         if given.get(name) is not None:
             raise UnsupportedModelError(f"{name}={given[name]!r} is not supported yet")
-    for name in ("fp16", "bf16", "quantize"):
-        if given.get(name):
-            _warn(f"{name}=True is not supported yet: running in float32")
-
     known = {"fp16", "bf16", "quantize", "dtype", "llm_dtype", "ncpu", "disable_pbar"}
     known |= _NO_EFFECT | set(_UNSUPPORTED_MODELS)
     overrides = {k: v for k, v in given.items() if k in _CONFIG_KEYS}
@@ -189,6 +213,7 @@ def model_options(
         queue_size=positive("queue_size", queue_size),
         timeout=None if timeout is None else not_negative("timeout", timeout),
         device=chosen,
+        precision=pick_precision(given, chosen),
         disable_pbar=bool(given.get("disable_pbar", False)),
         overrides=overrides,
         call_defaults=call_defaults,

@@ -71,11 +71,13 @@ class GatedEncoder(nn.Module):
         self.gate = gate
         self.limit = LIMIT
 
-    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        features = features * wait_for(self.gate, lengths)
+    def forward(
+        self, features: Tensor, positions: Tensor, offsets: Tensor, neighbours: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        features = features * wait_for(self.gate, offsets)
         if bool((features > self.limit).any()):
             raise RuntimeError("a value is too large")
-        hidden, alphas = self.encoder(features, lengths)
+        hidden, alphas = self.encoder(features, positions, offsets, neighbours)
         return hidden, alphas
 
 

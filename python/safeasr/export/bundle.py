@@ -18,7 +18,7 @@ from safeasr.errors import CorruptBundleError
 __all__ = ["FORMAT_VERSION", "Bundle", "file_digest", "is_bundle", "read_bundle", "write_manifest"]
 
 #: Raised when bundles written before cannot be read any more.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "bundle.json"
 
 
@@ -34,6 +34,7 @@ class Bundle:
         frontend: arguments of the speech frontend.
         tokens: the vocabulary.
         decoding: the family's own settings.
+        precision: of the linear layers: float32, bfloat16 or int8.
         signatures: inputs and outputs of each program, for readers.
         files: size in bytes and SHA-256 of each program file.
         versions: what the bundle was made with.
@@ -47,6 +48,7 @@ class Bundle:
     frontend: dict[str, Any]
     tokens: list[str]
     decoding: dict[str, Any]
+    precision: str = "float32"
     signatures: dict[str, Any] = field(default_factory=dict)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)

@@ -26,7 +26,7 @@ from safeasr.export.model_dir import ModelDir
 __all__ = ["cache_dir", "cached_bundle", "content_key"]
 
 #: Counted up when an exporter writes something else from the same input.
-EXPORTER_VERSION = 3
+EXPORTER_VERSION = 4
 
 
 def cache_dir() -> Path:
@@ -54,20 +54,25 @@ def _remembered_digest(file: Path, root: Path) -> str:
     return digest
 
 
-def content_key(model: ModelDir, root: Path) -> str:
+def content_key(model: ModelDir, root: Path, precision: str = "float32") -> str:
     """The name of the bundle that this model becomes."""
     description: dict[str, Any] = {
         "config": {k: v for k, v in model.config.items() if k != "init_param"},
         "files": {f.name: _remembered_digest(f, root) for f in model.files()},
         "format": FORMAT_VERSION,
         "exporter": EXPORTER_VERSION,
+        "precision": precision,
     }
     text = json.dumps(description, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def cached_bundle(
-    model: ModelDir, export: Callable[[Path], Bundle], root: Path | None = None
+    model: ModelDir,
+    export: Callable[[Path], Bundle],
+    root: Path | None = None,
+    *,
+    precision: str = "float32",
 ) -> Bundle:
     """The bundle of a model: from the cache, or exported into it now.
 
@@ -75,6 +80,7 @@ def cached_bundle(
         model: the model directory.
         export: writes a bundle into an empty directory.
         root: the cache; default :func:`cache_dir`.
+        precision: of the linear layers; each has its own bundle.
 
     Raises:
         ExportError: if the cache cannot be written.
@@ -82,7 +88,7 @@ def cached_bundle(
     root = root or cache_dir()
     try:
         (root / "bundles").mkdir(parents=True, exist_ok=True)
-        place = root / "bundles" / content_key(model, root)
+        place = root / "bundles" / content_key(model, root, precision)
         if is_bundle(place):
             return read_bundle(place)
         with FileLock(f"{place}.lock"):

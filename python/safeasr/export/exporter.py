@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,9 @@ def save_program(module: torch.nn.Module, path: Path) -> None:
         raise ExportError(f"cannot script {type(module).__name__}: {error}") from error
 
 
-def _export(model: ModelDir, out: Path, trust_remote_code: bool) -> Bundle:
+def _export(model: ModelDir, out: Path, trust_remote_code: bool, precision: str) -> Bundle:
     family = family_of_class(model.model_class)
-    bundle = family.export(model, out, trust_remote_code=trust_remote_code)
+    bundle = family.export(model, out, trust_remote_code=trust_remote_code, precision=precision)
     versions = {"safeasr": __version__, "torch": str(torch.__version__)}
     return write_manifest(
         Bundle(**{**bundle.__dict__, "versions": versions, "source": {"model": model.model_class}})
@@ -42,7 +43,11 @@ def _export(model: ModelDir, out: Path, trust_remote_code: bool) -> Bundle:
 
 
 def open_bundle(
-    path: Path, overrides: Mapping[str, Any] | None = None, *, trust_remote_code: bool = False
+    path: Path,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    trust_remote_code: bool = False,
+    precision: str = "float32",
 ) -> Bundle:
     """The bundle of a directory: itself, or exported from a FunASR model into the cache.
 
@@ -50,12 +55,25 @@ def open_bundle(
         path: a bundle or a FunASR model directory.
         overrides: keys of config.yaml to replace; a finished bundle takes none.
         trust_remote_code: allow the checkpoint to hold more than tensors.
+        precision: what linear layers become (:data:`safeasr.nets.precision.PRECISIONS`); families
+            that have float32 only stay with it, and a finished bundle with its own.
     """
     if is_bundle(path):
-        return read_bundle(path)
+        bundle = read_bundle(path)
+        if precision not in ("float32", bundle.precision):
+            warnings.warn(
+                f"the bundle {path} holds {bundle.precision} weights: running in that, "
+                f"not in {precision}",
+                UserWarning,
+                stacklevel=2,
+            )
+        return bundle
     model = read_model_dir(path, overrides)
-    family_of_class(model.model_class)  # say so before anything is hashed
-    return cached_bundle(model, lambda out: _export(model, out, trust_remote_code))
+    family = family_of_class(model.model_class)  # say so before anything is hashed
+    kind = precision if precision in family.precisions else "float32"
+    return cached_bundle(
+        model, lambda out: _export(model, out, trust_remote_code, kind), precision=kind
+    )
 
 
 def export_bundle(
@@ -64,14 +82,17 @@ def export_bundle(
     overrides: Mapping[str, Any] | None = None,
     *,
     trust_remote_code: bool = False,
+    precision: str = "float32",
 ) -> Bundle:
-    """Write the bundle of a model to a directory of one's own.
+    """Write the bundle of a model to a directory of one's own; arguments as of open_bundle.
 
     Raises:
         ExportError: if the directory exists and is not empty.
     """
     if out.exists() and any(out.iterdir()):
         raise ExportError(f"{out} is not empty")
-    bundle = open_bundle(path, overrides, trust_remote_code=trust_remote_code)
+    bundle = open_bundle(
+        path, overrides, trust_remote_code=trust_remote_code, precision=precision
+    )
     shutil.copytree(bundle.path, out, dirs_exist_ok=True)
     return read_bundle(out)

@@ -73,13 +73,20 @@ class Family(Protocol):
     name: str
     #: FunASR's model classes that it exports.
     model_classes: tuple[str, ...]
+    #: Of :data:`safeasr.nets.precision.PRECISIONS`, those that its programs can have.
+    precisions: tuple[str, ...]
     #: Options of ``generate`` that change results of this family.
     options: frozenset[str]
     #: Options that FunASR takes from the constructor only.
     constructor_options: frozenset[str]
 
-    def export(self, model: ModelDir, out: Path, *, trust_remote_code: bool) -> Bundle:
-        """Write the programs into ``out`` and describe them."""
+    def export(
+        self, model: ModelDir, out: Path, *, trust_remote_code: bool, precision: str
+    ) -> Bundle:
+        """Write the programs into ``out`` and describe them.
+
+        ``precision``: one of :data:`safeasr.nets.precision.PRECISIONS`.
+        """
 
     def load(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> Recognizer:
         """Load the programs; ``limits`` are the arguments of ``_ext.BatchLimits``."""

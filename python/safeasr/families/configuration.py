@@ -10,7 +10,32 @@ from torch import Tensor, nn
 from safeasr.errors import ExportError, UnsupportedModelError
 from safeasr.export.model_dir import ModelDir, read_cmvn
 
-__all__ = ["load_parameters", "offline_frontend", "online_frontend", "pick", "require", "section"]
+__all__ = [
+    "DECODER_KEYS",
+    "ENCODER_KEYS",
+    "PREDICTOR_KEYS",
+    "check_paraformer",
+    "load_parameters",
+    "offline_frontend",
+    "online_frontend",
+    "pick",
+    "require",
+    "section",
+]
+
+#: Keys of ``encoder_conf`` that the networks take.
+ENCODER_KEYS = (
+    "output_size",
+    "attention_heads",
+    "linear_units",
+    "num_blocks",
+    "kernel_size",
+    "sanm_shfit",
+)
+#: Keys of ``decoder_conf`` that every Paraformer's decoder takes.
+DECODER_KEYS = ("attention_heads", "linear_units", "num_blocks")
+#: Keys of ``predictor_conf`` that the networks take.
+PREDICTOR_KEYS = ("idim", "l_order", "r_order", "smooth_factor", "noise_threshold")
 
 
 def require(kind: str, config: Mapping[str, Any], key: str, *allowed: object) -> None:
@@ -33,6 +58,40 @@ def section(config: Mapping[str, Any], name: str) -> dict[str, Any]:
 def pick(config: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     """Those of the keys that the configuration has."""
     return {k: config[k] for k in keys if k in config}
+
+
+def check_paraformer(
+    kind: str, config: Mapping[str, Any], *, encoder: str, input_layers: tuple[str | None, ...]
+) -> None:
+    """Refuse what these networks do not have.
+
+    Args:
+        kind: for messages.
+        config: config.yaml.
+        encoder: class that the encoder must be of.
+        input_layers: allowed values of ``encoder_conf.input_layer``, which must be named:
+            FunASR's own default is "conv2d".
+    """
+    require(kind, config, "encoder", encoder)
+    require(kind, config, "decoder", "ParaformerSANMDecoder")
+    require(kind, config, "predictor", "CifPredictorV2")
+    require(kind, config, "normalize", None, "null")
+    encoder_conf, decoder_conf = section(config, "encoder_conf"), section(config, "decoder_conf")
+    for conf in (encoder_conf, decoder_conf):
+        require(kind, conf, "normalize_before", True)
+        require(kind, conf, "concat_after", False)
+        require(kind, conf, "lora_list", None)
+    require(kind, encoder_conf, "selfattention_layer_type", "sanm")
+    require(kind, encoder_conf, "positionwise_layer_type", "linear")
+    require(kind, encoder_conf, "interctc_layer_idx", [])
+    require(kind, encoder_conf, "input_layer", *input_layers)
+    require(kind, decoder_conf, "use_output_layer", True)
+    require(kind, section(config, "predictor_conf"), "threshold", 1.0, 1)
+    if "input_layer" not in encoder_conf:
+        names = ", ".join(map(repr, input_layers))
+        raise UnsupportedModelError(
+            f"encoder_conf.input_layer is missing (supported for {kind}: {names})"
+        )
 
 
 def load_parameters(module: nn.Module, weights: Mapping[str, Tensor], prefix: str) -> None:

@@ -108,10 +108,13 @@ class FsmnVadFamily:
 
     name = "fsmn_vad"
     model_classes: tuple[str, ...] = ("FsmnVADStreaming",)
+    precisions: tuple[str, ...] = ("float32",)
     options = _CALL_OPTIONS
     constructor_options = _MODEL_OPTIONS - _CALL_OPTIONS
 
-    def export(self, model: ModelDir, out: Path, *, trust_remote_code: bool) -> Bundle:
+    def export(
+        self, model: ModelDir, out: Path, *, trust_remote_code: bool, precision: str
+    ) -> Bundle:
         """Write scorer.ts."""
         from safeasr.export.exporter import save_program
 

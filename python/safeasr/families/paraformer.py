@@ -10,20 +10,25 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from safeasr import _ext
 from safeasr.errors import CorruptBundleError, UnsupportedModelError
 from safeasr.export.bundle import Bundle
 from safeasr.export.model_dir import ModelDir, read_vocabulary, read_weights
 from safeasr.families.configuration import (
+    DECODER_KEYS,
+    ENCODER_KEYS,
+    PREDICTOR_KEYS,
+    check_paraformer,
     load_parameters,
     offline_frontend,
     pick,
-    require,
     section,
 )
 from safeasr.nets.cif_predictor import CifWeights
+from safeasr.nets.paraformer import DecoderProgram, EncoderProgram
+from safeasr.nets.precision import PRECISIONS, narrow
 from safeasr.nets.sanm_decoder import ParaformerDecoder
 from safeasr.nets.sanm_encoder import SanmEncoder
 from safeasr.text import ids_to_tokens, sentence_postprocess
@@ -31,89 +36,24 @@ from safeasr.timestamps import paraformer_timestamps
 
 __all__ = ["ParaformerFamily", "ParaformerRecognizer"]
 
-
-class EncoderProgram(nn.Module):
-    """(features, lengths) -> (hidden, alphas)."""
-
-    def __init__(self, encoder: SanmEncoder, predictor: CifWeights) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.predictor = predictor
-
-    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = self.encoder(features, lengths)
-        return hidden, self.predictor(hidden, lengths)
-
-
-class DecoderProgram(nn.Module):
-    """(hidden, lengths, embeddings, token lengths) -> token ids."""
-
-    def __init__(self, decoder: ParaformerDecoder) -> None:
-        super().__init__()
-        self.decoder = decoder
-
-    def forward(
-        self, hidden: Tensor, lengths: Tensor, embeddings: Tensor, token_lengths: Tensor
-    ) -> Tensor:
-        # The most probable token needs no softmax.
-        return self.decoder(hidden, lengths, embeddings, token_lengths).argmax(dim=-1)
+_KIND = "Paraformer"
 
 
 def build_networks(
     config: Mapping[str, Any], weights: Mapping[str, Tensor], input_size: int, vocab_size: int
 ) -> tuple[EncoderProgram, DecoderProgram]:
     """The two networks of a Paraformer, with the checkpoint's weights in float32."""
-    require("Paraformer", config, "encoder", "SANMEncoder")
-    require("Paraformer", config, "decoder", "ParaformerSANMDecoder")
-    require("Paraformer", config, "predictor", "CifPredictorV2")
-    require("Paraformer", config, "normalize", None, "null")
+    check_paraformer(_KIND, config, encoder="SANMEncoder", input_layers=("pe", None))
     encoder_conf, decoder_conf, predictor_conf = (
         section(config, name) for name in ("encoder_conf", "decoder_conf", "predictor_conf")
     )
-    for conf in (encoder_conf, decoder_conf):
-        require("Paraformer", conf, "normalize_before", True)
-        require("Paraformer", conf, "concat_after", False)
-        require("Paraformer", conf, "lora_list", None)
-    require("Paraformer", encoder_conf, "selfattention_layer_type", "sanm")
-    require("Paraformer", encoder_conf, "positionwise_layer_type", "linear")
-    require("Paraformer", encoder_conf, "input_layer", "pe", None)
-    require("Paraformer", encoder_conf, "interctc_layer_idx", [])
-    require("Paraformer", decoder_conf, "use_output_layer", True)
-    require("Paraformer", predictor_conf, "threshold", 1.0, 1)
-
-    # FunASR's class has input_layer="conv2d" as its default, so it must be named.
-    if "input_layer" not in encoder_conf:
-        raise UnsupportedModelError("encoder_conf.input_layer is missing (supported: 'pe', null)")
     with torch.device("meta"):
-        encoder = SanmEncoder(
-            input_size,
-            **pick(
-                encoder_conf,
-                "output_size",
-                "attention_heads",
-                "linear_units",
-                "num_blocks",
-                "kernel_size",
-                "sanm_shfit",
-                "input_layer",
-            ),
-        )
-        size = int(encoder_conf.get("output_size", 256))
-        predictor = CifWeights(
-            **pick(predictor_conf, "idim", "l_order", "r_order", "smooth_factor", "noise_threshold")
-        )
+        encoder = SanmEncoder(input_size, **pick(encoder_conf, *ENCODER_KEYS, "input_layer"))
+        predictor = CifWeights(**pick(predictor_conf, *PREDICTOR_KEYS))
         decoder = ParaformerDecoder(
             vocab_size,
-            size,
-            **pick(
-                decoder_conf,
-                "attention_heads",
-                "linear_units",
-                "num_blocks",
-                "att_layer_num",
-                "kernel_size",
-                "sanm_shfit",
-            ),
+            encoder.size,
+            **pick(decoder_conf, *DECODER_KEYS, "att_layer_num", "kernel_size", "sanm_shfit"),
         )
     load_parameters(encoder, weights, "encoder.")
     load_parameters(predictor, weights, "predictor.")
@@ -126,21 +66,25 @@ class ParaformerFamily:
 
     name = "paraformer"
     model_classes: tuple[str, ...] = ("Paraformer",)
+    precisions: tuple[str, ...] = PRECISIONS
     options = frozenset({"pred_timestamp", "output_timestamp", "begin_time"})
     constructor_options: frozenset[str] = frozenset()
 
-    def export(self, model: ModelDir, out: Path, *, trust_remote_code: bool) -> Bundle:
+    def export(
+        self, model: ModelDir, out: Path, *, trust_remote_code: bool, precision: str
+    ) -> Bundle:
         """Write encoder.ts and decoder.ts."""
         from safeasr.export.exporter import save_program
 
         tokens = read_vocabulary(model.tokens)
-        frontend = offline_frontend("Paraformer", model)
+        frontend = offline_frontend(_KIND, model)
         weights = read_weights(model.checkpoint, trust_remote_code=trust_remote_code)
         encoder, decoder = build_networks(
             model.config, weights, frontend["n_mels"] * frontend["lfr_m"], len(tokens)
         )
-        save_program(encoder, out / "encoder.ts")
-        save_program(decoder, out / "decoder.ts")
+        for program, file in ((encoder, "encoder.ts"), (decoder, "decoder.ts")):
+            narrow(program, precision)
+            save_program(program, out / file)
         conf = dict(model.config.get("model_conf") or {})
         predictor = dict(model.config["predictor_conf"])
         return Bundle(
@@ -150,26 +94,34 @@ class ParaformerFamily:
             programs={"encoder": "encoder.ts", "decoder": "decoder.ts"},
             frontend=frontend,
             tokens=tokens,
+            precision=precision,
             decoding={
                 "blank_id": int(conf.get("blank_id", 0)),
                 "sos": int(conf.get("sos", 1)),
                 "eos": int(conf.get("eos", 2)),
                 "tail_threshold": float(predictor.get("tail_threshold", 0.0)),
                 "tail_mask": bool(predictor.get("tail_mask", True)),
+                "cif_left": int(predictor["l_order"]),
+                "cif_right": int(predictor["r_order"]),
             },
             signatures={
                 "encoder": {
-                    "inputs": ["features (B, T, F) float32", "lengths (B) int64"],
-                    "outputs": ["hidden (B, T, D) float32", "alphas (B, T) float32"],
+                    "inputs": [
+                        "features (rows, F) float32",
+                        "positions (rows) float32",
+                        "offsets (B + 1) int64",
+                        "neighbours (rows, span) int64",
+                    ],
+                    "outputs": ["hidden (rows, D) float32", "alphas (rows) float32"],
                 },
                 "decoder": {
                     "inputs": [
-                        "hidden (B, T, D) float32",
-                        "lengths (B) int64",
-                        "embeddings (B, U, D) float32",
-                        "token lengths (B) int64",
+                        "embeddings (tokens, D) float32",
+                        "offsets (B + 1) int64",
+                        "hidden (rows, D) float32",
+                        "hidden offsets (B + 1) int64",
                     ],
-                    "outputs": ["token ids (B, U) int64"],
+                    "outputs": ["token ids (tokens) int64"],
                 },
             },
         )
@@ -208,7 +160,9 @@ class ParaformerRecognizer:
             encoder=encoder,
             decoder=decoder,
             tail_threshold=self._tail_threshold,
-            limits=_ext.BatchLimits(**limits),
+            cif_left=int(settings["cif_left"]),
+            cif_right=int(settings["cif_right"]),
+            limits=_ext.BatchLimits(**limits, ragged=True),
         )
 
     def check(self, options: Mapping[str, Any]) -> None:

@@ -17,9 +17,21 @@ from safeasr import _ext
 from safeasr.errors import AudioError, CorruptBundleError, UnsupportedModelError
 from safeasr.export.bundle import Bundle
 from safeasr.export.model_dir import ModelDir, read_vocabulary, read_weights
-from safeasr.families.configuration import load_parameters, online_frontend, pick, require, section
-from safeasr.nets.streaming import ChunkCifWeights, ChunkDecoder, ChunkEncoder
-from safeasr.nets.streaming_steps import StepDecoderProgram, StepEncoderProgram
+from safeasr.families.configuration import (
+    DECODER_KEYS,
+    ENCODER_KEYS,
+    PREDICTOR_KEYS,
+    check_paraformer,
+    load_parameters,
+    online_frontend,
+    pick,
+    section,
+)
+from safeasr.nets.cif_predictor import CifWeights
+from safeasr.nets.paraformer import StepDecoderProgram, StepEncoderProgram
+from safeasr.nets.precision import PRECISIONS, narrow
+from safeasr.nets.sanm_decoder import ParaformerDecoder
+from safeasr.nets.sanm_encoder import SanmEncoder
 from safeasr.sessions import stream_of
 from safeasr.text import ids_to_tokens, sentence_postprocess
 
@@ -32,27 +44,10 @@ def build_networks(
     config: Mapping[str, Any], weights: Mapping[str, Tensor], input_size: int, vocab_size: int
 ) -> tuple[StepEncoderProgram, StepDecoderProgram]:
     """The two networks of a streaming Paraformer, with the checkpoint's weights in float32."""
-    require(_KIND, config, "encoder", "SANMEncoderChunkOpt")
-    require(_KIND, config, "decoder", "ParaformerSANMDecoder")
-    require(_KIND, config, "predictor", "CifPredictorV2")
-    require(_KIND, config, "normalize", None, "null")
+    check_paraformer(_KIND, config, encoder="SANMEncoderChunkOpt", input_layers=("pe_online",))
     encoder_conf, decoder_conf, predictor_conf = (
         section(config, name) for name in ("encoder_conf", "decoder_conf", "predictor_conf")
     )
-    for conf in (encoder_conf, decoder_conf):
-        require(_KIND, conf, "normalize_before", True)
-        require(_KIND, conf, "concat_after", False)
-        require(_KIND, conf, "lora_list", None)
-    require(_KIND, encoder_conf, "selfattention_layer_type", "sanm")
-    require(_KIND, encoder_conf, "positionwise_layer_type", "linear")
-    require(_KIND, encoder_conf, "interctc_layer_idx", [])
-    require(_KIND, decoder_conf, "use_output_layer", True)
-    require(_KIND, predictor_conf, "threshold", 1.0, 1)
-    if encoder_conf.get("input_layer") != "pe_online":
-        raise UnsupportedModelError(
-            f"encoder_conf.input_layer={encoder_conf.get('input_layer')!r} is not supported for "
-            f"{_KIND} (supported: 'pe_online')"
-        )
     blocks = int(decoder_conf.get("num_blocks", 6))
     kernel = int(decoder_conf.get("kernel_size", 11))
     shift = decoder_conf.get("sanm_shfit", 0)
@@ -67,26 +62,15 @@ def build_networks(
             f"streaming Paraformer: the decoder's memory would look at tokens to come"
         )
     with torch.device("meta"):
-        encoder = ChunkEncoder(
-            input_size,
-            **pick(
-                encoder_conf,
-                "output_size",
-                "attention_heads",
-                "linear_units",
-                "num_blocks",
-                "kernel_size",
-                "sanm_shfit",
-            ),
-        )
-        predictor = ChunkCifWeights(
-            **pick(predictor_conf, "idim", "l_order", "r_order", "smooth_factor", "noise_threshold")
-        )
-        decoder = ChunkDecoder(
+        encoder = SanmEncoder(input_size, **pick(encoder_conf, *ENCODER_KEYS))
+        predictor = CifWeights(**pick(predictor_conf, *PREDICTOR_KEYS))
+        decoder = ParaformerDecoder(
             vocab_size,
-            int(encoder_conf.get("output_size", 256)),
+            encoder.size,
             kernel_size=kernel,
-            **pick(decoder_conf, "attention_heads", "linear_units", "num_blocks"),
+            sanm_shfit=None,
+            att_layer_num=blocks,
+            **pick(decoder_conf, *DECODER_KEYS),
         )
     load_parameters(encoder, weights, "encoder.")
     load_parameters(predictor, weights, "predictor.")
@@ -99,6 +83,7 @@ class ParaformerStreamingFamily:
 
     name = "paraformer_streaming"
     model_classes: tuple[str, ...] = ("ParaformerStreaming",)
+    precisions: tuple[str, ...] = PRECISIONS
     options = frozenset(
         {
             "cache",
@@ -110,7 +95,9 @@ class ParaformerStreamingFamily:
     )
     constructor_options: frozenset[str] = frozenset()
 
-    def export(self, model: ModelDir, out: Path, *, trust_remote_code: bool) -> Bundle:
+    def export(
+        self, model: ModelDir, out: Path, *, trust_remote_code: bool, precision: str
+    ) -> Bundle:
         """Write encoder.ts and decoder.ts."""
         from safeasr.export.exporter import save_program
 
@@ -120,8 +107,9 @@ class ParaformerStreamingFamily:
         encoder, decoder = build_networks(
             model.config, weights, frontend["n_mels"] * frontend["lfr_m"], len(tokens)
         )
-        save_program(encoder, out / "encoder.ts")
-        save_program(decoder, out / "decoder.ts")
+        for program, file in ((encoder, "encoder.ts"), (decoder, "decoder.ts")):
+            narrow(program, precision)
+            save_program(program, out / file)
         conf = dict(model.config.get("model_conf") or {})
         predictor = dict(model.config["predictor_conf"])
         layers = len(encoder.encoder.encoders) + 1
@@ -132,19 +120,21 @@ class ParaformerStreamingFamily:
             programs={"encoder": "encoder.ts", "decoder": "decoder.ts"},
             frontend=frontend,
             tokens=tokens,
+            precision=precision,
             decoding={
                 "blank_id": int(conf.get("blank_id", 0)),
                 "sos": int(conf.get("sos", 1)),
                 "eos": int(conf.get("eos", 2)),
                 "shapes": {
                     "encoder_layers": layers,
-                    "encoder_size": int(encoder.encoder.after_norm.normalized_shape[0]),
+                    "encoder_size": encoder.encoder.size,
                     "decoder_layers": len(decoder.decoder.decoders),
                     "decoder_kernel": decoder.decoder.kernel_size,
                     "cif_left": int(predictor["l_order"]),
                     "cif_right": int(predictor["r_order"]),
                     "tail_threshold": float(predictor.get("tail_threshold", 0.0)),
                     "feature_scale": encoder.encoder.scale,
+                    "narrow": precision != "float32",
                 },
             },
             signatures={
@@ -156,7 +146,7 @@ class ParaformerStreamingFamily:
                         "order (rows) int64",
                         "offsets (S + 1) int64",
                         "neighbours (rows, span) int64",
-                        "caches S x (layers, 2, capacity, D) float32",
+                        "caches S x (layers, 2, capacity, D) float32 or bfloat16",
                         "spans (S, 3) int64",
                     ],
                     "outputs": [
@@ -171,7 +161,7 @@ class ParaformerStreamingFamily:
                         "offsets (S + 1) int64",
                         "hidden (rows, D) float32",
                         "hidden offsets (S + 1) int64",
-                        "caches S x (layers, 2, capacity, D) float32",
+                        "caches S x (layers, 2, capacity, D) float32 or bfloat16",
                         "spans (S, 3) int64",
                         "past S x (layers, kernel - 1, D) float32",
                         "next S x (layers, kernel - 1, D) float32",
@@ -209,7 +199,7 @@ class ParaformerStreamingRecognizer:
                 decoder=decoder,
                 # Rows stand one below the other: nothing is padded, whatever the lengths.
                 limits=_ext.BatchLimits(
-                    **{**limits, "max_requests": 64, "max_padding": 1.0, "priority": 1}
+                    **{**limits, "max_requests": 64, "ragged": True, "priority": 1}
                 ),
                 **settings["shapes"],
             )

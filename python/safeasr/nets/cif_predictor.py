@@ -1,16 +1,13 @@
 """CIF predictor weights (Dong and Xu, 2020, https://arxiv.org/abs/1905.11235).
 
-The network part only: how much each frame adds to the token being formed. Integrating and firing
-are done in C++ (csrc/asr/cif.h).
+The network part only: how much each row adds to the token being formed. Integrating and firing are
+done in C++ (csrc/asr/cif.h, streaming_cif.h). Always in float32.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-
-from safeasr.nets.layers import length_mask
 
 
 class CifWeights(nn.Module):
@@ -18,8 +15,8 @@ class CifWeights(nn.Module):
 
     Args:
         idim: hidden size.
-        l_order: frames that the convolution sees to the left.
-        r_order: frames that it sees to the right.
+        l_order: rows that the convolution sees to the left.
+        r_order: rows that it sees to the right.
         smooth_factor: factor on the sigmoid.
         noise_threshold: what is subtracted before the ReLU.
     """
@@ -33,28 +30,22 @@ class CifWeights(nn.Module):
         noise_threshold: float = 0.0,
     ) -> None:
         super().__init__()
-        self.left = l_order
-        self.right = r_order
         self.smooth_factor = smooth_factor
         self.noise_threshold = noise_threshold
         self.cif_conv1d = nn.Conv1d(idim, idim, l_order + r_order + 1)
         self.cif_output = nn.Linear(idim, 1)
 
-    def forward(self, hidden: Tensor, lengths: Tensor) -> Tensor:
-        """Weights of the frames.
+    def forward(self, hidden: Tensor, neighbours: Tensor) -> Tensor:
+        """Weights (rows,) of hidden vectors (rows, idim).
 
         Args:
-            hidden: (batch, frames, idim).
-            lengths: (batch,) int64.
-
-        Returns:
-            (batch, frames) float32, zero beyond a row's length.
+            hidden: rows of all streams.
+            neighbours: (rows, l_order + r_order + 1) int64, the rows that the convolution sees,
+                counted from 1; 0 where there is none, for a stream ends at its chunk.
         """
-        mask = length_mask(lengths, hidden.size(1))
-        # The convolution looks past the last real frame. Alone, an utterance has zeros there.
-        hidden = hidden * mask.unsqueeze(2).to(hidden.dtype)
-        x = F.pad(hidden.transpose(1, 2), (self.left, self.right))
-        x = torch.relu(self.cif_conv1d(x)).transpose(1, 2)
-        alphas = torch.sigmoid(self.cif_output(x)).squeeze(2)
-        alphas = torch.relu(alphas * self.smooth_factor - self.noise_threshold)
-        return alphas * mask.to(alphas.dtype)
+        padded = torch.cat([torch.zeros_like(hidden[:1]), hidden])
+        seen = padded.index_select(0, neighbours.flatten()).view(hidden.size(0), -1)
+        taps = self.cif_conv1d.weight.permute(0, 2, 1).flatten(1)
+        x = torch.relu(nn.functional.linear(seen, taps, self.cif_conv1d.bias))
+        alphas = torch.sigmoid(self.cif_output(x)).squeeze(1)
+        return torch.relu(alphas * self.smooth_factor - self.noise_threshold)

@@ -1,4 +1,13 @@
-"""Layers that several networks share."""
+"""Layers that several networks share.
+
+Networks come in two kinds of arithmetic. Built, they compute in float32 throughout. After
+:func:`safeasr.nets.precision.narrow` their linear layers take and give bfloat16, or run in 8 bit
+integers, while what adds up over layers stays in float32: residual sums, norms, memories, softmax.
+
+A batch is ragged: the rows of all utterances (or live streams) stand one below the other without
+padding, and ``offsets`` says where each begins. So no linear layer computes padding, and no mask is
+needed for one utterance not to see another.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +15,80 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-
-def length_mask(lengths: Tensor, max_length: int) -> Tensor:
-    """Which frames are real.
+class Linear(nn.Linear):
+    """A linear layer that :func:`safeasr.nets.precision.narrow` may replace.
 
     Args:
-        lengths: (batch,) int64, frames of each row.
-        max_length: frames of the padded batch.
-
-    Returns:
-        (batch, max_length) bool, True for real frames.
+        in_features: size of a row.
+        out_features: size of the result.
+        bias: whether there is one.
+        wide: never replaced; for scores, whose order is the answer.
     """
-    return torch.arange(max_length, device=lengths.device).unsqueeze(0) < lengths.unsqueeze(1)
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, wide: bool = False
+    ) -> None:
+        super().__init__(in_features, out_features, bias)
+        self.wide = wide
+
+    @torch.jit.export
+    def relu(self, x: Tensor) -> Tensor:
+        """The layer with a ReLU behind it."""
+        return torch.relu(F.linear(x, self.weight, self.bias))
 
 
-def layer_norm(size: int) -> nn.LayerNorm:
-    """LayerNorm with the epsilon that FunASR's transformers use."""
-    return nn.LayerNorm(size, eps=1e-12)
+class Norm(nn.Module):
+    """LayerNorm, alone or of a sum.
+
+    Args:
+        size: channels.
+        wide: gives float32 in every precision.
+    """
+
+    __constants__ = ("size", "epsilon", "narrow", "reduced")
+
+    def __init__(self, size: int, wide: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(size))
+        self.bias = nn.Parameter(torch.empty(size))
+        self.size = size
+        self.epsilon = 1e-12  # of FunASR's transformers
+        self.wide = wide
+        self.reduced = False  # the linear layers around are
+        self.narrow = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.reduced:
+            return torch.ops.safeasr.norm(x, self.weight, self.bias, self.epsilon, self.narrow)
+        else:  # TorchScript looks at one branch only, if it is an else
+            return F.layer_norm(x, [self.size], self.weight, self.bias, self.epsilon)
+
+    @torch.jit.export
+    def add(self, x: Tensor, update: Tensor) -> tuple[Tensor, Tensor]:
+        """``x + update`` in float32, and its norm."""
+        if self.reduced:
+            return torch.ops.safeasr.add_norm(
+                x, update, self.weight, self.bias, self.epsilon, self.narrow
+            )
+        else:
+            total = x + update
+            return total, F.layer_norm(total, [self.size], self.weight, self.bias, self.epsilon)
+
+
+class Narrow(nn.Module):
+    """What linear layers take: float32 as it is, or bfloat16 when they are reduced."""
+
+    __constants__ = ("reduced",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reduced = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.reduced:
+            return x.to(torch.bfloat16)
+        else:
+            return x
 
 
 class FsmnMemory(nn.Module):
@@ -33,8 +99,8 @@ class FsmnMemory(nn.Module):
 
     Args:
         size: channels.
-        kernel_size: frames that the filter spans.
-        shift: how many frames further into the past the filter looks than into the future.
+        kernel_size: rows that the filter spans.
+        shift: how many rows further into the past the filter looks than into the future.
     """
 
     def __init__(self, size: int, kernel_size: int, shift: int) -> None:
@@ -42,12 +108,23 @@ class FsmnMemory(nn.Module):
         self.taps = nn.Parameter(torch.empty(kernel_size, size))
         self.left = (kernel_size - 1) // 2 + max(shift, 0)
 
-    def forward(self, x: Tensor, mask: Tensor | None, residual: Tensor | None) -> Tensor:
-        """Filter ``x`` (batch, time, size) and add ``residual``, of the same shape.
+    def forward(
+        self,
+        x: Tensor,
+        offsets: Tensor,
+        residual: Tensor | None,
+        past: list[Tensor],
+        next: list[Tensor],
+        layer: int,
+    ) -> Tensor:
+        """Filter rows ``x`` (rows, size) and add ``residual``, of the same shape: float32.
 
-        ``mask`` is (batch, time, 1), None without padding. The operator is in csrc/asr/fsmn_op.h.
+        ``past``, ``next`` and ``layer``: see csrc/asr/ragged_memory.h; empty lists where nothing
+        came before.
         """
-        return torch.ops.safeasr.fsmn_memory(x, self.taps, self.left, mask, residual)
+        return torch.ops.safeasr.ragged_memory(
+            x, self.taps, self.left, offsets, residual, past, next, layer
+        )
 
 
 class FeedForward(nn.Module):
@@ -55,11 +132,11 @@ class FeedForward(nn.Module):
 
     def __init__(self, size: int, hidden: int) -> None:
         super().__init__()
-        self.w_1 = nn.Linear(size, hidden)
-        self.w_2 = nn.Linear(hidden, size)
+        self.w_1 = Linear(size, hidden)
+        self.w_2 = Linear(hidden, size)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.w_2(torch.relu(self.w_1(x)))
+        return self.w_2(self.w_1.relu(x))
 
 
 class NormedFeedForward(nn.Module):
@@ -67,33 +144,20 @@ class NormedFeedForward(nn.Module):
 
     def __init__(self, size: int, hidden: int) -> None:
         super().__init__()
-        self.w_1 = nn.Linear(size, hidden)
-        self.norm = layer_norm(hidden)
-        self.w_2 = nn.Linear(hidden, size, bias=False)
+        self.w_1 = Linear(size, hidden)
+        self.norm = Norm(hidden)
+        self.w_2 = Linear(hidden, size, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.w_2(self.norm(torch.relu(self.w_1(x))))
+        return self.w_2(self.norm(self.w_1.relu(x)))
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, mask: Tensor | None) -> Tensor:
-    """Multi-head attention over projected queries, keys and values.
-
-    Args:
-        q: (batch, queries, size).
-        k: (batch, keys, size).
-        v: (batch, keys, size).
-        heads: number of heads; size is divisible by it.
-        mask: (batch, 1, 1, keys) bool, True where attention is allowed, or None.
-
-    Returns:
-        (batch, queries, size).
-    """
-    batch, queries, size = q.shape
-    depth = size // heads
-    out = F.scaled_dot_product_attention(
-        q.view(batch, queries, heads, depth).transpose(1, 2),
-        k.view(batch, k.size(1), heads, depth).transpose(1, 2),
-        v.view(batch, v.size(1), heads, depth).transpose(1, 2),
-        attn_mask=mask,
+def encode_positions(positions: Tensor, size: int) -> Tensor:
+    """Sinusoidal encodings of row numbers (rows,) float32, the first being 1: (rows, size)."""
+    half = size // 2
+    rates = torch.exp(
+        torch.arange(half, device=positions.device, dtype=torch.float32)
+        * -(9.210340371976184 / (half - 1))  # log(10000)
     )
-    return out.transpose(1, 2).reshape(batch, queries, size)
+    angles = positions.unsqueeze(1) * rates.unsqueeze(0)
+    return torch.cat([torch.sin(angles), torch.cos(angles)], dim=1)

@@ -1,26 +1,43 @@
-"""Paraformer's non-autoregressive decoder (Gao et al., 2022, https://arxiv.org/abs/2206.08317)."""
+"""Paraformer's non-autoregressive decoder (Gao et al., 2022, https://arxiv.org/abs/2206.08317).
+
+FunASR's ``ParaformerSANMDecoder``, for recordings and for live streams, on ragged rows; see
+:mod:`safeasr.nets.sanm_encoder`.
+"""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
-from safeasr.nets.layers import FsmnMemory, NormedFeedForward, attend, layer_norm, length_mask
+from safeasr.nets.layers import FsmnMemory, Linear, Narrow, Norm, NormedFeedForward
 
 
 class CrossAttention(nn.Module):
-    """Attention from token embeddings to encoder frames."""
+    """Attention from tokens to the encoder's rows, of this chunk and of those before."""
 
     def __init__(self, size: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
         self.size = size
-        self.linear_q = nn.Linear(size, size)
-        self.linear_k_v = nn.Linear(size, size * 2)
-        self.linear_out = nn.Linear(size, size)
+        self.linear_q = Linear(size, size)
+        self.linear_k_v = Linear(size, size * 2)
+        self.linear_out = Linear(size, size)
 
-    def forward(self, x: Tensor, memory: Tensor, keys: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        offsets: Tensor,
+        memory: Tensor,
+        memory_offsets: Tensor,
+        caches: list[Tensor],
+        spans: Tensor,
+        layer: int,
+    ) -> Tensor:
         k, v = self.linear_k_v(memory).split(self.size, dim=-1)
-        return self.linear_out(attend(self.linear_q(x), k, v, self.heads, keys))
+        attended = torch.ops.safeasr.ragged_attention(
+            self.linear_q(x), k, v, self.heads, offsets, memory_offsets, caches, spans, layer
+        )
+        return self.linear_out(attended)
 
 
 class MemoryOnly(nn.Module):
@@ -30,8 +47,16 @@ class MemoryOnly(nn.Module):
         super().__init__()
         self.fsmn_block = FsmnMemory(size, kernel_size, shift)
 
-    def forward(self, x: Tensor, mask: Tensor | None, residual: Tensor) -> Tensor:
-        return self.fsmn_block(x, mask, residual)
+    def forward(
+        self,
+        x: Tensor,
+        offsets: Tensor,
+        residual: Tensor,
+        past: list[Tensor],
+        next: list[Tensor],
+        layer: int,
+    ) -> Tensor:
+        return self.fsmn_block(x, offsets, residual, past, next, layer)
 
 
 class DecoderLayer(nn.Module):
@@ -39,18 +64,34 @@ class DecoderLayer(nn.Module):
 
     def __init__(self, size: int, heads: int, hidden: int, kernel_size: int, shift: int) -> None:
         super().__init__()
-        self.norm1 = layer_norm(size)
+        self.norm1 = Norm(size)
         self.feed_forward = NormedFeedForward(size, hidden)
-        self.norm2 = layer_norm(size)
+        self.norm2 = Norm(size, wide=True)
         self.self_attn = MemoryOnly(size, kernel_size, shift)
-        self.norm3 = layer_norm(size)
+        self.norm3 = Norm(size)
         self.src_attn = CrossAttention(size, heads)
 
     def forward(
-        self, x: Tensor, mask: Tensor | None, memory: Tensor, keys: Tensor | None
-    ) -> Tensor:
-        x = self.self_attn(self.norm2(self.feed_forward(self.norm1(x))), mask, x)
-        return x + self.src_attn(self.norm3(x), memory, keys)
+        self,
+        x: Tensor,
+        update: Tensor,
+        offsets: Tensor,
+        past: list[Tensor],
+        next: list[Tensor],
+        memory: Tensor,
+        memory_offsets: Tensor,
+        caches: list[Tensor],
+        spans: Tensor,
+        layer: int,
+    ) -> tuple[Tensor, Tensor]:
+        """A sum, and what attention adds to it."""
+        x, normed = self.norm1.add(x, update)
+        fed = self.norm2(self.feed_forward(normed))
+        x = self.self_attn(fed, offsets, x, past, next, layer)
+        attended = self.src_attn(
+            self.norm3(x), offsets, memory, memory_offsets, caches, spans, layer
+        )
+        return x, attended
 
 
 class MemoryLayer(nn.Module):
@@ -58,13 +99,25 @@ class MemoryLayer(nn.Module):
 
     def __init__(self, size: int, hidden: int, kernel_size: int) -> None:
         super().__init__()
-        self.norm1 = layer_norm(size)
+        self.norm1 = Norm(size)
         self.feed_forward = NormedFeedForward(size, hidden)
-        self.norm2 = layer_norm(size)
+        self.norm2 = Norm(size, wide=True)
         self.self_attn = MemoryOnly(size, kernel_size, 0)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        return self.self_attn(self.norm2(self.feed_forward(self.norm1(x))), mask, x)
+    def forward(
+        self,
+        x: Tensor,
+        update: Tensor,
+        offsets: Tensor,
+        past: list[Tensor],
+        next: list[Tensor],
+        layer: int,
+    ) -> tuple[Tensor, Tensor]:
+        """A sum to which nothing is left to add."""
+        x, normed = self.norm1.add(x, update)
+        fed = self.norm2(self.feed_forward(normed))
+        x = self.self_attn(fed, offsets, x, past, next, layer)
+        return x, torch.zeros_like(x)
 
 
 class FinalLayer(nn.Module):
@@ -72,15 +125,15 @@ class FinalLayer(nn.Module):
 
     def __init__(self, size: int, hidden: int) -> None:
         super().__init__()
-        self.norm1 = layer_norm(size)
+        self.norm1 = Norm(size)
         self.feed_forward = NormedFeedForward(size, hidden)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.feed_forward(self.norm1(x))
+    def forward(self, x: Tensor, update: Tensor) -> Tensor:
+        return self.feed_forward(self.norm1.add(x, update)[1])
 
 
 class ParaformerDecoder(nn.Module):
-    """Token embeddings to token scores; FunASR's ``ParaformerSANMDecoder``.
+    """Token embeddings to token scores.
 
     Args:
         vocab_size: tokens.
@@ -107,6 +160,8 @@ class ParaformerDecoder(nn.Module):
         super().__init__()
         size = encoder_output_size
         shift = (kernel_size - 1) // 2 if sanm_shfit is None else sanm_shfit
+        self.kernel_size = kernel_size
+        self.narrow = Narrow()
         self.decoders = nn.ModuleList(
             [
                 DecoderLayer(size, attention_heads, linear_units, kernel_size, shift)
@@ -120,34 +175,41 @@ class ParaformerDecoder(nn.Module):
             ]
         )
         self.decoders3 = nn.ModuleList([FinalLayer(size, linear_units)])
-        self.after_norm = layer_norm(size)
-        self.output_layer = nn.Linear(size, vocab_size)
+        self.after_norm = Norm(size, wide=True)
+        self.output_layer = Linear(size, vocab_size, wide=True)
 
     def forward(
-        self, memory: Tensor, memory_lengths: Tensor, embeddings: Tensor, token_lengths: Tensor
+        self,
+        x: Tensor,
+        offsets: Tensor,
+        memory: Tensor,
+        memory_offsets: Tensor,
+        caches: list[Tensor],
+        spans: Tensor,
+        past: list[Tensor],
+        next: list[Tensor],
     ) -> Tensor:
-        """Score the tokens of a padded batch.
+        """Score tokens: (tokens, size) to (tokens, vocab_size), before softmax.
 
         Args:
-            memory: (batch, frames, size), the encoder's output.
-            memory_lengths: (batch,) int64, real frames.
-            embeddings: (batch, tokens, size), what CIF fired.
-            token_lengths: (batch,) int64, real tokens.
-
-        Returns:
-            (batch, tokens, vocab_size) scores before softmax; no meaning beyond a row's tokens.
+            x: embeddings of all streams' (new) tokens.
+            offsets: (streams + 1,) int64 on the CPU, into the tokens.
+            memory: (rows, size), the encoder's output for these streams.
+            memory_offsets: (streams + 1,) int64 on the CPU, into the rows.
+            caches: of each stream the keys and values of former chunks, as in the encoder.
+            spans: (streams, 3) int64 on the CPU, as in the encoder.
+            past: of each stream (layers, kernel_size - 1, size), what the memories saw last; empty
+                for recordings.
+            next: tensors like those of ``past``, which receive what they see now.
         """
-        keys: Tensor | None = None
-        if int(memory_lengths.min()) < memory.size(1):
-            keys = length_mask(memory_lengths, memory.size(1)).unsqueeze(1).unsqueeze(1)
-        mask: Tensor | None = None
-        if int(token_lengths.min()) < embeddings.size(1):
-            mask = length_mask(token_lengths, embeddings.size(1)).unsqueeze(2).to(embeddings.dtype)
-        x = embeddings
-        for layer in self.decoders:
-            x = layer(x, mask, memory, keys)
-        for layer in self.decoders2:
-            x = layer(x, mask)
+        memory = self.narrow(memory)
+        update = torch.zeros_like(x)
+        for number, layer in enumerate(self.decoders):
+            x, update = layer(
+                x, update, offsets, past, next, memory, memory_offsets, caches, spans, number
+            )
+        for number, layer in enumerate(self.decoders2):
+            x, update = layer(x, update, offsets, past, next, len(self.decoders) + number)
         for layer in self.decoders3:
-            x = layer(x)
+            x = layer(x, update)
         return self.output_layer(self.after_norm(x))

@@ -1,4 +1,10 @@
-"""SAN-M encoder (Gao et al., 2020, https://arxiv.org/abs/2006.01713); FunASR's ``SANMEncoder``."""
+"""SAN-M encoder (Gao et al., 2020, https://arxiv.org/abs/2006.01713).
+
+FunASR's ``SANMEncoder`` for recordings and ``SANMEncoderChunkOpt`` for live streams: the same
+layers, which see former chunks of a stream through its cache, and recordings have none. What a
+stream keeps comes in as tensors; the operators of csrc/asr/ragged_attention.h read them and write
+the next state beside them, where nobody looks before the step is taken to be good.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +13,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from safeasr.nets.layers import FeedForward, FsmnMemory, attend, layer_norm, length_mask
-
-
-def sinusoidal_positions(start: int, count: int, size: int, device: torch.device) -> Tensor:
-    """Encodings of positions ``start`` to ``start + count - 1``: (count, size) float32."""
-    half = size // 2
-    step = math.log(10000.0) / (half - 1)
-    rates = torch.exp(torch.arange(half, device=device, dtype=torch.float32) * -step)
-    positions = torch.arange(start, start + count, device=device, dtype=torch.float32)
-    angles = positions.unsqueeze(1) * rates.unsqueeze(0)
-    return torch.cat([torch.sin(angles), torch.cos(angles)], dim=1)
+from safeasr.nets.layers import FeedForward, FsmnMemory, Linear, Norm, encode_positions
 
 
 class SanmAttention(nn.Module):
@@ -27,40 +23,82 @@ class SanmAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.size = size
-        self.linear_q_k_v = nn.Linear(in_size, size * 3)
-        self.linear_out = nn.Linear(size, size)
+        self.linear_q_k_v = Linear(in_size, size * 3)
+        self.linear_out = Linear(size, size)
         self.fsmn_block = FsmnMemory(size, kernel_size, shift)
 
     def forward(
-        self, x: Tensor, frames: Tensor | None, keys: Tensor | None, residual: Tensor | None
-    ) -> Tensor:
-        """Attend, remember, and add ``residual``."""
+        self,
+        x: Tensor,
+        offsets: Tensor,
+        caches: list[Tensor],
+        spans: Tensor,
+        layer: int,
+        residual: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        """What the memory gives with ``residual`` added, and what attention adds to it."""
         q, k, v = self.linear_q_k_v(x).split(self.size, dim=-1)
-        memory = self.fsmn_block(v, frames, residual)
-        return self.linear_out(attend(q, k, v, self.heads, keys)) + memory
+        nothing: list[Tensor] = []
+        memory = self.fsmn_block(v, offsets, residual, nothing, nothing, 0)
+        attended = torch.ops.safeasr.ragged_attention(
+            q, k, v, self.heads, offsets, offsets, caches, spans, layer
+        )
+        return memory, self.linear_out(attended)
 
 
 class SanmEncoderLayer(nn.Module):
-    """Pre-norm layer: SAN-M attention, then feed-forward."""
+    """Pre-norm layer: SAN-M attention, then feed-forward.
+
+    A layer hands on what its feed-forward adds beside the sum to add it to, so that the next norm
+    adds and normalises in one pass.
+    """
 
     def __init__(
         self, in_size: int, size: int, heads: int, hidden: int, kernel_size: int, shift: int
     ) -> None:
         super().__init__()
         self.residual = in_size == size
-        self.norm1 = layer_norm(in_size)
+        self.norm1 = Norm(in_size)
         self.self_attn = SanmAttention(in_size, size, heads, kernel_size, shift)
-        self.norm2 = layer_norm(size)
+        self.norm2 = Norm(size)
         self.feed_forward = FeedForward(size, hidden)
 
-    def forward(self, x: Tensor, frames: Tensor | None, keys: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        update: Tensor,
+        offsets: Tensor,
+        caches: list[Tensor],
+        spans: Tensor,
+        layer: int,
+    ) -> tuple[Tensor, Tensor]:
+        x, normed = self.norm1.add(x, update)
+        return self._rest(x, normed, offsets, caches, spans, layer)
+
+    @torch.jit.export
+    def first(
+        self, x: Tensor, offsets: Tensor, caches: list[Tensor], spans: Tensor, layer: int
+    ) -> tuple[Tensor, Tensor]:
+        """The layer where nothing is left to add."""
+        return self._rest(x, self.norm1(x), offsets, caches, spans, layer)
+
+    def _rest(
+        self,
+        x: Tensor,
+        normed: Tensor,
+        offsets: Tensor,
+        caches: list[Tensor],
+        spans: Tensor,
+        layer: int,
+    ) -> tuple[Tensor, Tensor]:
         residual = x if self.residual else None
-        x = self.self_attn(self.norm1(x), frames, keys, residual)
-        return x + self.feed_forward(self.norm2(x))
+        memory, update = self.self_attn(normed, offsets, caches, spans, layer, residual)
+        x, normed = self.norm2.add(memory, update)
+        return x, self.feed_forward(normed)
 
 
 class SanmEncoder(nn.Module):
-    """Features to hidden vectors, one for each frame.
+    """Rows of features to hidden vectors.
 
     Args:
         input_size: feature size.
@@ -68,9 +106,9 @@ class SanmEncoder(nn.Module):
         attention_heads: heads of each layer.
         linear_units: hidden size of the feed-forward.
         num_blocks: layers, the first of which changes the size.
-        kernel_size: span of the FSMN memory in frames.
+        kernel_size: span of the FSMN memory in rows.
         sanm_shfit: shift of the memory (FunASR's spelling).
-        input_layer: "pe" adds sinusoidal positions; None adds nothing.
+        input_layer: "pe" or "pe_online" adds sinusoidal positions; None adds nothing.
     """
 
     def __init__(
@@ -86,7 +124,8 @@ class SanmEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.scale = math.sqrt(output_size)
-        self.add_positions = input_layer == "pe"
+        self.size = output_size
+        self.add_positions = input_layer is not None
 
         def layer(in_size: int) -> SanmEncoderLayer:
             return SanmEncoderLayer(
@@ -95,31 +134,30 @@ class SanmEncoder(nn.Module):
 
         self.encoders0 = nn.ModuleList([layer(input_size)])
         self.encoders = nn.ModuleList([layer(output_size) for _ in range(num_blocks - 1)])
-        self.after_norm = layer_norm(output_size)
+        self.after_norm = Norm(output_size, wide=True)
 
-    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
-        """Encode a padded batch.
+    @torch.jit.export
+    def embed(self, features: Tensor, positions: Tensor) -> Tensor:
+        """Scale and number the rows: features (rows, input_size), positions (rows,) from 1."""
+        scaled = features * self.scale
+        if self.add_positions:
+            return scaled + encode_positions(positions, features.size(1))
+        return scaled
+
+    def forward(self, x: Tensor, offsets: Tensor, caches: list[Tensor], spans: Tensor) -> Tensor:
+        """Encode embedded rows: (rows, input_size) to (rows, output_size) float32.
 
         Args:
-            features: (batch, frames, input_size) float32.
-            lengths: (batch,) int64, real frames of each row; at least 1.
-
-        Returns:
-            (batch, frames, output_size); rows beyond a length hold numbers of no meaning.
+            x: rows of all utterances or streams.
+            offsets: (streams + 1,) int64 on the CPU, the first row of each stream and the end.
+            caches: of each stream its keys and values (layers, 2, capacity, output_size), a ring;
+                an empty list for recordings.
+            spans: (streams, 3) int64 on the CPU: start and number of rows in the ring, and how
+                many rows of this chunk are written behind them.
         """
-        frames = features.size(1)
-        x = features * self.scale
-        if self.add_positions:
-            x = x + sinusoidal_positions(1, frames, features.size(2), features.device)
-        # Without padding, masks would only cost time: they would change nothing.
-        keep: Tensor | None = None
-        keys: Tensor | None = None
-        if int(lengths.min()) < frames:
-            mask = length_mask(lengths, frames)
-            keep = mask.unsqueeze(2).to(x.dtype)
-            keys = mask.unsqueeze(1).unsqueeze(1)
-        for layer in self.encoders0:
-            x = layer(x, keep, keys)
-        for layer in self.encoders:
-            x = layer(x, keep, keys)
-        return self.after_norm(x)
+        update = x
+        for number, layer in enumerate(self.encoders0):
+            x, update = layer.first(x, offsets, caches, spans, number)
+        for number, layer in enumerate(self.encoders):
+            x, update = layer(x, update, offsets, caches, spans, number + 1)
+        return self.after_norm.add(x, update)[1]

@@ -1,4 +1,4 @@
-#include "asr/chunk_attention.h"
+#include "asr/ragged_attention.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -28,33 +28,46 @@ struct Operands {
 };
 
 bool Plain(const at::Tensor& t) {
-  return t.device().is_cpu() && t.scalar_type() == at::kFloat && t.stride(-1) == 1;
+  return t.device().is_cpu() && t.stride(-1) == 1 &&
+         (t.scalar_type() == at::kFloat || t.scalar_type() == at::kBFloat16);
+}
+
+// Where a tensor's numbers are, as the kernel knows them.
+template <class T>
+T* Data(const at::Tensor& t) {
+  return static_cast<T*>(t.data_ptr());
 }
 
 void CheckOffsets(const at::Tensor& offsets, const at::Tensor& rows, const char* name) {
   TORCH_CHECK(offsets.device().is_cpu() && offsets.scalar_type() == at::kLong &&
                   offsets.dim() == 1 && offsets.size(0) >= 1 && offsets.is_contiguous(),
-              "chunk_attention expects ", name, " (streams + 1) int64 on the CPU");
+              "ragged_attention expects ", name, " (streams + 1) int64 on the CPU");
   const std::int64_t* first = offsets.data_ptr<std::int64_t>();
   TORCH_CHECK(first[0] == 0 && first[offsets.size(0) - 1] <= rows.size(0) &&
                   std::is_sorted(first, first + offsets.size(0)),
-              "chunk_attention: ", name, " must rise from 0, at most to ", rows.size(0));
+              "ragged_attention: ", name, " must rise from 0, at most to ", rows.size(0));
 }
 
 std::vector<Stream> Streams(const at::Tensor& query_offsets, const at::Tensor& key_offsets,
-                            const at::Tensor& spans) {
+                            const at::Tensor* spans) {
   const std::int64_t count = query_offsets.size(0) - 1;
-  TORCH_CHECK(key_offsets.size(0) == count + 1, "chunk_attention: ", count, " streams by queries, ",
+  TORCH_CHECK(key_offsets.size(0) == count + 1, "ragged_attention: ", count, " streams by queries, ",
               key_offsets.size(0) - 1, " by keys");
-  TORCH_CHECK(spans.device().is_cpu() && spans.scalar_type() == at::kLong && spans.dim() == 2 &&
-                  spans.size(0) == count && spans.size(1) == 3 && spans.is_contiguous(),
-              "chunk_attention expects spans (streams, 3) int64 on the CPU");
   const std::int64_t* q = query_offsets.data_ptr<std::int64_t>();
   const std::int64_t* k = key_offsets.data_ptr<std::int64_t>();
-  const std::int64_t* s = spans.data_ptr<std::int64_t>();
   std::vector<Stream> streams;
-  for (std::int64_t i = 0; i < count; ++i, s += 3) {
-    streams.push_back({q[i], q[i + 1] - q[i], k[i], k[i + 1] - k[i], s[0], s[1], s[2]});
+  for (std::int64_t i = 0; i < count; ++i) {
+    streams.push_back({q[i], q[i + 1] - q[i], k[i], k[i + 1] - k[i], 0, 0, 0});
+  }
+  if (spans == nullptr) return streams;
+  TORCH_CHECK(spans->device().is_cpu() && spans->scalar_type() == at::kLong && spans->dim() == 2 &&
+                  spans->size(0) == count && spans->size(1) == 3 && spans->is_contiguous(),
+              "ragged_attention expects spans (streams, 3) int64 on the CPU");
+  const std::int64_t* s = spans->data_ptr<std::int64_t>();
+  for (Stream& stream : streams) {
+    stream.start = *s++;
+    stream.count = *s++;
+    stream.append = *s++;
   }
   return streams;
 }
@@ -63,23 +76,25 @@ void CheckCache(const at::Tensor& cache, const Stream& s, const at::Tensor& k, s
   TORCH_CHECK(cache.dim() == 4 && layer >= 0 && layer < cache.size(0) && cache.size(1) == 2 &&
                   cache.size(3) == k.size(1) && cache.is_contiguous() &&
                   cache.scalar_type() == k.scalar_type(),
-              "chunk_attention expects caches (layers, 2, capacity, ", k.size(1),
+              "ragged_attention expects caches (layers, 2, capacity, ", k.size(1),
               ") of the keys' type, got ", cache.sizes());
   const std::int64_t capacity = cache.size(2);
   TORCH_CHECK(s.count >= 0 && s.append >= 0 && s.append <= s.keys &&
                   s.count + s.append <= capacity && s.start >= 0 &&
                   (s.start < capacity || s.count + s.append == 0),
-              "chunk_attention: a span of ", s.count, " rows from ", s.start, " and ", s.append,
+              "ragged_attention: a span of ", s.count, " rows from ", s.start, " and ", s.append,
               " more does not fit a ring of ", capacity, " and ", s.keys, " new rows");
 }
 
+template <class T>
 void StoreRows(const Operands& o, std::size_t i) {
   const Stream& s = o.streams[i];
+  if (s.append == 0) return;
   const std::int64_t size = o.k.size(1), capacity = o.caches[i].size(2);
-  float* ring = o.caches[i].data_ptr<float>() + o.layer * 2 * capacity * size;
+  T* ring = Data<T>(o.caches[i]) + o.layer * 2 * capacity * size;
   for (const at::Tensor* source : {&o.k, &o.v}) {
     for (std::int64_t t = 0; t < s.append; ++t) {
-      const float* row = source->data_ptr<float>() + (s.first_key + t) * source->stride(0);
+      const T* row = Data<T>(*source) + (s.first_key + t) * source->stride(0);
       std::copy_n(row, size, ring + (s.start + s.count + t) % capacity * size);
     }
     ring += capacity * size;
@@ -87,24 +102,26 @@ void StoreRows(const Operands& o, std::size_t i) {
 }
 
 // Where the rows are that a stream attends to, at the first head's channels.
-void FindRows(const Operands& o, std::size_t i, std::vector<const float*>* keys,
-              std::vector<const float*>* values) {
+template <class T>
+void FindRows(const Operands& o, std::size_t i, std::vector<const T*>* keys,
+              std::vector<const T*>* values) {
   const Stream& s = o.streams[i];
-  const std::int64_t size = o.k.size(1), capacity = o.caches[i].size(2);
   if (s.count > 0) {
-    const float* ring = o.caches[i].data_ptr<float>() + o.layer * 2 * capacity * size;
+    const std::int64_t size = o.k.size(1), capacity = o.caches[i].size(2);
+    const T* ring = Data<T>(o.caches[i]) + o.layer * 2 * capacity * size;
     for (std::int64_t t = 0; t < s.count; ++t) {
-      const float* row = ring + (s.start + t) % capacity * size;
+      const T* row = ring + (s.start + t) % capacity * size;
       keys->push_back(row);
       values->push_back(row + capacity * size);
     }
   }
   for (std::int64_t t = s.first_key; t < s.first_key + s.keys; ++t) {
-    keys->push_back(o.k.data_ptr<float>() + t * o.k.stride(0));
-    values->push_back(o.v.data_ptr<float>() + t * o.v.stride(0));
+    keys->push_back(Data<T>(o.k) + t * o.k.stride(0));
+    values->push_back(Data<T>(o.v) + t * o.v.stride(0));
   }
 }
 
+template <class T>
 at::Tensor OnTheCpu(const Operands& o) {
   const std::int64_t size = o.q.size(1), depth = size / o.heads;
   const float scale = 1.0f / std::sqrt(static_cast<float>(depth));
@@ -113,33 +130,32 @@ at::Tensor OnTheCpu(const Operands& o) {
   out.narrow(0, o.used, o.q.size(0) - o.used).zero_();
   const auto streams = static_cast<std::int64_t>(o.streams.size());
   // Each task is a head of a stream; the first one also stores the stream's new rows.
-  at::parallel_for(0, streams * o.heads, o.heads, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<const float*> keys, values;
+  at::parallel_for(0, streams * o.heads, 1, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<const T*> keys, values;
     std::vector<float> scratch;
     std::int64_t found = -1;
     for (std::int64_t task = begin; task < end; ++task) {
       const std::int64_t i = task / o.heads, channel = task % o.heads * depth;
       const Stream& s = o.streams[i];
+      const std::int64_t step = found == i ? depth : channel;
       if (found != i) {
         keys.clear();
         values.clear();
-        FindRows(o, i, &keys, &values);
-        for (auto* rows : {&keys, &values}) {
-          for (const float*& row : *rows) row += channel;
-        }
-        scratch.resize(AttentionScratch(static_cast<std::int64_t>(keys.size()), depth));
+        FindRows<T>(o, i, &keys, &values);
+        const auto count = static_cast<std::int64_t>(keys.size());
+        scratch.resize(AttentionScratch(s.queries, count, depth));
         found = i;
-      } else {
-        for (auto* rows : {&keys, &values}) {
-          for (const float*& row : *rows) row += depth;
-        }
       }
-      if (channel == 0) StoreRows(o, i);
-      AttendHead(
-          {o.q.data_ptr<float>() + s.first_query * o.q.stride(0) + channel, o.q.stride(0),
-           out.data_ptr<float>() + s.first_query * size + channel, size, s.queries, keys.data(),
-           values.data(), static_cast<std::int64_t>(keys.size()), depth, scale, scratch.data()},
-          lanes);
+      for (auto* rows : {&keys, &values}) {
+        for (const T*& row : *rows) row += step;
+      }
+      if (channel == 0) StoreRows<T>(o, i);
+      AttendHead(HeadAttention<T>{Data<T>(o.q) + s.first_query * o.q.stride(0) + channel,
+                                  o.q.stride(0), Data<T>(out) + s.first_query * size + channel,
+                                  size, s.queries, keys.data(), values.data(),
+                                  static_cast<std::int64_t>(keys.size()), depth, scale,
+                                  scratch.data()},
+                 lanes);
     }
   });
   return out;
@@ -169,7 +185,7 @@ at::Tensor ByTensorOperations(const Operands& o) {
       return rows.reshape({rows.size(0), o.heads, depth}).transpose(0, 1);
     };
     at::Tensor k = o.k.narrow(0, s.first_key, s.keys), v = o.v.narrow(0, s.first_key, s.keys);
-    const at::Tensor ring = o.caches[i][o.layer];
+    const at::Tensor ring = o.caches.empty() ? at::Tensor() : o.caches[i][o.layer];
     const at::Tensor new_k = k.narrow(0, 0, s.append), new_v = v.narrow(0, 0, s.append);
     if (s.count > 0) {
       k = at::cat({Unroll(ring[0], s.start, s.count), k});
@@ -191,14 +207,14 @@ at::Tensor ByTensorOperations(const Operands& o) {
 
 }  // namespace
 
-at::Tensor ChunkAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+at::Tensor RaggedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                           std::int64_t heads, const at::Tensor& query_offsets,
                           const at::Tensor& key_offsets, at::TensorList caches,
                           const at::Tensor& spans, std::int64_t layer) {
   TORCH_CHECK(q.dim() == 2 && k.dim() == 2 && k.sizes() == v.sizes() && q.size(1) == k.size(1),
-              "chunk_attention expects q (queries, size) and k, v (keys, size), got ", q.sizes(),
+              "ragged_attention expects q (queries, size) and k, v (keys, size), got ", q.sizes(),
               ", ", k.sizes(), " and ", v.sizes());
-  TORCH_CHECK(heads > 0 && q.size(1) % heads == 0, "chunk_attention: ", heads,
+  TORCH_CHECK(heads > 0 && q.size(1) % heads == 0, "ragged_attention: ", heads,
               " heads do not divide ", q.size(1), " channels");
   CheckOffsets(query_offsets, q, "query_offsets");
   CheckOffsets(key_offsets, k, "key_offsets");
@@ -208,17 +224,20 @@ at::Tensor ChunkAttention(const at::Tensor& q, const at::Tensor& k, const at::Te
                           heads,
                           layer,
                           caches,
-                          Streams(query_offsets, key_offsets, spans),
+                          Streams(query_offsets, key_offsets, caches.empty() ? nullptr : &spans),
                           query_offsets.data_ptr<std::int64_t>()[query_offsets.size(0) - 1]};
-  TORCH_CHECK(caches.size() == operands.streams.size(),
-              "chunk_attention expects one cache a stream, got ", caches.size(), " for ",
+  TORCH_CHECK(caches.empty() || caches.size() == operands.streams.size(),
+              "ragged_attention expects one cache a stream or none, got ", caches.size(), " for ",
               operands.streams.size(), " streams");
+  TORCH_CHECK(q.scalar_type() == k.scalar_type() && k.scalar_type() == v.scalar_type(),
+              "ragged_attention expects q, k and v of one type");
   bool plain = Plain(q) && Plain(k) && Plain(v);
-  for (std::size_t i = 0; i < operands.streams.size(); ++i) {
+  for (std::size_t i = 0; i < caches.size(); ++i) {
     CheckCache(caches[i], operands.streams[i], k, layer);
     plain = plain && caches[i].device().is_cpu();
   }
-  return plain ? OnTheCpu(operands) : ByTensorOperations(operands);
+  if (!plain) return ByTensorOperations(operands);
+  return q.scalar_type() == at::kFloat ? OnTheCpu<float>(operands) : OnTheCpu<BFloat16>(operands);
 }
 
 }  // namespace safeasr::asr

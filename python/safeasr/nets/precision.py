@@ -1,0 +1,91 @@
+"""Reduced precision: what linear layers become in bfloat16 and in 8 bit integers.
+
+Only linear layers change: they are nearly all of the work. Sums over layers, norms, memories,
+softmax, CIF and the scores of tokens stay in float32. Between layers rows are bfloat16.
+"""
+
+# No postponed annotations: TorchScript reads those of attributes, and knows no strings.
+from typing import Optional
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from safeasr.nets.layers import Linear, Narrow, Norm
+
+__all__ = ["PRECISIONS", "Bfloat16Linear", "Int8Linear", "narrow"]
+
+#: Names of precisions that a bundle can have.
+PRECISIONS = ("float32", "bfloat16", "int8")
+
+
+class Bfloat16Linear(nn.Module):
+    """Weights, input and output in bfloat16; sums in float32."""
+
+    weight: Tensor
+    bias: Optional[Tensor]  # noqa: UP045
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.register_buffer("weight", linear.weight.detach().bfloat16())
+        bias = None if linear.bias is None else linear.bias.detach().bfloat16()
+        self.register_buffer("bias", bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+    @torch.jit.export
+    def relu(self, x: Tensor) -> Tensor:
+        """The layer with a ReLU behind it."""
+        return torch.relu(F.linear(x, self.weight, self.bias))
+
+
+class Int8Linear(nn.Module):
+    """Weights in 8 bits with a scale for each output, inputs in 8 bits with a scale for each row.
+
+    A row's scale comes from the row alone, so that no utterance changes another's numbers. The
+    operator is in csrc/asr/int8_linear.h.
+    """
+
+    weight: Tensor
+    scale: Tensor
+    bias: Optional[Tensor]  # noqa: UP045
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        weight = linear.weight.detach().float()
+        scale = weight.abs().amax(dim=1).clamp(min=1e-12) / 127.0
+        self.register_buffer("weight", (weight / scale.unsqueeze(1)).round().to(torch.int8))
+        self.register_buffer("scale", scale)
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach().float())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.ops.safeasr.int8_linear(x, self.weight, self.scale, self.bias, False)
+
+    @torch.jit.export
+    def relu(self, x: Tensor) -> Tensor:
+        """The layer with a ReLU behind it."""
+        return torch.ops.safeasr.int8_linear(x, self.weight, self.scale, self.bias, True)
+
+
+def narrow(network: nn.Module, precision: str) -> None:
+    """Reduce the precision of a network's linear layers, in place.
+
+    Args:
+        network: built of :mod:`safeasr.nets.layers`, with its weights.
+        precision: of :data:`PRECISIONS`; "float32" changes nothing.
+    """
+    if precision == "float32":
+        return
+    kinds = {"bfloat16": Bfloat16Linear, "int8": Int8Linear}
+    if precision not in kinds:
+        raise ValueError(f"expected a precision of {', '.join(PRECISIONS)}, got {precision!r}")
+    for module in list(network.modules()):
+        if isinstance(module, Norm):
+            module.reduced = True
+            module.narrow = not module.wide
+        elif isinstance(module, Narrow):
+            module.reduced = True
+        for name, child in list(module.named_children()):
+            if isinstance(child, Linear) and not child.wide:
+                setattr(module, name, kinds[precision](child))
