@@ -135,6 +135,24 @@ def test_too_few_frames_for_the_text(prefixed: Path, make_model: Callable[..., A
     assert recognizer.finish({"tokens": ids}, "k", {}) == {"key": "k", "text": answer["text"]}
 
 
+def test_text_outside_the_vocabulary(tmp_path: Path, make_model: Callable[..., AutoModel]) -> None:
+    """A word that splits into the unknown token, which is the blank, has no time: it is left out.
+
+    FunASR gives its name to the next word's time, and so on.
+    """
+    recognizer: Any = make_model(write_model_dir(tmp_path))._recognizer
+    pieces = recognizer._pieces
+    han = [pieces.aligned_id(one) for one in "今天"]
+    ids = [24884, 25004, 24993, 25017, han[0], 300, han[1]]  # 300: signs that no text has
+    assert pieces.split(pieces.text(ids))[5] == "⟨300⟩" and pieces.aligned_id("⟨300⟩") == 0
+    scores = np.full((5, 25055), -20, np.float32)
+    scores[range(5), [0, han[0], 0, 0, han[1]]] = 0
+    result = {"tokens": ids, "emission": _ext.CtcEmission(scores)}
+    answer = recognizer.finish(result, "k", {"output_timestamp": True})
+    assert answer["words"] == ["今", "天"]
+    assert answer["timestamp"] == [[30, 90], [210, 270]]
+
+
 def test_no_text_no_times(tmp_path: Path, make_model: Callable[..., AutoModel]) -> None:
     """As in FunASR, which leaves both keys out."""
     recognizer: Any = make_model(write_model_dir(tmp_path))._recognizer

@@ -106,7 +106,7 @@ std::vector<CtcSpan> CtcAlign(const CtcScores& scores, const std::vector<std::in
   if (path.empty()) return {};
   std::vector<CtcSpan> spans(targets.size());
   for (std::size_t t = 0; t < path.size(); ++t) {
-    if (path[t] % 2 == 0) continue;
+    if (states[path[t]] == blank_id) continue;
     CtcSpan& span = spans[path[t] / 2];
     if (span.end == 0) span.begin = static_cast<std::int64_t>(t);
     span.end = static_cast<std::int64_t>(t) + 1;

@@ -26,7 +26,7 @@ struct CtcSpan {
 // it (log probability 0), as in FunASR, so that tokens keep to the frames that say them.
 //
 // Returns no spans at all when the frames are too few for the targets, or there are no targets.
-// A target that is the blank itself may be left out by the path; its span is then empty.
+// A target that is the blank itself has no frames of its own: its span is empty.
 // Throws std::invalid_argument for a target or blank outside [0, classes).
 std::vector<CtcSpan> CtcAlign(const CtcScores& scores, const std::vector<std::int64_t>& targets,
                               std::int64_t blank);

@@ -149,6 +149,7 @@ TEST(ATargetThatIsTheBlank) {
   const std::vector<CtcSpan> spans = CtcAlign(Scores::Of({1, 0, 2}, 3).View(), {1, 0, 2}, 0);
   CHECK_EQ(spans.size(), 3u);
   CHECK_EQ(spans[0].end, 1);
+  CHECK_EQ(spans[1].end, 0);
   CHECK_EQ(spans[2].begin, 2);
 }
 
