@@ -130,10 +130,12 @@ def _write_description(out: Path, source: Path | None, config: dict[str, Any]) -
         return
     (out / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     (out / "tokens.json").write_text(json.dumps(VOCABULARY, ensure_ascii=False), encoding="utf-8")
-    _write_cmvn(out / "am.mvn", 560)  # 80 mels x 7 frames
+    write_cmvn(out / "am.mvn", 560)  # 80 mels x 7 frames
 
 
-def _write_cmvn(path: Path, size: int) -> None:
+def write_cmvn(path: Path, size: int) -> None:
+    """An am.mvn with the same shift and scale everywhere."""
+
     def block(name: str, value: float) -> str:
         numbers = " ".join([str(value)] * size)
         return f"<{name}> {size} {size}\n<LearnRateCoef> 0 [ {numbers} ]\n"
@@ -287,7 +289,7 @@ def vad_model() -> Path:
     if not (out / "model.pt").is_file():
         out.mkdir(parents=True, exist_ok=True)
         (out / "config.yaml").write_text(yaml.safe_dump(VAD_CONFIG), encoding="utf-8")
-        _write_cmvn(out / "am.mvn", 400)
+        write_cmvn(out / "am.mvn", 400)
         state = {f"encoder.{name}": w for name, w in _random_vad(out).state_dict().items()}
         draft = out / f"model.{os.getpid()}.draft"
         torch.save(state, draft)
@@ -300,7 +302,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="make the full-size model of the benchmarks")
     parser.add_argument("--config", type=Path, help="directory with config.yaml, tokens, CMVN")
     parser.add_argument("--streaming", action="store_true", help="the streaming model")
+    parser.add_argument("--sense-voice", action="store_true", help="SenseVoiceSmall")
     arguments = parser.parse_args()
+    if arguments.sense_voice:
+        from benchmarks.sense_voice_model import sense_voice_model  # which needs this module
+
+        print(sense_voice_model())
+        return
     print(full_size_model(arguments.config, streaming=arguments.streaming))
 
 

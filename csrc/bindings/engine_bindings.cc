@@ -14,6 +14,7 @@
 #include "bindings/gil.h"
 #include "bindings/py_engine.h"
 #include "bindings/ticket_bindings.h"
+#include "bindings/utterance_input.h"
 #include "core/engine.h"
 #include "runtime/tensor_runner.h"
 
@@ -31,24 +32,7 @@ std::shared_ptr<PyTicket> SubmitUtterance(PyEngine& self,
                                           std::optional<double> wait_s) {
   auto utterance = std::make_unique<asr::Utterance>();
   utterance->want_alignment = want_alignment;
-  std::int64_t length = 0;
-  if (samples.ndim() == 1) {
-    const GilRelease release;
-    utterance->samples.assign(samples.data(), samples.data() + samples.size());
-    length = runner->frontend().NumFrames(samples.size());
-  } else if (samples.ndim() == 2 && samples.shape(1) == runner->frontend().FeatureSize()) {
-    utterance->features = at::empty({samples.shape(0), samples.shape(1)}, at::kFloat);
-    std::copy_n(samples.data(), samples.size(), utterance->features.data_ptr<float>());
-    length = samples.shape(0);
-  } else {
-    throw core::Error(core::ErrorKind::kInvalidInput,
-                      "expected samples (n,) or features (frames, " +
-                          std::to_string(runner->frontend().FeatureSize()) + "), got " +
-                          std::to_string(samples.ndim()) + " dimensions");
-  }
-  if (length < 1) {
-    throw core::Error(core::ErrorKind::kInvalidInput, "the utterance is empty");
-  }
+  const std::int64_t length = TakeUtterance(samples, runner->frontend(), utterance.get());
   return Submit(self, std::move(runner), std::move(utterance), length, {deadline_s, wait_s});
 }
 

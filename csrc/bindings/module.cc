@@ -8,6 +8,7 @@
 #include "bindings/frontend_bindings.h"
 #include "bindings/gil.h"
 #include "bindings/runner_bindings.h"
+#include "bindings/sense_voice_bindings.h"
 #include "bindings/stream_bindings.h"
 #include "bindings/ticket_bindings.h"
 #include "bindings/vad_bindings.h"
@@ -37,6 +38,7 @@ PYBIND11_MODULE(_ext, module, py::mod_gil_not_used()) {
   safeasr::BindTicket(module);
   safeasr::BindRunners(module);
   safeasr::BindEngine(module);
+  safeasr::BindSenseVoice(module);
   safeasr::BindStreams(module);
   safeasr::BindVad(module);
 }

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "asr/sense_voice_runner.h"
 #include "asr/utterance.h"
 #include "asr/vad_stream.h"
 #include "bindings/completion_queue.h"
@@ -57,6 +58,15 @@ py::object Convert(const core::Result& result) {
     if (!transcript->alphas.empty()) {
       out["alphas"] = ToArray(transcript->alphas);
       out["peaks"] = ToArray(transcript->peaks);
+    }
+    return std::move(out);
+  }
+  if (const auto* transcript = dynamic_cast<const asr::CtcTranscript*>(&result)) {
+    py::dict out;
+    out["tokens"] = transcript->tokens;
+    if (transcript->emission) {
+      // Without const for pybind11's holder; nothing in Python writes.
+      out["emission"] = std::const_pointer_cast<asr::CtcEmission>(transcript->emission);
     }
     return std::move(out);
   }

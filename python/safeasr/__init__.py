@@ -32,6 +32,7 @@ from safeasr.errors import (  # noqa: E402
     UnsupportedModelError,
 )
 from safeasr.future import Future  # noqa: E402
+from safeasr.rich_text import rich_transcription_postprocess  # noqa: E402
 
 __all__ = [
     "AudioError",
@@ -50,4 +51,5 @@ __all__ = [
     "SafeASRError",
     "UnsupportedModelError",
     "__version__",
+    "rich_transcription_postprocess",
 ]

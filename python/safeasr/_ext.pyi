@@ -98,6 +98,28 @@ class ParaformerRunner(Runner):
         limits: BatchLimits = ...,
     ) -> None: ...
 
+class CtcEmission:
+    def __init__(self, log_probs: NDArray[np.float32], *, blank: int = ...) -> None: ...
+    def align(self, targets: list[int]) -> list[tuple[int, int]]: ...
+    @property
+    def frames(self) -> int: ...
+
+class SenseVoiceRunner(Runner):
+    def __init__(
+        self, *, frontend: Frontend, program: Program, blank: int, limits: BatchLimits = ...
+    ) -> None: ...
+    def submit(
+        self,
+        engine: Engine,
+        data: NDArray[np.float32],
+        *,
+        queries: list[int],
+        ban_unknown_emotion: bool = ...,
+        want_alignment: bool = ...,
+        deadline_s: float | None = ...,
+        wait_s: float | None = ...,
+    ) -> Ticket: ...
+
 class VadOptions:
     def __init__(self, **options: Any) -> None: ...
 

@@ -171,8 +171,9 @@ class _Recording:
             return {"text": "", "timestamp": []}
         texts = [result["text"] for result in results if result.get("text")]
         combined: dict[str, Any] = {"text": " ".join(texts)}
-        if any("timestamp" in r for r in results):
-            combined["timestamp"] = [t for r in results for t in r.get("timestamp", ())]
+        for name in ("timestamp", "words"):
+            if any(name in r for r in results):
+                combined[name] = [one for r in results for one in r.get(name, ())]
         return combined
 
 

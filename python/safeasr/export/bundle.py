@@ -35,8 +35,9 @@ class Bundle:
         tokens: the vocabulary.
         decoding: the family's own settings.
         precision: of the linear layers: float32, bfloat16 or int8.
+        assets: other files that the family needs, relative to the directory.
         signatures: inputs and outputs of each program, for readers.
-        files: size in bytes and SHA-256 of each program file.
+        files: size in bytes and SHA-256 of each program file and asset.
         versions: what the bundle was made with.
         source: where the model came from.
     """
@@ -49,6 +50,7 @@ class Bundle:
     tokens: list[str]
     decoding: dict[str, Any]
     precision: str = "float32"
+    assets: dict[str, str] = field(default_factory=dict)
     signatures: dict[str, Any] = field(default_factory=dict)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
@@ -57,6 +59,10 @@ class Bundle:
     def program(self, name: str) -> str:
         """The path of a program's file."""
         return str(self.path / self.programs[name])
+
+    def asset(self, name: str) -> Path:
+        """The path of another file."""
+        return self.path / self.assets[name]
 
     def verify(self) -> None:
         """Compare every file's content with its digest; raises CorruptBundleError."""
@@ -86,7 +92,7 @@ def write_manifest(bundle: Bundle) -> Bundle:
             "bytes": (bundle.path / name).stat().st_size,
             "sha256": file_digest(bundle.path / name),
         }
-        for name in bundle.programs.values()
+        for name in [*bundle.programs.values(), *bundle.assets.values()]
     }
     facts = asdict(bundle) | {"files": files, "format": FORMAT_VERSION}
     del facts["path"]
@@ -116,7 +122,7 @@ def read_bundle(path: Path) -> Bundle:
         )
     try:
         bundle = Bundle(path=path, **facts)
-        for name in bundle.programs.values():
+        for name in [*bundle.programs.values(), *bundle.assets.values()]:
             expected, file = bundle.files[name]["bytes"], path / name
             if not file.is_file():
                 raise CorruptBundleError(f"{file} is missing")

@@ -29,6 +29,7 @@ class ModelDir:
         checkpoint: the weights' file.
         tokens: vocabulary file, or None.
         cmvn: am.mvn file, or None.
+        bpemodel: SentencePiece model, or None.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class ModelDir:
     checkpoint: Path
     tokens: Path | None
     cmvn: Path | None
+    bpemodel: Path | None = None
 
     @property
     def model_class(self) -> str:
@@ -44,7 +46,8 @@ class ModelDir:
 
     def files(self) -> list[Path]:
         """Every file that the export reads."""
-        return [f for f in (self.checkpoint, self.tokens, self.cmvn) if f is not None]
+        given = (self.checkpoint, self.tokens, self.cmvn, self.bpemodel)
+        return [f for f in given if f is not None]
 
 
 def _merge(base: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,6 +102,8 @@ def read_model_dir(path: Path, overrides: Mapping[str, Any] | None = None) -> Mo
         return path / str(value) if isinstance(value, str) else None
 
     init_param = config.get("init_param")
+    tokenizer_conf = config.get("tokenizer_conf")
+    bpemodel = tokenizer_conf.get("bpemodel") if isinstance(tokenizer_conf, dict) else None
     checkpoint = _existing(
         Path(str(init_param)) if init_param else None, named("init_param"), path / "model.pt"
     )
@@ -112,6 +117,11 @@ def read_model_dir(path: Path, overrides: Mapping[str, Any] | None = None) -> Mo
             named("tokenizer_conf", "token_list"), path / "tokens.json", path / "tokens.txt"
         ),
         cmvn=_existing(named("frontend_conf", "cmvn_file"), path / "am.mvn"),
+        bpemodel=_existing(
+            named("tokenizer_conf", "bpemodel"),
+            path / str(bpemodel) if bpemodel else None,
+            path / "bpe.model",
+        ),
     )
 
 

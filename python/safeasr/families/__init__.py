@@ -11,6 +11,7 @@ from safeasr.families.base import Family
 from safeasr.families.fsmn_vad import FsmnVadFamily
 from safeasr.families.paraformer import ParaformerFamily
 from safeasr.families.paraformer_streaming import ParaformerStreamingFamily
+from safeasr.families.sense_voice import SenseVoiceFamily
 
 __all__ = ["FAMILIES", "FAMILY_OPTIONS", "family_of_bundle", "family_of_class"]
 
@@ -18,6 +19,7 @@ FAMILIES: tuple[Family, ...] = (
     ParaformerFamily(),
     ParaformerStreamingFamily(),
     FsmnVadFamily(),
+    SenseVoiceFamily(),
 )
 #: Options that some family understands, of ``generate`` or of the constructor.
 FAMILY_OPTIONS: frozenset[str] = frozenset().union(
