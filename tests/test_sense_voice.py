@@ -222,29 +222,43 @@ def test_numbers(case: Case) -> None:
     vocabulary, width = weights["ctc.ctc_lo.weight"].shape[0], weights["embed.weight"].shape[1]
     network = build_network(config, weights, width, vocabulary).eval()
     rng = np.random.default_rng(3)
-    lengths = torch.tensor([1, 2, 40, 41, 300])
-    batch = torch.zeros(5, 300, width)
+    lengths = [1, 2, 40, 41, 300]
+    arrays = [torch.from_numpy(rng.standard_normal((n, width)).astype(np.float32)) for n in lengths]
     queries = torch.tensor([[0, 1, 2, 15], [3, 1, 2, 14], [7, 1, 2, 15], [4, 1, 2, 14],
                             [12, 1, 2, 15]])  # fmt: skip
-    for row, length in zip(batch, lengths.tolist()):
-        row[:length] = torch.from_numpy(rng.standard_normal((length, width)).astype(np.float32))
-    banned, wanted = torch.tensor([0, 1, 0, 1, 0]).bool(), torch.tensor([1, 0, 1, 1, 1]).bool()
+    banned, wanted = [False, True, False, True, False], [True, False, True, True, True]
     if vocabulary <= UNKNOWN_EMOTION:
-        banned[:] = False
+        banned = [False] * 5
+
+    def score(some: list[int], wanted: list[bool]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Ids and log probabilities of utterances that share a batch."""
+        rows = [lengths[i] + 4 for i in some]
+        order, frame = [], 4 * len(some)
+        for place, i in enumerate(some):
+            order += [*range(4 * place, 4 * place + 4), *range(frame, frame + lengths[i])]
+            frame += lengths[i]
+        return network(
+            torch.cat([arrays[i] for i in some]),
+            queries[some].flatten(),
+            torch.tensor(order),
+            torch.cat([torch.arange(1.0, n + 1) for n in rows]),
+            torch.tensor([0, *rows]).cumsum(0),
+            torch.cat([torch.full((n,), banned[i]) for i, n in zip(some, rows, strict=True)]),
+            torch.cat([torch.arange(n) >= 4 if w else torch.zeros(n, dtype=torch.bool)
+                       for w, n in zip(wanted, rows, strict=True)]),
+        )  # fmt: skip
+
     theirs = case.oracle.network
     with torch.no_grad():
-        ids, scores = network(batch, lengths, queries, banned, wanted)
-        assert len(ids) == int((lengths + 4).sum())
-        assert len(scores) == int(lengths[wanted].sum())
-        of_row, of_frame = iter(ids.split((lengths + 4).tolist())), 0
-        for i, length in enumerate(lengths.tolist()):
-            one = slice(i, i + 1)
-            x = torch.cat([theirs.embed(queries[one]), batch[one, :length]], 1)
-            hidden, _ = theirs.encoder(x, lengths[one] + 4)
+        ids, scores = score([0, 1, 2, 3, 4], wanted)
+        assert len(ids) == sum(lengths) + 4 * 5
+        assert len(scores) == sum(n for n, w in zip(lengths, wanted, strict=True) if w)
+        of_row, of_frame = iter(ids.split([n + 4 for n in lengths])), 0
+        for i, length in enumerate(lengths):
+            x = torch.cat([theirs.embed(queries[i : i + 1]), arrays[i][None]], 1)
+            hidden, _ = theirs.encoder(x, torch.tensor([length + 4]))
             expected = theirs.ctc.log_softmax(hidden)[0]
-            alone_ids, alone = network(
-                batch[one, :length], lengths[one], queries[one], banned[one], torch.ones(1).bool()
-            )
+            alone_ids, alone = score([i], [True])
             assert torch.equal(next(of_row), alone_ids)
             if banned[i]:
                 assert UNKNOWN_EMOTION not in alone_ids

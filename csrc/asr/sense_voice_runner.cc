@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "asr/ctc_greedy.h"
+#include "asr/ragged_batch.h"
 #include "runtime/stream_context.h"
 
 namespace safeasr::asr {
@@ -12,27 +13,37 @@ namespace {
 
 using Utterances = std::vector<const SenseVoiceUtterance*>;
 
-std::vector<at::Tensor> RunProgram(const runtime::Program& program, const Features& features,
+std::vector<at::Tensor> RunProgram(const runtime::Program& program, const FeatureRows& features,
                                    const Utterances& batch, at::Device device) {
-  const auto count = static_cast<std::int64_t>(batch.size());
-  at::Tensor queries = at::empty({count, kSenseVoiceQueries}, at::kLong);
-  at::Tensor banned = at::empty({count}, at::kBool), wanted = at::empty({count}, at::kBool);
-  for (std::int64_t i = 0; i < count; ++i) {
-    const SenseVoiceUtterance& one = *batch[static_cast<std::size_t>(i)];
-    std::copy(one.queries.begin(), one.queries.end(),
-              queries.data_ptr<std::int64_t>() + i * kSenseVoiceQueries);
-    banned.data_ptr<bool>()[i] = one.ban_unknown_emotion;
-    wanted.data_ptr<bool>()[i] = one.want_alignment;
+  std::vector<std::int64_t> queries, order, counts;
+  for (const SenseVoiceUtterance* one : batch) {
+    queries.insert(queries.end(), one->queries.begin(), one->queries.end());
   }
-  const at::Tensor lengths = at::tensor(features.lengths, at::TensorOptions(at::kLong));
-  return program.Run({features.values, lengths.to(device), queries.to(device), banned.to(device),
+  std::int64_t next_query = 0, next_frame = static_cast<std::int64_t>(queries.size());
+  for (const std::int64_t frames : features.lengths) {
+    for (std::int64_t q = 0; q < kSenseVoiceQueries; ++q) order.push_back(next_query++);
+    for (std::int64_t t = 0; t < frames; ++t) order.push_back(next_frame++);
+    counts.push_back(kSenseVoiceQueries + frames);
+  }
+  const std::vector<std::int64_t> offsets = Offsets(counts);
+  const std::int64_t rows = Padded(offsets.back(), RowStep(offsets.back()));
+  order.resize(static_cast<std::size_t>(rows), 0);
+
+  at::Tensor banned = at::zeros({rows}, at::kBool), wanted = at::zeros({rows}, at::kBool);
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    std::fill_n(banned.data_ptr<bool>() + offsets[i], counts[i], batch[i]->ban_unknown_emotion);
+    std::fill_n(wanted.data_ptr<bool>() + offsets[i] + kSenseVoiceQueries, features.lengths[i],
+                batch[i]->want_alignment);
+  }
+  return program.Run({features.values, Numbers(queries).to(device), Numbers(order).to(device),
+                      Positions(counts, rows).to(device), Numbers(offsets), banned.to(device),
                       wanted.to(device)});
 }
 
 // Splits what the program says of all rows by utterance.
 std::vector<std::shared_ptr<const core::Result>> Decode(const at::Tensor& ids,
                                                         const at::Tensor& log_probs,
-                                                        const Features& features,
+                                                        const FeatureRows& features,
                                                         const Utterances& batch,
                                                         std::int64_t blank) {
   std::vector<std::shared_ptr<const core::Result>> results;
@@ -71,7 +82,7 @@ std::vector<std::shared_ptr<const core::Result>> SenseVoiceRunner::Run(
     utterances.push_back(static_cast<const SenseVoiceUtterance*>(payload));
     inputs.push_back(utterances.back());
   }
-  const Features features = BatchFeatures(*frontend_, inputs, device);
+  const FeatureRows features = BatchFeatures(*frontend_, inputs, device);
   const auto found = RunProgram(*program_, features, utterances, device);
   return Decode(found[0].to(at::kCPU).contiguous(), found[1].to(at::kCPU).contiguous(), features,
                 utterances, blank_);

@@ -18,6 +18,7 @@ from safeasr.errors import CorruptBundleError, ExportError, UnsupportedModelErro
 from safeasr.export.bundle import Bundle
 from safeasr.export.model_dir import ModelDir, read_weights
 from safeasr.families.configuration import load_parameters, offline_frontend, pick, require, section
+from safeasr.nets.precision import PRECISIONS, narrow
 from safeasr.nets.sense_voice import (
     EMOTION,
     EVENT,
@@ -78,10 +79,13 @@ class SenseVoiceFamily:
 
     name = "sense_voice"
     model_classes: tuple[str, ...] = ("SenseVoiceSmall",)
+    precisions: tuple[str, ...] = PRECISIONS
     options = frozenset({"language", "use_itn", "text_norm", "ban_emo_unk", "output_timestamp"})
     constructor_options: frozenset[str] = frozenset()
 
-    def export(self, model: ModelDir, out: Path, *, trust_remote_code: bool) -> Bundle:
+    def export(
+        self, model: ModelDir, out: Path, *, trust_remote_code: bool, precision: str
+    ) -> Bundle:
         """Write model.ts and the SentencePiece model."""
         from safeasr.export.exporter import save_program
 
@@ -100,6 +104,7 @@ class SenseVoiceFamily:
         network = build_network(
             model.config, weights, frontend["n_mels"] * frontend["lfr_m"], vocab_size
         )
+        narrow(network, precision)
         save_program(network, out / "model.ts")
         shutil.copyfile(model.bpemodel, out / _TOKENIZER)
         conf = dict(model.config.get("model_conf") or {})
@@ -111,17 +116,20 @@ class SenseVoiceFamily:
             assets={"tokenizer": _TOKENIZER},
             frontend=frontend,
             tokens=[],
+            precision=precision,
             decoding={"blank_id": int(conf.get("blank_id", 0)), "vocab_size": vocab_size},
             signatures={
                 "model": {
                     "inputs": [
-                        "features (B, T, F) float32",
-                        "lengths (B) int64",
-                        "queries (B, 4) int64",
-                        "banned (B) bool",
-                        "wanted (B) bool",
+                        "features (frames, F) float32",
+                        "queries (4 B) int64",
+                        "order (rows) int64",
+                        "positions (rows) float32",
+                        "offsets (B + 1) int64",
+                        "banned (rows) bool",
+                        "wanted (rows) bool",
                     ],
-                    "outputs": ["token ids (N) int64", "log probabilities (M, V) float32"],
+                    "outputs": ["token ids (rows) int64", "log probabilities (M, V) float32"],
                 },
             },
         )
@@ -150,7 +158,7 @@ class SenseVoiceRecognizer:
                 frontend=_ext.Frontend(**bundle.frontend),
                 program=_ext.Program.load(bundle.program("model"), device),
                 blank=int(bundle.decoding["blank_id"]),
-                limits=_ext.BatchLimits(**limits),
+                limits=_ext.BatchLimits(**limits, ragged=True),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise CorruptBundleError(

@@ -11,8 +11,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from safeasr.nets.layers import layer_norm, length_mask
-from safeasr.nets.sanm_encoder import SanmEncoderLayer, sinusoidal_positions
+from safeasr.nets.layers import Linear, Norm, encode_positions
+from safeasr.nets.sanm_encoder import SanmEncoderLayer
 
 __all__ = ["LANGUAGES", "QUERIES", "TEXT_FORMS", "SenseVoiceNetwork"]
 
@@ -67,39 +67,35 @@ class SenseVoiceEncoder(nn.Module):
         self.encoders0 = layers(1, input_size)
         self.encoders = layers(num_blocks - 1, output_size)
         self.tp_encoders = layers(tp_blocks, output_size)
-        self.after_norm = layer_norm(output_size)
-        self.tp_norm = layer_norm(output_size)
+        self.after_norm = Norm(output_size, wide=True)
+        self.tp_norm = Norm(output_size, wide=True)
         for module in self.modules():
-            if isinstance(module, nn.LayerNorm):
-                module.eps = 1e-5  # unlike FunASR's other transformers
+            if isinstance(module, Norm):
+                module.epsilon = 1e-5  # unlike FunASR's other transformers
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """Encode a padded batch.
+    def forward(self, x: Tensor, positions: Tensor, offsets: Tensor) -> Tensor:
+        """Encode a ragged batch.
 
         Args:
-            x: (batch, rows, input_size) float32.
-            lengths: (batch,) int64, real rows of each utterance; at least 1.
+            x: (rows, input_size) float32, of all utterances one below the other.
+            positions: (rows,) float32, numbers of the rows in their utterances, from 1.
+            offsets: (utterances + 1,) int64 on the CPU, where each utterance's rows begin.
 
         Returns:
-            (batch, rows, output_size); rows beyond a length hold numbers of no meaning.
+            (rows, output_size) float32.
         """
-        rows = x.size(1)
-        x = x * self.scale + sinusoidal_positions(1, rows, x.size(2), x.device)
-        # Without padding, masks would only cost time: they would change nothing.
-        keep: Tensor | None = None
-        keys: Tensor | None = None
-        if int(lengths.min()) < rows:
-            mask = length_mask(lengths, rows)
-            keep = mask.unsqueeze(2).to(x.dtype)
-            keys = mask.unsqueeze(1).unsqueeze(1)
+        none: list[Tensor] = []
+        x = x * self.scale + encode_positions(positions, x.size(1))
+        update = x
         for layer in self.encoders0:
-            x = layer(x, keep, keys)
+            x, update = layer.first(x, offsets, none, offsets, 0)
         for layer in self.encoders:
-            x = layer(x, keep, keys)
-        x = self.after_norm(x)
+            x, update = layer(x, update, offsets, none, offsets, 0)
+        x = self.after_norm.add(x, update)[1]
+        update = torch.zeros_like(x)
         for layer in self.tp_encoders:
-            x = layer(x, keep, keys)
-        return self.tp_norm(x)
+            x, update = layer(x, update, offsets, none, offsets, 0)
+        return self.tp_norm.add(x, update)[1]
 
 
 class CtcHead(nn.Module):
@@ -113,7 +109,7 @@ class CtcHead(nn.Module):
 
     def __init__(self, size: int, vocab_size: int, unknown_emotion: int) -> None:
         super().__init__()
-        self.ctc_lo = nn.Linear(size, vocab_size)
+        self.ctc_lo = Linear(size, vocab_size, wide=True)
         self.unknown_emotion = unknown_emotion
         self.rows_at_a_time = ROWS_AT_A_TIME
 
@@ -162,32 +158,31 @@ class SenseVoiceNetwork(nn.Module):
         self.embed = nn.Embedding(EMBEDDINGS, input_size)
         self.encoder = encoder
         self.ctc = ctc
-        self.queries = QUERIES
 
     def forward(
-        self, features: Tensor, lengths: Tensor, queries: Tensor, banned: Tensor, wanted: Tensor
+        self,
+        features: Tensor,
+        queries: Tensor,
+        order: Tensor,
+        positions: Tensor,
+        offsets: Tensor,
+        banned: Tensor,
+        wanted: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """The best token of each row of a padded batch.
+        """The best token of each row of a ragged batch.
 
         Args:
-            features: (B, T, input_size) float32.
-            lengths: (B,) int64, real frames of each utterance; at least 1.
-            queries: (B, 4) int64, rows of the embedding that come before the features.
-            banned: (B,) bool, utterances that ban the token of an unknown emotion.
-            wanted: (B,) bool, utterances whose log probabilities are asked for.
+            features: (frames, input_size) float32, of all utterances one below the other.
+            queries: (4 B,) int64, rows of the embedding, four an utterance.
+            order: (rows,) int64, the rows as indices into queries and features together: each
+                utterance's queries, then its features; behind the last utterance's, padding.
+            positions: (rows,) float32, as in SenseVoiceEncoder.
+            offsets: (B + 1,) int64 on the CPU, likewise.
+            banned: (rows,) bool, rows in which the token of an unknown emotion does not count.
+            wanted: (rows,) bool, rows whose log probabilities are asked for.
 
         Returns:
-            ids (N,) int64 of all real rows, queries first, utterance after utterance; log
-            probabilities (M, vocabulary) float32 of the real frames of the wanted utterances,
-            without queries.
+            ids (rows,) int64; log probabilities (M, vocabulary) float32 of the M wanted rows.
         """
-        x = torch.cat([self.embed(queries), features], dim=1)
-        hidden = self.encoder(x, lengths + self.queries)
-        real = length_mask(lengths + self.queries, x.size(1))
-        frames = real.clone()
-        frames[:, : self.queries] = False
-        return self.ctc(
-            hidden[real],
-            banned.unsqueeze(1).expand_as(real)[real],
-            (frames & wanted.unsqueeze(1))[real],
-        )
+        x = torch.cat([self.embed(queries), features]).index_select(0, order)
+        return self.ctc(self.encoder(x, positions, offsets), banned, wanted)
