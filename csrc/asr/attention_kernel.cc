@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "asr/attention_bf16_kernel.h"
 #include "asr/linear_kernel.h"
 #include "asr/simd.h"
 #include "asr/simd_exp.h"
@@ -143,8 +144,9 @@ Tiles Lay(float* scratch, std::int64_t keys_count, std::int64_t depth) {
 }
 
 std::int64_t TilesScratch(std::int64_t keys_count, std::int64_t depth) {
-  const Tiles t = Lay(nullptr, keys_count, depth);
-  return (t.values - static_cast<float*>(nullptr)) + keys_count * t.depth;
+  const std::int64_t keys = (keys_count + kMostLanes - 1) / kMostLanes * kMostLanes;
+  const std::int64_t whole_depth = (depth + kMostLanes - 1) / kMostLanes * kMostLanes;
+  return kTile * (depth + keys + whole_depth) + depth * keys + keys_count * whole_depth;
 }
 
 // Keys and values are laid out once so that products are those of a linear layer.
@@ -221,11 +223,17 @@ SAFEASR_ENTRY_POINTS(RunNarrow, AttendNarrow, HeadAttention<BFloat16>)
 }  // namespace
 
 std::int64_t AttentionScratch(std::int64_t queries, std::int64_t keys_count, std::int64_t depth) {
-  if (queries >= kWorthTiles) return TilesScratch(keys_count, depth);
+  if (queries >= kWorthTiles) {
+    return std::max(TilesScratch(keys_count, depth), Bf16AttentionScratch(keys_count, depth));
+  }
   return depth + (keys_count + kMostLanes - 1) / kMostLanes * kMostLanes + kKeys;
 }
 
 void AttendHead(const HeadAttention<float>& head, int lanes) { RunWide(head, lanes); }
-void AttendHead(const HeadAttention<BFloat16>& head, int lanes) { RunNarrow(head, lanes); }
+void AttendHead(const HeadAttention<BFloat16>& head, int lanes) {
+  const bool products = lanes == kMostLanes && head.queries >= kWorthTiles &&
+                        head.keys_count > 0 && HasBf16Attention(head.depth);
+  products ? AttendHeadBf16(head) : RunNarrow(head, lanes);
+}
 
 }  // namespace safeasr::asr
