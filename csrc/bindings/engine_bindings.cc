@@ -82,9 +82,14 @@ py::dict Stats(PyEngine& self) {
 void BindEngine(py::module_& module) {
   py::class_<PyEngine, std::shared_ptr<PyEngine>>(
       module, "Engine", "Worker threads, their queue, and the batching across callers.")
-      .def(py::init<std::size_t, std::size_t, const std::string&, int>(), py::kw_only(),
-           py::arg("num_workers"), py::arg("queue_size"), py::arg("device") = "cpu",
-           py::arg("intra_op_threads") = 1)
+      .def(py::init([](std::size_t num_workers, std::size_t queue_size, const std::string& device,
+                       int intra_op_threads, int idle_threads) {
+             return std::make_shared<PyEngine>(
+                 num_workers, queue_size, device,
+                 runtime::IntraOpThreads{intra_op_threads, idle_threads});
+           }),
+           py::kw_only(), py::arg("num_workers"), py::arg("queue_size"), py::arg("device") = "cpu",
+           py::arg("intra_op_threads") = 1, py::arg("idle_threads") = 1)
       .def("submit_utterance", &SubmitUtterance, py::arg("runner").none(false),
            py::arg("samples").noconvert(), py::kw_only(), py::arg("want_alignment") = false,
            py::arg("deadline_s") = py::none(), py::arg("wait_s") = py::none(),

@@ -15,12 +15,12 @@ namespace py = pybind11;
 namespace safeasr {
 
 PyEngine::PyEngine(std::size_t num_workers, std::size_t queue_size, const std::string& device,
-                   int intra_op_threads) {
+                   runtime::IntraOpThreads threads) {
   const GilRelease release;
   const at::Device on(device);
   engine_ = std::make_unique<core::Engine>(
       core::EngineOptions{num_workers, queue_size},
-      [&](std::size_t) { return std::make_unique<runtime::StreamContext>(on, intra_op_threads); });
+      [&](std::size_t) { return std::make_unique<runtime::StreamContext>(on, threads); });
 }
 
 PyEngine::~PyEngine() {

@@ -14,13 +14,14 @@
 #include "bindings/ticket_bindings.h"
 #include "core/engine.h"
 #include "core/runner.h"
+#include "runtime/stream_context.h"
 
 namespace safeasr {
 
 class PyEngine {
  public:
   PyEngine(std::size_t num_workers, std::size_t queue_size, const std::string& device,
-           int intra_op_threads);
+           runtime::IntraOpThreads threads);
   ~PyEngine();
   PyEngine(const PyEngine&) = delete;
   PyEngine& operator=(const PyEngine&) = delete;

@@ -95,7 +95,8 @@ class Engine {
   void Act(WorkerContext& context, Batch& batch);
   // Starts the tickets of those that run for the first time; drops those that were cancelled.
   void Begin(std::vector<RequestPtr>& requests, TimePoint now);
-  void RunBatch(WorkerContext& context, std::vector<RequestPtr> requests);
+  // more: others are ready beside these.
+  void RunBatch(WorkerContext& context, std::vector<RequestPtr> requests, bool more);
   // Resolves or puts back. False: the runner threw, and nothing was done.
   bool TryRun(WorkerContext& context, RequestPtr* requests, std::size_t count, Failure* failure);
   // Fails requests in place of running them. One that was cancelled before is counted as that.

@@ -115,7 +115,7 @@ void Engine::Act(WorkerContext& context, Batch& batch) {
               "the deadline passed while the request was waiting in the queue",
               "the deadline passed when the request was partly done", counters.expired);
   if (batch.more && !batch.requests.empty()) state_->intake->queue.not_empty().WakeOne();
-  if (!batch.requests.empty()) RunBatch(context, std::move(batch.requests));
+  if (!batch.requests.empty()) RunBatch(context, std::move(batch.requests), batch.more);
 }
 
 void Engine::FailInstead(const std::vector<RequestPtr>& requests, ErrorKind kind,
@@ -147,7 +147,7 @@ void Engine::Begin(std::vector<RequestPtr>& requests, TimePoint now) {
 }
 
 // A ticket is counted before it is finished: whoever has its answer must find it in stats().
-void Engine::RunBatch(WorkerContext& context, std::vector<RequestPtr> requests) {
+void Engine::RunBatch(WorkerContext& context, std::vector<RequestPtr> requests, bool more) {
   const BusyScope busy(busy_);
   Counters& counters = state_->intake->counters;
   if (cancel_waiting_.load(std::memory_order_relaxed)) {
@@ -157,6 +157,8 @@ void Engine::RunBatch(WorkerContext& context, std::vector<RequestPtr> requests) 
   }
   Begin(requests, Clock::now());
   if (requests.empty()) return;
+  // Who waits is about to be served by the workers that are free.
+  context.ShareOfIdle(more ? 1 : 1 + workers_count_ - std::min(workers_count_, busy_.load()));
 
   const std::size_t count = requests.size();
   std::uint64_t longest = 0, sum = 0;
@@ -168,7 +170,7 @@ void Engine::RunBatch(WorkerContext& context, std::vector<RequestPtr> requests) 
   Count(counters.batches);
   Count(counters.batched_requests, count);
   Count(counters.batch_length, sum);
-  Count(counters.batch_cost, count * longest);
+  Count(counters.batch_cost, requests[0]->runner->limits().ragged ? sum : count * longest);
 
   Failure failure;
   if (TryRun(context, requests.data(), count, &failure)) return;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -22,6 +23,10 @@ class Payload {
 class WorkerContext {
  public:
   virtual ~WorkerContext() = default;
+
+  // Called before each batch, on the worker's thread: how many workers, this one included, have
+  // nothing else to do. Theirs is the share of the machine that the batch may use.
+  virtual void ShareOfIdle(std::size_t workers) { (void)workers; }
 };
 
 class Runner {

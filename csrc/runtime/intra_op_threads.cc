@@ -2,8 +2,14 @@
 
 #include <ATen/Parallel.h>
 
+#include <atomic>
+#include <cstdint>
 #include <mutex>
 #include <thread>
+
+// OpenMP's own, thread-local setting, from the library that torch brings: torch's operators and
+// oneDNN's look at nothing else. Null where torch uses another thread pool.
+extern "C" void omp_set_num_threads(int) __attribute__((weak));
 
 namespace safeasr::runtime {
 
@@ -21,6 +27,19 @@ void SetIntraOpThreadsForThisThread(int threads) {
   at::get_num_threads();
   at::set_num_threads(threads);
   std::thread([process_default] { at::set_num_threads(process_default); }).join();
+}
+
+void SwitchIntraOpThreads(int threads) {
+  if (omp_set_num_threads != nullptr) omp_set_num_threads(threads);
+}
+
+void StartIntraOpThreads(int threads) {
+  if (threads <= 1 || omp_set_num_threads == nullptr) return;
+  const int before = at::get_num_threads();
+  omp_set_num_threads(threads);
+  std::atomic<int> begun{0};
+  at::parallel_for(0, threads, 1, [&](std::int64_t, std::int64_t) { ++begun; });
+  omp_set_num_threads(before);
 }
 
 }  // namespace safeasr::runtime

@@ -14,11 +14,18 @@
 
 namespace safeasr::runtime {
 
+// Threads that one operator may use on the CPU.
+struct IntraOpThreads {
+  int least = 1;  // always
+  int most = 1;   // when other workers have nothing to do: as many as they are
+};
+
 class StreamContext : public core::WorkerContext {
  public:
-  // intra_op_threads: threads that one operator may use on the CPU. Throws c10::Error when the
-  // device does not exist.
-  StreamContext(at::Device device, int intra_op_threads);
+  // Throws c10::Error when the device does not exist.
+  StreamContext(at::Device device, IntraOpThreads threads);
+
+  void ShareOfIdle(std::size_t workers) override;
 
   at::Device device() const { return device_; }
 
@@ -27,6 +34,8 @@ class StreamContext : public core::WorkerContext {
 
  private:
   const at::Device device_;
+  const IntraOpThreads threads_;
+  int threads_now_;
   // Autograd bookkeeping stays off for the thread's whole life: the guard is thread-local.
   const c10::InferenceMode inference_mode_;
   std::optional<c10::StreamGuard> stream_guard_;

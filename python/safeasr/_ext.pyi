@@ -206,6 +206,7 @@ class Engine:
         queue_size: int,
         device: str = ...,
         intra_op_threads: int = ...,
+        idle_threads: int = ...,
     ) -> None: ...
     def submit_utterance(
         self,

@@ -49,7 +49,7 @@ class AutoModel:
         max_wait_ms: float = 0.0,
         queue_size: int = 1024,
         timeout: float | None = None,
-        intra_op_threads: int = 1,
+        intra_op_threads: int | None = None,
         online_model: str | None = None,
         vad_model: str | None = None,
         vad_kwargs: Mapping[str, Any] | None = None,
@@ -69,9 +69,9 @@ class AutoModel:
             max_wait_ms: how long an utterance may wait for company though a worker is free, in ms.
             queue_size: utterances that may wait; more callers wait or get QueueFullError.
             timeout: default time limit of a call, in seconds.
-            intra_op_threads: cores that one batch uses on the CPU. More than one answers each
-                batch sooner where the machine has nothing else to do; where it has, threads of one
-                batch wait for each other (OpenMP), and 1 is much better.
+            intra_op_threads: cores that one batch uses on the CPU. Default: one, and while the
+                other workers have nothing to do, theirs too (up to 4), so that one caller alone
+                is served by the whole of a small machine.
             online_model: streaming model beside this one, for the first pass of ``stream``.
             vad_model: voice activity detector beside this one: ``generate`` then takes recordings
                 of any length, segment by segment, and ``stream`` has ``mode="2pass"``.
@@ -118,6 +118,7 @@ class AutoModel:
             queue_size=self._options.queue_size,
             device=self._options.device,
             intra_op_threads=self._options.intra_op_threads,
+            idle_threads=self._options.idle_threads,
         )
         options = (
             self._options

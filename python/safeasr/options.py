@@ -49,6 +49,10 @@ _FAMILY_OPTIONS = frozenset(
     "return_spk_res en_post_proc return_raw_text cache is_final".split()
 )
 
+#: Threads of one batch while nobody else has work: beyond, the pieces of one utterance get so small
+#: that threads wait for each other more than they compute.
+_MOST_IDLE_THREADS = 4
+
 
 def _warn(message: str, stacklevel: int = 4) -> None:
     # By default the line that is blamed is the one that called the caller of our caller.
@@ -62,6 +66,7 @@ class ModelOptions:
     Attributes:
         num_workers: threads that run batches.
         intra_op_threads: cores that one batch uses on the CPU.
+        idle_threads: the same while other workers have nothing to do, at most.
         max_batch_size: utterances in a batch at most.
         max_batch_frames: limit of count x longest of a batch, in encoder frames (60 ms).
         max_wait_ms: how long an utterance may wait for company although a worker is free.
@@ -76,6 +81,7 @@ class ModelOptions:
 
     num_workers: int
     intra_op_threads: int
+    idle_threads: int
     max_batch_size: int
     max_batch_frames: int
     max_wait_ms: float
@@ -159,7 +165,7 @@ def model_options(
     given: Mapping[str, Any],
     *,
     num_workers: int | None,
-    intra_op_threads: int = 1,
+    intra_op_threads: int | None = None,
     max_batch_size: int,
     max_batch_frames: int | None,
     max_wait_ms: float,
@@ -192,12 +198,12 @@ def model_options(
         _warn(f"unknown option {name!r} of AutoModel is ignored")
 
     chosen = pick_device(device, int(given.get("ngpu", 1)))
-    threads = positive("intra_op_threads", intra_op_threads)
+    threads = 1 if intra_op_threads is None else positive("intra_op_threads", intra_op_threads)
+    cores = min(usable_cores(), int(given.get("ncpu") or usable_cores()))
     workers = num_workers
     if workers is None:
         # One thread a worker: batches of different callers in parallel use cores better than
         # operators split over threads. An accelerator needs a few, to overlap copies and launches.
-        cores = min(usable_cores(), int(given.get("ncpu") or usable_cores()))
         workers = max(1, cores // threads) if chosen == "cpu" else min(4, cores)
     if max_batch_frames is None:
         # Enough rows to keep the CPU's matrix units busy while activations stay in cache; beyond
@@ -206,6 +212,7 @@ def model_options(
     return ModelOptions(
         num_workers=positive("num_workers", workers),
         intra_op_threads=threads,
+        idle_threads=threads if intra_op_threads is not None else min(cores, _MOST_IDLE_THREADS),
         max_batch_size=positive("max_batch_size", max_batch_size),
         max_batch_frames=positive("max_batch_frames", max_batch_frames),
         # Limited because the engine counts nanoseconds in 64 bits.
