@@ -12,12 +12,14 @@ after. ``--full`` writes benchmarks/results/peers*.json and refreshes docs/perfo
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ from benchmarks.peers.adapters import Files
 from benchmarks.peers.fleet import ROOT, Fleet
 from benchmarks.peers.measure import Measurement
 from benchmarks.peers.models import model_directory
-from benchmarks.peers.setups import groups
+from benchmarks.peers.setups import Group, groups
 from benchmarks.peers.summary import add_roof, roof_of
 from safeasr.export.cache import cache_dir
 from safeasr.loadgen import Item
@@ -64,12 +66,31 @@ def rates() -> list[dict[str, Any]]:
     return list(json.loads(_module("roof", "rates")))
 
 
-def counted(files: Files, items: list[Item]) -> dict[str, Any]:
-    """Operations of the utterances, see ``roof``."""
+@contextlib.contextmanager
+def _samples(items: Sequence[Item]) -> Iterator[str]:
+    """A file with the utterances, for modules that run in processes of their own."""
     with tempfile.NamedTemporaryFile(suffix=".npz") as file:
         np.savez(file.name, **{item.name: item.audio for item in items})
-        answer = _module("roof", "flops", files.family, files.directory, file.name)
-    return dict(json.loads(answer))
+        yield file.name
+
+
+def counted(files: Files, items: list[Item]) -> dict[str, Any]:
+    """Operations of the utterances, see ``roof``."""
+    with _samples(items) as file:
+        return dict(json.loads(_module("roof", "flops", files.family, files.directory, file)))
+
+
+def _onnx_profiles(
+    files: Files, items: list[Item], rows: list[dict[str, Any]]
+) -> dict[str, dict[str, float]]:
+    """Shares of ONNX Runtime's operators, see ``profile``."""
+    found = {}
+    with _samples(items[: max(8, len(items) // 2)]) as file:
+        for one in rows:
+            if one["library"] == "onnxruntime":
+                where = (files.family, files.directory, files.exported, one["precision"], file)
+                found[one["system"]] = dict(json.loads(_module("profile", *where)))
+    return found
 
 
 def highest(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -95,10 +116,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="with 16 callers; default 5, quick 1")
     parser.add_argument("--grid-rounds", type=int, default=1, help="with other numbers of callers")
     parser.add_argument("--grid", type=int, nargs="*", help="callers; default 1 4 64, quick none")
-    parser.add_argument("--utterances", type=int, help="default 24; quick: 8")
-    parser.add_argument("--only", nargs="*", help="libraries: safeasr funasr onnxruntime ...")
+    parser.add_argument("--utterances", type=int, help="default 32, quick 8")
+    parser.add_argument("--only", nargs="*", help="these libraries or lines")
     parser.add_argument("--no-tune", action="store_true", help="the first set-up of each library")
     parser.add_argument("--no-alone", action="store_true", help="no set-ups for a single caller")
+    parser.add_argument("--no-profile", action="store_true", help="not where the time goes")
     parser.add_argument("--no-roof", action="store_true", help="neither rates nor operations")
     parser.add_argument(
         "--max-other-cpu", type=float, default=float("inf"), metavar="CORES",
@@ -107,6 +129,20 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--results", type=Path, help="directory of the result")
     parser.add_argument("--exports", type=Path, help="directory of the ONNX files")
     return parser.parse_args(arguments)
+
+
+def _is_wanted(group: Group, only: list[str] | None) -> bool:
+    return not only or group.library in only or group.name in only
+
+
+def _command(arguments: list[str]) -> str:
+    """The command line without directories: results must not tell where they were made."""
+    kept, skip = [], False
+    for one in arguments:
+        if not skip and one not in ("--results", "--exports"):
+            kept.append(one)
+        skip = one in ("--results", "--exports")
+    return " ".join(["python -m benchmarks.peers", *kept])
 
 
 def _audio(full: bool, count: int) -> tuple[str, list[Item]]:
@@ -123,9 +159,9 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     name, directory = model_directory(options.model, full)
     exports = options.exports or cache_dir() / "benchmark-exports"
     files = Files(options.model, directory, exports / f"{options.model}-{directory.name}")
-    kind, items = _audio(full, options.utterances or (24 if full else 8))
+    kind, items = _audio(full, options.utterances or (32 if full else 8))
     audio_s = sum(item.seconds for item in items)
-    wanted = [one for one in groups(cores) if not options.only or one.library in options.only]
+    wanted = [one for one in groups(cores) if _is_wanted(one, options.only)]
 
     def say(text: str) -> None:
         console.print(f"{(time.monotonic() - began) / 60:5.1f} min  {text}", highlight=False)
@@ -144,15 +180,18 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
         one = Measurement(fleet, wanted, items, say, options.max_other_cpu)
         one.prepare()
         if not options.no_tune:
-            result["tuning"] = one.tune(16, max(8, len(items) * 2 // 3))
+            result["tuning"] = one.tune(16, max(8, len(items) // 2))
         if not options.no_alone:
-            result["alone"] = one.alone(max(4, len(items) // 3), cores)
+            result["alone"] = one.alone(max(4, len(items) // 4), cores)
         rounds = options.rounds or (5 if full else 1)
         loads = {16: one.rounds(rounds, 16)}
         grid = options.grid if options.grid is not None else ([1, 4, 64] if full else [])
         for callers in grid:
-            passes = -(-callers // len(items))  # so that there is something for every caller
-            loads[callers] = one.rounds(options.grid_rounds, callers, passes)
+            # Few callers take long: half of the utterances show as much.
+            count = len(items) if callers > 16 else len(items) // 2
+            loads[callers] = one.rounds(options.grid_rounds, callers, max(1, count))
+        if not options.no_profile:
+            result["profile"] = one.profile(16, max(8, len(items) // 2))
         result["systems"] = one.rows(loads.pop(16), cores)
         result["grid"] = [row for taken in loads.values() for row in one.rows(taken, cores)]
         result["unavailable"] = one.unavailable
@@ -163,10 +202,12 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
         result["rates"], result["operations"] = found, operations
         result["roof"] = roof_of(found, operations["gflop"], audio_s)
         add_roof([*result["systems"], *result["grid"]], result["roof"])
+    if not options.no_profile:
+        result["profile"] |= _onnx_profiles(files, items, result["systems"])
     facts = {
         "model": name,
         "family": options.model,
-        "command": "python -m benchmarks.peers " + " ".join(sys.argv[1:]),
+        "command": _command(sys.argv[1:]),
         "packages": _versions(),
         "audio": kind,
         "utterances": len(items),

@@ -50,7 +50,7 @@ class Adapter(Protocol):
         """Give everything back."""
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """A system cannot run here; the message says why."""
 
 
@@ -61,19 +61,21 @@ CALL_OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+#: safeasr's arguments for a precision.
+PRECISION_OPTIONS: dict[str, dict[str, Any]] = {
+    "float32": {},
+    "bf16": {"bf16": True},
+    "int8": {"quantize": True},
+}
+
+
 class SafeAsr:
     """safeasr with its defaults, apart from the precision."""
-
-    _PRECISION: dict[str, dict[str, Any]] = {
-        "float32": {},
-        "bf16": {"bf16": True},
-        "int8": {"quantize": True},
-    }
 
     def __init__(self, files: Files, setup: Setup) -> None:
         from safeasr import AutoModel
 
-        options = dict(self._PRECISION[setup.precision])
+        options = dict(PRECISION_OPTIONS[setup.precision])
         if setup.threads > 1:
             options["intra_op_threads"] = setup.threads
         with warnings.catch_warnings(record=True) as caught:
@@ -86,7 +88,7 @@ class SafeAsr:
         if fallback := [note for note in self.notes if "running in float32" in note]:
             # A second float32 under another name would only mislead.
             self._model.close()
-            raise Unavailable(fallback[0])
+            raise UnavailableError(fallback[0])
 
     def transcribe(self, audio: Sequence[Any]) -> list[str]:
         source = audio[0] if len(audio) == 1 else list(audio)
@@ -189,7 +191,7 @@ class FunAsrProcesses:
 
 
 def load(files: Files, setup: Setup) -> Adapter:
-    """Load a library; raises Unavailable where it is not installed."""
+    """Load a library; raises UnavailableError where it is not installed."""
     from benchmarks.peers import adapters_onnx as onnx
 
     makers: dict[str, Callable[[Files, Setup], Adapter]] = {
@@ -202,4 +204,4 @@ def load(files: Files, setup: Setup) -> Adapter:
     try:
         return makers[setup.library](files, setup)
     except ImportError as error:
-        raise Unavailable(f"{error} (pip install '.[peers]')") from error
+        raise UnavailableError(f"{error} (pip install '.[peers]')") from error

@@ -42,7 +42,7 @@ def _export(directory: Path, out: Path) -> None:
 
     # torch 2.9 made another exporter the default, which refuses FunASR's networks; FunASR 1.4
     # passes nothing on that would choose the one that it was written for.
-    torch.onnx.export = functools.partial(torch.onnx.export, dynamo=False)  # type: ignore[assignment]
+    torch.onnx.export = functools.partial(torch.onnx.export, dynamo=False)
     from funasr import AutoModel
 
     model = AutoModel(

@@ -21,7 +21,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.peers.adapters import Files, Unavailable
+from benchmarks.peers.adapters import Files, UnavailableError
 from benchmarks.peers.setups import Setup
 from benchmarks.peers.usage import tree
 from safeasr.loadgen import Item
@@ -35,7 +35,7 @@ class Worker:
     """A system in a process of its own."""
 
     def __init__(self, files: Files, setup: Setup) -> None:
-        """Start and load; raises Unavailable if it cannot run here."""
+        """Start and load; raises UnavailableError if it cannot run here."""
         self._pipe, theirs = Pipe()
         # A file and no pipe: nobody would empty a pipe. Removed when it is closed.
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
@@ -56,7 +56,7 @@ class Worker:
         self.facts = self._answer()
         if "unavailable" in self.facts:
             self.close()
-            raise Unavailable(self.facts["unavailable"])
+            raise UnavailableError(self.facts["unavailable"])
 
     def _answer(self) -> dict[str, Any]:
         try:
@@ -69,7 +69,7 @@ class Worker:
         self._log.seek(0)
         last = self._log.read().decode(errors="replace").strip().splitlines()[-3:]
         self.kill()
-        raise Unavailable("; ".join([reason, *last]))
+        raise UnavailableError("; ".join([reason, *last]))
 
     def run(
         self, setup: Setup, items: Sequence[Item], callers: int, passes: int, warm: int
@@ -85,13 +85,10 @@ class Worker:
         self._pipe.send(order)
         return self._answer()
 
-    def resident_mb(self) -> float:
-        """Resident memory of the process and its children, in MB."""
-        total = 0.0
-        for one in tree(self._process.pid):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                total += one.memory_info().rss / 2**20
-        return total
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process and its children."""
@@ -139,20 +136,25 @@ class Fleet:
         passes: int = 1,
         warm: int = 8,
     ) -> dict[str, Any]:
-        """One load on the worker of that key; raises Unavailable."""
+        """One load on the worker of that key; raises UnavailableError."""
         if key in self.unavailable:
-            raise Unavailable(self.unavailable[key])
+            raise UnavailableError(self.unavailable[key])
         try:
             worker = self._workers.pop(key, None) or self._start(key, setup)
             worker.signal(signal.SIGCONT)
             result = worker.run(setup, items, callers, passes, warm)
-        except Unavailable as error:
+        except UnavailableError as error:
             self.unavailable[key] = str(error)
             raise
         self._needed_mb[key] = max(result["peak_mb"], self._needed_mb.get(key, 0.0))
         worker.signal(signal.SIGSTOP)
         self._workers[key] = worker
         return result
+
+    def pids(self, key: Hashable) -> list[int]:
+        """The processes of that key; none if it is not loaded now."""
+        worker = self._workers.get(key)
+        return [one.pid for one in tree(worker.pid)] if worker else []
 
     def _start(self, key: Hashable, setup: Setup) -> Worker:
         needed = self._needed_mb.get(key, self._unknown_mb * max(1, setup.processes))

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.compare import wait_until_quiet
-from benchmarks.peers.adapters import Unavailable
+from benchmarks.peers.adapters import UnavailableError
 from benchmarks.peers.fleet import Fleet
+from benchmarks.peers.profile import Perf
 from benchmarks.peers.setups import Group, Setup
 from benchmarks.peers.summary import row, rtfx, texts_of
 from safeasr.loadgen import Item
@@ -48,7 +49,7 @@ class Measurement:
         self.discarded = 0
         self._texts: dict[str, list[Load]] = {}
 
-    def _drop(self, group: Group, error: Unavailable) -> None:
+    def _drop(self, group: Group, error: UnavailableError) -> None:
         self.unavailable[group.name] = str(error)
         self.groups = [one for one in self.groups if one.name != group.name]
         self._say(f"{group.name}: left out: {error}")
@@ -85,7 +86,7 @@ class Measurement:
             setup = group.candidates[0]
             try:
                 self._fleet.run(setup.loaded, setup, self._items[:1], 1)
-            except Unavailable as error:
+            except UnavailableError as error:
                 self._drop(group, error)
             self._fleet.end(setup.loaded)
 
@@ -103,7 +104,7 @@ class Measurement:
                 for setup in (s for s in group.candidates if s.loaded == loaded):
                     try:
                         load = self._load(loaded, group, setup, callers, items=items)
-                    except Unavailable as error:
+                    except UnavailableError as error:
                         self._drop(group, error)
                         break
                     speed = rtfx(load)
@@ -133,7 +134,7 @@ class Measurement:
             for setup in group.alone:
                 try:
                     load = self._load(setup.loaded, group, setup, 1, items=items)
-                except Unavailable as error:
+                except UnavailableError as error:
                     self._drop(group, error)
                     break
                 self._fleet.end(setup.loaded)
@@ -143,22 +144,50 @@ class Measurement:
                 rows += [{**one, "chosen": one is best} for one in mine]
         return rows
 
-    def rounds(self, number: int, callers: int, passes: int = 1) -> dict[str, list[Load]]:
-        """Alternating rounds: every system once, then every system again."""
+    def rounds(self, number: int, callers: int, count: int | None = None) -> dict[str, list[Load]]:
+        """Alternating rounds: every system once, then every system again.
+
+        Args:
+            number: of rounds.
+            callers: at the same time; the utterances are gone through until all had one.
+            count: take only that many of the utterances.
+        """
+        items = self._items[:count]
+        passes = -(-callers // len(items))
         taken: dict[str, list[Load]] = {}
         for count in range(number):
             self._say(f"-- {callers} callers, round {count + 1} of {number}")
             for group in list(self.groups):
                 try:
                     load = self._load(
-                        group.name, group, self.chosen[group.name], callers, passes
+                        group.name, group, self.chosen[group.name], callers, passes, items
                     )
-                except Unavailable as error:
+                except UnavailableError as error:
                     self._drop(group, error)
                     continue
                 taken.setdefault(group.name, []).append(load)
                 self._texts.setdefault(group.name, []).append(load)
         return {name: loads for name, loads in taken.items() if name not in self.unavailable}
+
+    def profile(self, callers: int, count: int) -> dict[str, dict[str, float]]:
+        """Shares of processor time by kind of work, of the systems that run on torch."""
+        found: dict[str, dict[str, float]] = {}
+        if not Perf.available():
+            return found
+        for group in list(self.groups):
+            setup = self.chosen[group.name]
+            if group.library not in ("safeasr", "funasr") or setup.processes or setup.locked:
+                continue
+            try:
+                # Once without perf: loading and warming up are not to be in the profile.
+                self._load(group.name, group, setup, callers, items=self._items[:count])
+                with Perf(self._fleet.pids(group.name)) as perf:
+                    self._load(group.name, group, setup, callers, items=self._items[:count])
+            except UnavailableError as error:
+                self._drop(group, error)
+                continue
+            found[group.name] = perf.shares
+        return found
 
     def reference(self) -> dict[str, set[str]]:
         """FunASR's texts, of calls with one utterance each."""

@@ -36,11 +36,11 @@ def texts_of(loads: Sequence[Mapping[str, Any]]) -> dict[str, set[str]]:
 
 
 def equal_share(ours: Texts, reference: Texts) -> float | None:
-    """Share of the utterances with one text, the reference's; None without a reference."""
-    known = [name for name, texts in reference.items() if len(texts) == 1]
+    """Share of the utterances that always got the reference's text; None without a reference."""
+    known = [name for name in ours if len(reference.get(name, ())) == 1]
     if not known:
         return None
-    return sum(ours.get(name) == reference[name] for name in known) / len(known)
+    return sum(ours[name] == reference[name] for name in known) / len(known)
 
 
 def row(
@@ -76,7 +76,8 @@ def row(
         "p95_ms": percentile(95),
         "p99_ms": percentile(99),
         "cpu_s_per_audio_hour": median(
-            [load["cpu_s"] / load["audio_s"] * 3600 for load in loads if load["audio_s"]] or [0.0], 1
+            [load["cpu_s"] / load["audio_s"] * 3600 for load in loads if load["audio_s"]] or [0.0],
+            1,
         ),
         "cores_busy": median([load["cpu_s"] / load["wall_s"] / cores for load in loads], 3),
         "peak_mb": round(max(load["peak_mb"] for load in loads)),

@@ -6,6 +6,7 @@ Imports little: whatever is imported here is in every system's memory.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import signal
@@ -19,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.peers.adapters import Adapter, Files, Unavailable, load
+from benchmarks.peers.adapters import Adapter, Files, UnavailableError, load
 from benchmarks.peers.serving import Pool
 from benchmarks.peers.setups import Setup
 from benchmarks.peers.usage import cpu_seconds, peak_mb, reset_peaks
@@ -103,7 +104,7 @@ def serve(pipe: Connection) -> None:
     began = time.perf_counter()
     try:
         adapter = load(Files(*files), setup)
-    except Unavailable as error:
+    except UnavailableError as error:
         pipe.send({"unavailable": str(error)})
         return
     except Exception as error:
@@ -138,11 +139,9 @@ def main() -> None:
     os.dup2(silent, 1)
     if sys.argv[2] != "safeasr":
         hollow_safeasr()
-    with Connection(int(sys.argv[1])) as pipe:
-        try:
-            serve(pipe)
-        except EOFError:
-            pass  # the parent is gone
+    # EOFError: the parent is gone.
+    with Connection(int(sys.argv[1])) as pipe, contextlib.suppress(EOFError):
+        serve(pipe)
     os._exit(0)  # some libraries hang or abort when their globals are torn down
 
 
