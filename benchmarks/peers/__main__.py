@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -113,6 +114,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     size.add_argument("--quick", action="store_true", help="the demo model (default)")
     size.add_argument("--full", action="store_true", help="the full-size model")
     parser.add_argument("--model", choices=("paraformer", "sense-voice"), default="paraformer")
+    parser.add_argument("--directory", type=Path, help="a FunASR model directory of your own")
     parser.add_argument("--rounds", type=int, help="with 16 callers; default 5, quick 1")
     parser.add_argument("--grid-rounds", type=int, default=1, help="with other numbers of callers")
     parser.add_argument("--grid", type=int, nargs="*", help="callers; default 1 4 64, quick none")
@@ -137,12 +139,13 @@ def _is_wanted(group: Group, only: list[str] | None) -> bool:
 
 def _command(arguments: list[str]) -> str:
     """The command line without directories: results must not tell where they were made."""
+    places = ("--results", "--exports", "--directory")
     kept, skip = [], False
     for one in arguments:
-        if not skip and one not in ("--results", "--exports"):
+        if not skip and one not in places:
             kept.append(one)
-        skip = one in ("--results", "--exports")
-    return " ".join(["python -m benchmarks.peers", *kept])
+        skip = one in places
+    return shlex.join(["python", "-m", "benchmarks.peers", *kept])
 
 
 def _audio(full: bool, count: int) -> tuple[str, list[Item]]:
@@ -156,7 +159,7 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     began = time.monotonic()
     full = bool(options.full)
     cores = len(os.sched_getaffinity(0))
-    name, directory = model_directory(options.model, full)
+    name, directory = model_directory(options.model, full, options.directory)
     exports = options.exports or cache_dir() / "benchmark-exports"
     files = Files(options.model, directory, exports / f"{options.model}-{directory.name}")
     kind, items = _audio(full, options.utterances or (32 if full else 8))

@@ -200,6 +200,10 @@ class SherpaOnnx:
         tokens = str(files.exported / SHERPA / "tokens.txt")
         made = sherpa_onnx.OfflineRecognizer
         if files.family == "sense-voice":
+            self.notes.append(
+                "sherpa-onnx leaves out the first four tokens, which are SenseVoice's tags in "
+                "trained models and may be words with random weights"
+            )
             self._recognizer = made.from_sense_voice(
                 model=model, tokens=tokens, num_threads=setup.threads, use_itn=False
             )

@@ -17,7 +17,7 @@ from typing import Any
 
 SHERPA = "sherpa"
 SPM = "chn_jpn_yue_eng_ko_spectok.bpe.model"
-_BESIDE = ("config.yaml", "configuration.json", "tokens.json", "am.mvn", SPM)
+_BESIDE = ("config.yaml", "configuration.json", "tokens.json", "am.mvn")
 
 
 def model_file(directory: Path, precision: str) -> Path:
@@ -35,6 +35,11 @@ def read_cmvn(path: Path) -> tuple[Any, Any]:
         if line.startswith("<LearnRateCoef>")
     ]
     return rows[0], rows[1]
+
+
+def pieces_of(directory: Path) -> Path | None:
+    """The SentencePiece model of a directory, if it has one."""
+    return next(iter(sorted(directory.glob("*bpe.model"))), None)
 
 
 def _export(directory: Path, out: Path) -> None:
@@ -82,10 +87,10 @@ def metadata(family: str, directory: Path) -> dict[str, str]:
 
 def vocabulary(directory: Path) -> list[str]:
     """The tokens in the order of their numbers."""
-    if (directory / SPM).is_file():
+    if (file := pieces_of(directory)) is not None:
         import sentencepiece
 
-        pieces = sentencepiece.SentencePieceProcessor(str(directory / SPM))
+        pieces = sentencepiece.SentencePieceProcessor(str(file))
         return [pieces.id_to_piece(i) for i in range(pieces.get_piece_size())]
     tokens: list[str] = json.loads((directory / "tokens.json").read_text(encoding="utf-8"))
     return tokens
@@ -117,6 +122,8 @@ def export(family: str, directory: Path, out: Path) -> None:
         for name in _BESIDE:
             if (directory / name).is_file():
                 shutil.copyfile(directory / name, draft / name)
+        if (pieces := pieces_of(directory)) is not None:
+            shutil.copyfile(pieces, draft / SPM)  # the name that funasr_onnx looks for
         _export(directory, draft)
         _for_sherpa(family, directory, draft)
         (draft / mark.name).write_text(made_from, encoding="utf-8")
