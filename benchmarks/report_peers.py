@@ -183,10 +183,10 @@ def peers_section(result: Row, name: str, page: Path, images: Path) -> str:
     rounds = result["systems"][0]["rounds"] if result["systems"] else 0
     parts = [
         f"### {result['model']}\n",
-        f"`{result['command']}`: {rounds} rounds with 16 callers, {result['audio_s']} s of "
-        f"{result['audio']} ({result['utterances']} utterances) in each; {packages}. Other "
-        f"programs used at most {busiest:.2f} cores during a load; {result['discarded_runs']} "
-        "loads were repeated because they used too much.\n",
+        f"`{result['command']}`: {rounds} round{'s' if rounds != 1 else ''} with 16 callers, "
+        f"{result['audio_s']} s of {result['audio']} ({result['utterances']} utterances) in "
+        f"each; {packages}. Other programs used at most {busiest:.2f} cores during a load; "
+        f"{result['discarded_runs']} loads were repeated because they used too much.\n",
         speed_table(result["systems"]) + "\n",
         _left_out(result) + f"![{result['model']}]({image})\n",
     ]
@@ -225,13 +225,13 @@ def profile_table(profiles: Mapping[str, Mapping[str, float]]) -> str:
 
 
 INTRODUCTION = (
-    "Every library that runs these weights on a CPU, from the same callers on the same audio. "
-    "safeasr runs with its defaults, but for the precision. Each of the others was tried in "
-    "several set-ups first and is compared in its fastest. Where a library takes lists or gets "
+    "Libraries that run these weights on a CPU, from the same callers on the same audio. safeasr "
+    "runs with its defaults, but for the precision. Each of the other libraries was tried in "
+    "several set-ups first and is compared in its fastest. Where a library takes lists, or gets "
     "slower from more threads, a queue stands before it that serves it best: as many calls at a "
-    "time as the set-up says, utterances of like length together. FunASR's and funasr_onnx's "
-    "int8 file is FunASR's own export with `quantize=True`; sherpa-onnx and ONNX Runtime run the "
-    "same files. Memory is that of the process and its children, from the start and while "
+    "time as the set-up says, utterances of like length together. The ONNX files are FunASR's own "
+    "exports, the int8 ones with `quantize=True`; funasr_onnx, sherpa-onnx and ONNX Runtime run "
+    "the same ones. Memory is that of the process and its children, since the start and while "
     "serving; latencies are of the calls of all rounds together. Texts are compared without "
     "spaces, case and tags.\n"
 )

@@ -182,10 +182,12 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     with Fleet(files) as fleet:
         one = Measurement(fleet, wanted, items, say, options.max_other_cpu)
         one.prepare()
-        if not options.no_tune:
-            result["tuning"] = one.tune(16, max(8, len(items) // 2))
-        if not options.no_alone:
-            result["alone"] = one.alone(max(4, len(items) // 4), cores)
+        result["tuning"], result["alone"] = one.explore(
+            16,
+            0 if options.no_tune else max(8, len(items) // 2),
+            0 if options.no_alone else max(4, len(items) // 4),
+            cores,
+        )
         rounds = options.rounds or (5 if full else 1)
         loads = {16: one.rounds(rounds, 16)}
         grid = options.grid if options.grid is not None else ([1, 4, 64] if full else [])
@@ -198,7 +200,7 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
         result["systems"] = one.rows(loads.pop(16), cores)
         result["grid"] = [row for taken in loads.values() for row in one.rows(taken, cores)]
         result["unavailable"] = one.unavailable
-        result["notes"] = {str(key): notes for key, notes in fleet.notes.items() if notes}
+        result["notes"] = fleet.notes
         result["discarded_runs"], result["restarts"] = one.discarded, fleet.restarts
     if roof:
         found = highest(before, rates())

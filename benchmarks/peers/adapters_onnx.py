@@ -50,18 +50,20 @@ class FunAsrOnnx:
     def _forgive_tokens(self) -> None:
         from funasr_onnx import paraformer_bin
 
+        from safeasr.text import sentence_postprocess
+
         strict = paraformer_bin.sentence_postprocess
 
         def forgiving(words: list[str], *times: Any) -> Any:
             try:
                 return strict(words, *times)
             except ValueError:
-                return "".join(words), words
+                return sentence_postprocess(words).text, words
 
         paraformer_bin.sentence_postprocess = forgiving
         self.notes.append(
             "funasr_onnx raises ValueError for a whole batch if a text has tokens like 'that_', "
-            "which random weights give and trained ones hardly; such texts are joined instead"
+            "which random weights give and trained ones hardly; safeasr's rules join them here"
         )
 
     def transcribe(self, audio: Sequence[Any]) -> list[str]:

@@ -51,7 +51,7 @@ class Worker:
         )
         theirs.close()
         self._items: Sequence[Item] | None = None
-        self._last: tuple[Setup, int] | None = None
+        self._warm: Setup | None = None
         self._pipe.send(((files.family, files.directory, files.exported), setup))
         self.facts = self._answer()
         if "unavailable" in self.facts:
@@ -74,14 +74,14 @@ class Worker:
     def run(
         self, setup: Setup, items: Sequence[Item], callers: int, passes: int, warm: int
     ) -> dict[str, Any]:
-        """One load, see ``worker.run``. ``warm``: utterances before the first of this kind."""
+        """One load, see ``worker.run``. ``warm``: utterances before the first of this set-up."""
         order: dict[str, Any] = {"setup": setup, "callers": callers, "passes": passes}
         if items is not self._items:
-            self._items, self._last = items, None
+            self._items = items
             order["items"] = [(one.name, one.audio, one.seconds) for one in items]
-        if self._last != (setup, callers):
+        if self._warm != setup:
             order["warm"] = warm
-            self._last = (setup, callers)
+            self._warm = setup
         self._pipe.send(order)
         return self._answer()
 
@@ -122,9 +122,10 @@ class Fleet:
         self._workers: dict[Hashable, Worker] = {}
         self._needed_mb: dict[Hashable, float] = {}
         self._unknown_mb = 600 + 4 * (files.directory / "model.pt").stat().st_size / 2**20
-        #: Why a key cannot run, and what was said when it was loaded.
+        #: Why a key cannot run.
         self.unavailable: dict[Hashable, str] = {}
-        self.notes: dict[Hashable, list[str]] = {}
+        #: What is to be known about a library, said when it was loaded.
+        self.notes: dict[str, list[str]] = {}
         self.restarts = 0
 
     def run(
@@ -164,7 +165,8 @@ class Fleet:
             self._workers.pop(last).close()
             self.restarts += 1
         worker = Worker(self._files, setup.loaded)
-        self.notes[key] = worker.facts["notes"]
+        if worker.facts["notes"]:
+            self.notes[setup.library] = worker.facts["notes"]
         return worker
 
     def end(self, key: Hashable) -> None:

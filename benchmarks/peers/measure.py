@@ -15,6 +15,13 @@ from safeasr.loadgen import Item
 
 Say = Callable[[str], None]
 Load = dict[str, Any]
+#: What a profile is taken of, in seconds.
+PROFILE_S = 5.0
+
+
+def _mark(rows: list[dict[str, Any]], best: dict[str, Any]) -> None:
+    for one in rows:
+        one["chosen"] = one is best
 
 
 class Measurement:
@@ -62,12 +69,13 @@ class Measurement:
         callers: int,
         passes: int = 1,
         items: Sequence[Item] | None = None,
+        warm: int = 8,
     ) -> Load:
         patience = 2
         while True:
             wait_until_quiet(self._max_other_cpu)
             given = self._items if items is None else items
-            load = self._fleet.run(key, setup, given, callers, passes)
+            load = self._fleet.run(key, setup, given, callers, passes, warm)
             self._say(
                 f"{group.name} ({setup.describe()}), {callers} callers: {rtfx(load):.1f} RTFx, "
                 f"{load['cpu_s'] / load['wall_s']:.2f} cores, others {load['other_cpu']:.2f}"
@@ -90,59 +98,55 @@ class Measurement:
                 self._drop(group, error)
             self._fleet.end(setup.loaded)
 
-    def tune(self, callers: int, count: int) -> list[dict[str, Any]]:
-        """Run every candidate once on the first utterances and choose each group's fastest."""
-        items = self._items[:count]
-        rows = []
-        order = sorted({s.loaded: None for g in self.groups for s in g.candidates}, key=str)
-        fastest: dict[str, float] = {}
-        # One model at a time, with all the ways to call it, so that each is loaded once.
-        for loaded in order:
+    def explore(
+        self, callers: int, count: int, alone_count: int, cores: int
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Try set-ups, each once; choose the fastest of each group for what follows.
+
+        One model at a time is loaded and called in all the ways that are to be tried.
+
+        Args:
+            callers: for the groups' candidates.
+            count: utterances for these; 0: no tuning.
+            alone_count: utterances for a single caller; 0: not tried.
+            cores: of the machine.
+
+        Returns:
+            A row for each candidate, and for each set-up of a single caller.
+        """
+        tuning: dict[str, list[dict[str, Any]]] = {}
+        alone: dict[str, list[dict[str, Any]]] = {}
+        for loaded in sorted({s.loaded for g in self.groups for s in g.tried}, key=str):
             for group in list(self.groups):
-                if len(group.candidates) < 2:
-                    continue
-                for setup in (s for s in group.candidates if s.loaded == loaded):
+                tries = []
+                if count and len(group.candidates) > 1:
+                    tries += [(tuning, setup, callers, count, 4) for setup in group.candidates]
+                if alone_count:
+                    tries += [(alone, setup, 1, alone_count, 2) for setup in group.alone]
+                for rows, setup, number, size, warm in tries:
+                    if setup.loaded != loaded or group.name in self.unavailable:
+                        continue
+                    items = self._items[:size]
                     try:
-                        load = self._load(loaded, group, setup, callers, items=items)
+                        load = self._load(loaded, group, setup, number, items=items, warm=warm)
                     except UnavailableError as error:
                         self._drop(group, error)
-                        break
-                    speed = rtfx(load)
-                    if speed > fastest.get(group.name, 0.0):
-                        fastest[group.name], self.chosen[group.name] = speed, setup
-                    rows.append(
-                        {
-                            "system": group.name,
-                            "setup": setup.as_dict(),
-                            "setup_text": setup.describe(),
-                            "callers": callers,
-                            "rtfx": round(speed, 2),
-                            "mean_batch": round(load["mean_batch"], 2),
-                            "errors": load["errors"],
-                        }
-                    )
+                        continue
+                    one = row(group, setup, [load], {}, cores)
+                    rows.setdefault(group.name, []).append(one)
             self._fleet.end(loaded)
-        for one in rows:
-            one["chosen"] = one["setup"] == self.chosen[one["system"]].as_dict()
-        return rows
-
-    def alone(self, count: int, cores: int) -> list[dict[str, Any]]:
-        """A single caller, and each library set up for it: the set-up with the fastest answers."""
-        items, rows = self._items[:count], []
-        for group in list(self.groups):
-            mine = []
-            for setup in group.alone:
-                try:
-                    load = self._load(setup.loaded, group, setup, 1, items=items)
-                except UnavailableError as error:
-                    self._drop(group, error)
-                    break
-                self._fleet.end(setup.loaded)
-                mine.append(row(group, setup, [load], {}, cores))
-            if mine:
-                best = min(mine, key=lambda one: float(one["p50_ms"]))
-                rows += [{**one, "chosen": one is best} for one in mine]
-        return rows
+        for group in self.groups:
+            if mine := tuning.get(group.name):
+                best = max(mine, key=lambda one: float(one["rtfx"]))
+                self.chosen[group.name] = Setup(**best["setup"])
+                _mark(mine, best)
+            if mine := alone.get(group.name):
+                _mark(mine, min(mine, key=lambda one: float(one["p50_ms"])))
+        order = [group.name for group in self.groups]
+        tuned, single = (
+            [one for name in order for one in rows.get(name, [])] for rows in (tuning, alone)
+        )
+        return tuned, single
 
     def rounds(self, number: int, callers: int, count: int | None = None) -> dict[str, list[Load]]:
         """Alternating rounds: every system once, then every system again.
@@ -180,9 +184,11 @@ class Measurement:
                 continue
             try:
                 # Once without perf: loading and warming up are not to be in the profile.
-                self._load(group.name, group, setup, callers, items=self._items[:count])
+                items = self._items[:count]
+                load = self._load(group.name, group, setup, callers, items=items)
+                passes = max(1, round(PROFILE_S / load["wall_s"]))
                 with Perf(self._fleet.pids(group.name)) as perf:
-                    self._load(group.name, group, setup, callers, items=self._items[:count])
+                    self._load(group.name, group, setup, callers, passes, items)
             except UnavailableError as error:
                 self._drop(group, error)
                 continue

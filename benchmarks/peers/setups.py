@@ -69,6 +69,11 @@ class Group:
     alone: tuple[Setup, ...] = ()
 
     @property
+    def tried(self) -> tuple[Setup, ...]:
+        """All set-ups."""
+        return (*self.candidates, *self.alone)
+
+    @property
     def library(self) -> str:
         """The library of all candidates."""
         return self.candidates[0].library
@@ -132,7 +137,7 @@ def groups(cores: int) -> list[Group]:
                 Setup("funasr", threads=1, slots=cores, batch=4),
             ),
         ),
-        *(_onnx("funasr_onnx", precision, cores, (8, 1)) for precision in ("float32", "int8")),
-        *(_onnx("onnxruntime", precision, cores, (8, 4, 1)) for precision in ("float32", "int8")),
-        *(_onnx("sherpa_onnx", precision, cores, (8, 1)) for precision in ("float32", "int8")),
+        *(_onnx("funasr_onnx", precision, cores, (1, 8)) for precision in ("float32", "int8")),
+        *(_onnx("onnxruntime", precision, cores, (1, 4, 8)) for precision in ("float32", "int8")),
+        *(_onnx("sherpa_onnx", precision, cores, (1, 8)) for precision in ("float32", "int8")),
     ]
