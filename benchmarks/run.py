@@ -1,6 +1,6 @@
 """Run all benchmarks and write what came out.
 
-    python -m benchmarks.run --full      about 75 minutes on two cores; writes benchmarks/results,
+    python -m benchmarks.run --full      about 80 minutes on two cores; writes benchmarks/results,
                                          docs/images and docs/performance.md
     python -m benchmarks.run --quick     about 3 minutes, the small model; writes only below
                                          benchmarks/results/tmp
