@@ -16,6 +16,8 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 from benchmarks.facts import RESULTS
+from benchmarks.plot_peers import plot_peers
+from benchmarks.report_peers import PEERS
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 STYLE = {
@@ -126,6 +128,10 @@ def plot_all(folder: Path, images: Path) -> list[Path]:
         if (result := read(folder, name)) is not None:
             made.append(images / f"{name}.png")
             plot_compare(result, made[-1])
+    for name in PEERS:
+        if (result := read(folder, name)) is not None and result["systems"]:
+            made.append(images / f"{name}.png")
+            plot_peers(result, made[-1])
     if (live := read(folder, "live")) is not None:
         made.append(images / "live.png")
         plot_live(live, made[-1])

@@ -13,6 +13,8 @@ from typing import Any
 from benchmarks.facts import RESULTS
 from benchmarks.plot import read
 from benchmarks.report_live import live_section, vad_section
+from benchmarks.report_peers import INTRODUCTION as PEERS_INTRODUCTION
+from benchmarks.report_peers import PEERS, peers_section
 from benchmarks.tables import errors_text, table
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
@@ -161,6 +163,7 @@ def page_text(folder: Path, page: Path, images: Path) -> str:
             "scaling",
             "overhead",
             "load-time",
+            *PEERS,
         )
     }
     parts = []
@@ -174,6 +177,11 @@ def page_text(folder: Path, page: Path, images: Path) -> str:
             if one:
                 image = os.path.relpath(images / f"{name}.png", page.parent)
                 parts += [compare_section(one), f"![{one['model']}]({image})\n"]
+    if any(results[name] for name in PEERS):
+        parts += ["## Beside other run-times\n", PEERS_INTRODUCTION]
+        for name in PEERS:
+            if one := results[name]:
+                parts.append(peers_section(one, name, page, images))
     if results["live"]:
         parts += ["## Live sessions\n", live_section(results["live"], page, images)]
     if results["vad"]:
