@@ -14,8 +14,7 @@ struct BFloat16 {
 
 template <int kLanes>
 struct HalfWords {
-  typedef std::uint16_t Type
-      __attribute__((vector_size(kLanes * 2), aligned(2), may_alias));
+  typedef std::uint16_t Type __attribute__((vector_size(kLanes * 2), aligned(2), may_alias));
 };
 
 inline float Widened(float value) { return value; }
@@ -27,11 +26,13 @@ inline float Widened(BFloat16 value) {
 }
 
 inline void Narrow(float value, float* out) { *out = value; }
-// To the nearest, ties to even, as torch rounds.
+// To the nearest, ties to even, as torch rounds. NaN stays NaN: rounding would carry the largest of
+// its bits to zero.
 inline void Narrow(float value, BFloat16* out) {
   std::uint32_t bits;
   std::memcpy(&bits, &value, sizeof(bits));
-  out->bits = static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+  const std::uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  out->bits = static_cast<std::uint16_t>(value == value ? rounded : 0x7fc0u);
 }
 
 template <int kLanes>
@@ -42,7 +43,9 @@ SAFEASR_INLINE void Load(const float* p, typename Simd<kLanes>::Floats* out) {
 template <int kLanes>
 SAFEASR_INLINE void Load(const BFloat16* p, typename Simd<kLanes>::Floats* out) {
   using Words = typename Simd<kLanes>::Words;
-  const auto& halves = *reinterpret_cast<const typename HalfWords<kLanes>::Type*>(p);
+  // Not through `auto`: that forgets how little the type is aligned.
+  using Halves = typename HalfWords<kLanes>::Type;
+  const Halves halves = *reinterpret_cast<const Halves*>(p);
   const Words words = __builtin_convertvector(halves, Words) << 16;
   *out = (typename Simd<kLanes>::Floats)words;  // the same bits
 }
@@ -58,7 +61,8 @@ SAFEASR_INLINE void Store(const typename Simd<kLanes>::Floats& v, BFloat16* p) {
   using Halves = typename HalfWords<kLanes>::Type;
   const Words bits = (Words)v;  // the same bits
   const Words rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  *reinterpret_cast<Halves*>(p) = __builtin_convertvector(rounded, Halves);
+  const Words kept = v == v ? rounded : Words{} + 0x7fc0u;
+  *reinterpret_cast<Halves*>(p) = __builtin_convertvector(kept, Halves);
 }
 
 }  // namespace safeasr::asr
