@@ -40,17 +40,23 @@ OPTIONS: dict[str, Any] = {
     "encoder_chunk_look_back": 4,
     "decoder_chunk_look_back": 1,
 }
-SYSTEMS = ("safeasr", "safeasr, 2 cores a batch", "FunASR", "FunASR with a lock")
-COUNTS = (1, 2, 3, 4, 8, 12, 16, 18, 20, 22)
+#: Arguments of AutoModel for each of our own.
+OURS: dict[str, dict[str, Any]] = {
+    "safeasr": {},
+    "safeasr, bf16": {"bf16": True},
+    "safeasr, int8": {"quantize": True},
+}
+SYSTEMS = (*OURS, "FunASR", "FunASR with a lock")
+COUNTS = (1, 2, 4, 8, 12, 16, 18, 20, 24, 28, 32, 36, 40, 45, 50, 55, 60)
 LIMITS_MS = (300, 600)
 #: Chunks of a session that are not counted: allocators and caches warm up in them.
 WARM = 3
 
 
-def _safeasr(directory: str, cores: int) -> tuple[Any, Any]:
+def _safeasr(directory: str, system: str) -> tuple[Any, Any]:
     from safeasr import AutoModel
 
-    model = AutoModel(directory, device="cpu", disable_pbar=True, intra_op_threads=cores)
+    model = AutoModel(directory, device="cpu", disable_pbar=True, **OURS[system])
 
     def open_session(_number: int) -> Feed:
         stream = model.stream(**OPTIONS)
@@ -92,8 +98,8 @@ def _waves(count: int, seconds: float) -> list[NDArray[np.float32]]:
 def measure(system: str, directory: str, count: int, seconds: float, check: bool) -> dict[str, Any]:
     """One run in this process; texts are compared with those of each session alone."""
     open_session, stats = (
-        _safeasr(directory, 2 if "2 cores" in system else 1)
-        if system.startswith("safeasr")
+        _safeasr(directory, system)
+        if system in OURS
         else _funasr(directory, "lock" in system)
     )
     waves = _waves(count, seconds)
@@ -197,7 +203,7 @@ def main() -> None:
     write_result(
         arguments.results if full else arguments.results / "tmp",
         "live",
-        model="Paraformer-large streaming, 600 ms chunks, fp32" if full else "demo-streaming",
+        model="Paraformer-large streaming, 600 ms chunks" if full else "demo-streaming",
         seconds=arguments.seconds,
         rows=rows,
         held=best,

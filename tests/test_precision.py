@@ -14,15 +14,16 @@ import pytest
 import torch
 import yaml
 
-from safeasr import AutoModel
+from safeasr import AutoModel, _ext
+from safeasr.export.bundle import Bundle
 from safeasr.export.exporter import open_bundle
 from safeasr.export.model_dir import read_weights
 from safeasr.families.paraformer_streaming import build_networks
 from safeasr.families.sense_voice import build_network
-from safeasr.nets.precision import narrow
+from safeasr.nets.precision import PRECISIONS, narrow
 from support import models, sense_voice, streaming
 from support.audio import Samples, speech
-from support.encoding import ROW_STEP, encode, neighbours
+from support.encoding import ROW_STEP, Floats, encode, neighbours
 from support.precision import OPTIONS, require
 
 pytest.importorskip("funasr", reason="funasr makes the models")
@@ -159,31 +160,39 @@ def test_live_streams_from_16_threads(
     assert steps > 2 * (after["batches"] - before["batches"]), "nobody had company"
 
 
-@pytest.mark.parametrize("shape", models.SHAPES, ids=lambda shape: shape.name)
-def test_numbers_of_the_encoder(shape: models.Shape, precision: str, tmp_path: Path) -> None:
-    """Hidden vectors: alone and in a batch equal to the bit, and close to float32's.
-
-    CIF weights are computed in float32 in every precision; 1e-6 as there.
-    """
-    directory = models.write_model_dir(tmp_path, shape)
-    wide, bundle = open_bundle(directory), open_bundle(directory, precision=precision)
+def features(bundle: Bundle) -> list[Floats]:
+    """Rows of several utterances; attention changes its way at 32 of them."""
     width = bundle.frontend["n_mels"] * bundle.frontend["lfr_m"]
     rng = np.random.default_rng(3)
-    arrays = [
-        rng.standard_normal((frames, width)).astype(np.float32)
-        for frames in (1, 2, 7, 31, 32, 40, 41, 64, 130, 200)  # attention changes its way at 32
-    ]
-    alone = [encode(bundle, [array])[0] for array in arrays]
-    exact = [encode(wide, [array])[0] for array in arrays]
-    for together in (encode(bundle, arrays), encode(bundle, arrays[::-1])[::-1]):
-        for (hidden, alphas), (hidden_b, alphas_b) in zip(alone, together, strict=True):
-            assert np.array_equal(hidden, hidden_b)
-            assert np.abs(alphas - alphas_b).max() < 1e-6
-    error, error_alphas = BOUNDS[precision]
-    for (hidden, alphas), (hidden_32, alphas_32) in zip(alone, exact, strict=True):
-        found = np.linalg.norm(hidden - hidden_32) / np.linalg.norm(hidden_32)
-        assert 1e-5 < found < error  # more than nothing, or nothing was reduced
-        assert np.abs(alphas - alphas_32).max() < error_alphas
+    counts = (1, 2, 7, 31, 32, 40, 41, 64, 130, 200)
+    return [rng.standard_normal((n, width)).astype(np.float32) for n in counts]
+
+
+@pytest.mark.parametrize("shape", models.SHAPES, ids=lambda shape: shape.name)
+def test_company_changes_no_bit(shape: models.Shape, tmp_path: Path) -> None:
+    """Hidden vectors and CIF weights alone and in a batch, in every precision."""
+    directory = models.write_model_dir(tmp_path, shape)
+    for precision in filter(_ext.cpu_supports, PRECISIONS):
+        bundle = open_bundle(directory, precision=precision)
+        arrays = features(bundle)
+        alone = [encode(bundle, [array])[0] for array in arrays]
+        for together in (encode(bundle, arrays), encode(bundle, arrays[::-1])[::-1]):
+            for (hidden, alphas), (hidden_b, alphas_b) in zip(alone, together, strict=True):
+                assert np.array_equal(hidden, hidden_b), precision
+                assert np.array_equal(alphas, alphas_b), precision
+
+
+@pytest.mark.parametrize("shape", models.SHAPES, ids=lambda shape: shape.name)
+def test_numbers_of_the_encoder(shape: models.Shape, precision: str, tmp_path: Path) -> None:
+    """Close to float32's."""
+    directory = models.write_model_dir(tmp_path, shape)
+    wide, bundle = open_bundle(directory), open_bundle(directory, precision=precision)
+    arrays = features(bundle)
+    exact, found = encode(wide, arrays), encode(bundle, arrays)
+    for (hidden, alphas), (hidden_32, alphas_32) in zip(found, exact, strict=True):
+        error = np.linalg.norm(hidden - hidden_32) / np.linalg.norm(hidden_32)
+        assert 1e-5 < error < BOUNDS[precision][0]  # more than nothing, or nothing was reduced
+        assert np.abs(alphas - alphas_32).max() < BOUNDS[precision][1]
 
 
 def test_numbers_of_sense_voice(precision: str, directories: Callable[[str], Path]) -> None:

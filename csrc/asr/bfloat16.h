@@ -14,7 +14,7 @@ struct BFloat16 {
 
 template <int kLanes>
 struct HalfWords {
-  typedef std::uint16_t Type __attribute__((vector_size(kLanes * 2), aligned(2), may_alias));
+  typedef std::uint16_t Type __attribute__((vector_size(kLanes * 2)));
 };
 
 inline float Widened(float value) { return value; }
@@ -43,9 +43,8 @@ SAFEASR_INLINE void Load(const float* p, typename Simd<kLanes>::Floats* out) {
 template <int kLanes>
 SAFEASR_INLINE void Load(const BFloat16* p, typename Simd<kLanes>::Floats* out) {
   using Words = typename Simd<kLanes>::Words;
-  // Not through `auto`: that forgets how little the type is aligned.
-  using Halves = typename HalfWords<kLanes>::Type;
-  const Halves halves = *reinterpret_cast<const Halves*>(p);
+  typename HalfWords<kLanes>::Type halves;
+  __builtin_memcpy(&halves, p, sizeof(halves));  // from any address
   const Words words = __builtin_convertvector(halves, Words) << 16;
   *out = (typename Simd<kLanes>::Floats)words;  // the same bits
 }
@@ -62,7 +61,8 @@ SAFEASR_INLINE void Store(const typename Simd<kLanes>::Floats& v, BFloat16* p) {
   const Words bits = (Words)v;  // the same bits
   const Words rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
   const Words kept = v == v ? rounded : Words{} + 0x7fc0u;
-  *reinterpret_cast<Halves*>(p) = __builtin_convertvector(kept, Halves);
+  const Halves halves = __builtin_convertvector(kept, Halves);
+  __builtin_memcpy(p, &halves, sizeof(halves));
 }
 
 }  // namespace safeasr::asr

@@ -10,8 +10,8 @@ namespace {
 
 template <int kLanes>
 struct Bytes {
-  typedef std::uint8_t Type __attribute__((vector_size(kLanes), aligned(1), may_alias));
-  typedef std::int32_t Ints __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
+  typedef std::uint8_t Type __attribute__((vector_size(kLanes)));
+  typedef std::int32_t Ints __attribute__((vector_size(kLanes * 4)));
 };
 
 // none: 0, or NaN where a number is infinite or none: that must not become an ordinary one.
@@ -64,8 +64,9 @@ SAFEASR_INLINE void QuantizeOne(const In* x, std::int64_t size, std::uint8_t* q,
     v = v > 0.0f ? v : Floats{};
     v = v < 255.0f ? v : Floats{} + 255.0f;
     const auto whole = __builtin_convertvector(v, typename Bytes<kLanes>::Ints);
-    *reinterpret_cast<typename Bytes<kLanes>::Type*>(q + c) =
+    const typename Bytes<kLanes>::Type bytes =
         __builtin_convertvector(whole, typename Bytes<kLanes>::Type);
+    __builtin_memcpy(q + c, &bytes, sizeof(bytes));
   }
   for (; c < size; ++c) {
     const float v = std::min(std::max(Widened(x[c]) * rate + offset, 0.0f), 255.0f);

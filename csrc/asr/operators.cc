@@ -7,6 +7,7 @@
 #include "asr/norm_op.h"
 #include "asr/ragged_attention.h"
 #include "asr/ragged_memory.h"
+#include "asr/row_ops.h"
 
 namespace safeasr::asr {
 
@@ -25,6 +26,11 @@ void RegisterOperators() {
         "ragged_attention(Tensor q, Tensor k, Tensor v, int heads, Tensor query_offsets, "
         "Tensor key_offsets, Tensor(a!)[] caches, Tensor spans, int layer) -> Tensor",
         &RaggedAttention);
+    made.def("encode_positions(Tensor positions, int size) -> Tensor", &EncodePositions);
+    made.def(
+        "cif_weights(Tensor x, Tensor weight, Tensor bias, float smooth_factor, "
+        "float noise_threshold) -> Tensor",
+        &CifRowWeights);
     made.def(
         "norm(Tensor x, Tensor weight, Tensor bias, float epsilon, bool narrow) -> Tensor", &Norm);
     made.def(

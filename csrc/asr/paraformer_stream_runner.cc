@@ -127,11 +127,12 @@ at::Tensor ParaformerStreamRunner::Encode(std::vector<Step>& steps, at::Device d
     for (std::int64_t t = 0; t < steps[i].features.size(0); ++t) order.push_back(next_fresh++);
   }
 
-  // Streams of one kind bring few numbers of rows by themselves.
+  // Streams of one kind bring few numbers of rows by themselves. (oneDNN rounds the products of a
+  // single row in another order.)
   const bool alike = std::all_of(counts.begin(), counts.end(), [&](std::int64_t count) {
     return count == counts.front() && !steps.front().is_final;
   });
-  order.resize(static_cast<std::size_t>(Padded(offsets.back(), alike ? 1 : kRowStep)), 0);
+  order.resize(static_cast<std::size_t>(Padded(offsets.back(), alike && offsets.back() > 1 ? 1 : kRowStep)), 0);
   const auto outputs = encoder_->Run(
       {at::cat(fresh).to(device), at::tensor(positions, at::kFloat).to(device), at::cat(past),
        Numbers(order).to(device), Numbers(offsets),

@@ -26,7 +26,7 @@ from safeasr.export.model_dir import ModelDir
 __all__ = ["cache_dir", "cached_bundle", "content_key"]
 
 #: Counted up when an exporter writes something else from the same input.
-EXPORTER_VERSION = 4
+EXPORTER_VERSION = 5
 
 
 def cache_dir() -> Path:

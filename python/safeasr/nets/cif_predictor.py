@@ -30,8 +30,8 @@ class CifWeights(nn.Module):
         noise_threshold: float = 0.0,
     ) -> None:
         super().__init__()
-        self.smooth_factor = smooth_factor
-        self.noise_threshold = noise_threshold
+        self.smooth_factor = float(smooth_factor)
+        self.noise_threshold = float(noise_threshold)
         self.cif_conv1d = nn.Conv1d(idim, idim, l_order + r_order + 1)
         self.cif_output = nn.Linear(idim, 1)
 
@@ -47,5 +47,10 @@ class CifWeights(nn.Module):
         seen = padded.index_select(0, neighbours.flatten()).view(hidden.size(0), -1)
         taps = self.cif_conv1d.weight.permute(0, 2, 1).flatten(1)
         x = torch.relu(nn.functional.linear(seen, taps, self.cif_conv1d.bias))
-        alphas = torch.sigmoid(self.cif_output(x)).squeeze(1)
-        return torch.relu(alphas * self.smooth_factor - self.noise_threshold)
+        return torch.ops.safeasr.cif_weights(
+            x,
+            self.cif_output.weight,
+            self.cif_output.bias,
+            self.smooth_factor,
+            self.noise_threshold,
+        )

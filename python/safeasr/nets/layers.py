@@ -151,14 +151,3 @@ class NormedFeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.w_2(self.norm(self.w_1.relu(x)))
-
-
-def encode_positions(positions: Tensor, size: int) -> Tensor:
-    """Sinusoidal encodings of row numbers (rows,) float32, the first being 1: (rows, size)."""
-    half = size // 2
-    rates = torch.exp(
-        torch.arange(half, device=positions.device, dtype=torch.float32)
-        * -(9.210340371976184 / (half - 1))  # log(10000)
-    )
-    angles = positions.unsqueeze(1) * rates.unsqueeze(0)
-    return torch.cat([torch.sin(angles), torch.cos(angles)], dim=1)

@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from safeasr.nets.layers import FeedForward, FsmnMemory, Linear, Norm, encode_positions
+from safeasr.nets.layers import FeedForward, FsmnMemory, Linear, Norm
 
 
 class SanmAttention(nn.Module):
@@ -141,7 +141,7 @@ class SanmEncoder(nn.Module):
         """Scale and number the rows: features (rows, input_size), positions (rows,) from 1."""
         scaled = features * self.scale
         if self.add_positions:
-            return scaled + encode_positions(positions, features.size(1))
+            return scaled + torch.ops.safeasr.encode_positions(positions, features.size(1))
         return scaled
 
     def forward(self, x: Tensor, offsets: Tensor, caches: list[Tensor], spans: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from safeasr.nets.layers import Linear, Norm, encode_positions
+from safeasr.nets.layers import Linear, Norm
 from safeasr.nets.sanm_encoder import SanmEncoderLayer
 
 __all__ = ["LANGUAGES", "QUERIES", "TEXT_FORMS", "SenseVoiceNetwork"]
@@ -85,7 +85,7 @@ class SenseVoiceEncoder(nn.Module):
             (rows, output_size) float32.
         """
         none: list[Tensor] = []
-        x = x * self.scale + encode_positions(positions, x.size(1))
+        x = x * self.scale + torch.ops.safeasr.encode_positions(positions, x.size(1))
         update = x
         for layer in self.encoders0:
             x, update = layer.first(x, offsets, none, offsets, 0)
