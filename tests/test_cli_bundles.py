@@ -90,6 +90,32 @@ def test_export_with_a_setting(
     assert run(["verify", str(out)]) == 0
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
+def test_export_in_a_precision(
+    model_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], precision: str
+) -> None:
+    out = tmp_path / "out"
+    assert run(["export", str(model_dir), "-o", str(out), "--precision", precision]) == 0
+    assert f"paraformer, {precision}, 2 programs" in capsys.readouterr().out
+    assert run(["info", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["precision"] == precision
+    assert run(["info", str(out)]) == 0
+    assert precision in capsys.readouterr().out
+
+
+def test_a_precision_that_is_none(model_dir: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run(["export", str(model_dir), "-o", str(out), "--precision", "fp16"]) == 2
+    assert not out.exists()
+
+
+def test_a_precision_that_cannot_be_had(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert run(["export", "demo-vad", "-o", str(out), "--precision", "int8"]) == 1
+    assert "float32 only" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_a_missing_model_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").mkdir()
     assert run(["info", str(tmp_path / "empty")]) == 1

@@ -16,12 +16,11 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from numpy.typing import NDArray
 
-from safeasr import AutoModel, _ext
-from safeasr.export.bundle import Bundle
+from safeasr import AutoModel
 from safeasr.export.exporter import open_bundle
 from support.audio import Samples, recordings, speech
+from support.encoding import encode
 from support.models import SHAPES, USUAL, config_of, write_model_dir
 from support.oracle import Answer, Oracle, answer_of
 
@@ -225,28 +224,6 @@ def test_real_recordings(usual: Case, make_model: Callable[..., AutoModel]) -> N
                 sure += 1
                 assert model.generate(clip)[0]["text"] == answer.text
     assert sure
-
-
-def neighbours(lengths: list[int], left: int, right: int) -> NDArray[np.int64]:
-    """Rows that the predictor's convolution sees, from 1; 0 where there is none."""
-    out, first = [], 0
-    for length in lengths:
-        for t in range(length):
-            span = range(t - left, t + right + 1)
-            out.append([first + n + 1 if 0 <= n < length else 0 for n in span])
-        first += length
-    return np.asarray(out, np.int64)
-
-
-def encode(bundle: Bundle, arrays: list[NDArray[np.float32]]) -> list[tuple[Any, Any]]:
-    """Hidden vectors and weights of utterances that share a batch."""
-    program = _ext.Program.load(bundle.program("encoder"))
-    lengths = [len(array) for array in arrays]
-    positions = np.concatenate([np.arange(1, n + 1) for n in lengths]).astype(np.float32)
-    offsets = np.cumsum([0, *lengths]).astype(np.int64)
-    seen = neighbours(lengths, bundle.decoding["cif_left"], bundle.decoding["cif_right"])
-    hidden, alphas = program.run([np.concatenate(arrays), positions, offsets, seen])
-    return list(zip(np.split(hidden, offsets[1:-1]), np.split(alphas, offsets[1:-1]), strict=True))
 
 
 def test_numbers_of_the_encoder(case: Case) -> None:

@@ -14,8 +14,7 @@ struct BFloat16 {
 
 template <int kLanes>
 struct HalfWords {
-  typedef std::uint16_t Type
-      __attribute__((vector_size(kLanes * 2)));
+  typedef std::uint16_t Type __attribute__((vector_size(kLanes * 2)));
 };
 
 inline float Widened(float value) { return value; }
@@ -27,11 +26,13 @@ inline float Widened(BFloat16 value) {
 }
 
 inline void Narrow(float value, float* out) { *out = value; }
-// To the nearest, ties to even, as torch rounds.
+// To the nearest, ties to even, as torch rounds. NaN stays NaN: rounding would carry the largest of
+// its bits to zero.
 inline void Narrow(float value, BFloat16* out) {
   std::uint32_t bits;
   std::memcpy(&bits, &value, sizeof(bits));
-  out->bits = static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+  const std::uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  out->bits = static_cast<std::uint16_t>(value == value ? rounded : 0x7fc0u);
 }
 
 template <int kLanes>
@@ -59,7 +60,8 @@ SAFEASR_INLINE void Store(const typename Simd<kLanes>::Floats& v, BFloat16* p) {
   using Halves = typename HalfWords<kLanes>::Type;
   const Words bits = (Words)v;  // the same bits
   const Words rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  const Halves halves = __builtin_convertvector(rounded, Halves);
+  const Words kept = v == v ? rounded : Words{} + 0x7fc0u;
+  const Halves halves = __builtin_convertvector(kept, Halves);
   __builtin_memcpy(p, &halves, sizeof(halves));
 }
 

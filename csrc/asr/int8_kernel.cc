@@ -14,24 +14,28 @@ struct Bytes {
   typedef std::int32_t Ints __attribute__((vector_size(kLanes * 4)));
 };
 
+// none: 0, or NaN where a number is infinite or none: that must not become an ordinary one.
 template <int kLanes, class In>
-SAFEASR_INLINE void Range(const In* x, std::int64_t size, float* low, float* high) {
+SAFEASR_INLINE void Range(const In* x, std::int64_t size, float* low, float* high, float* none) {
   // Zero is in the range: what ReLU cut off stays exact.
-  typename Simd<kLanes>::Floats least = {}, most = {}, v;
+  typename Simd<kLanes>::Floats least = {}, most = {}, nothing = {}, v;
   std::int64_t c = 0;
   for (; c + kLanes <= size; c += kLanes) {
     Load<kLanes>(x + c, &v);
     least = v < least ? v : least;
     most = v > most ? v : most;
+    nothing += v * 0.0f;
   }
-  *low = *high = 0;
+  *low = *high = *none = 0;
   for (int lane = 0; lane < kLanes; ++lane) {
     *low = std::min(*low, least[lane]);
     *high = std::max(*high, most[lane]);
+    *none += nothing[lane];
   }
   for (; c < size; ++c) {
     *low = std::min(*low, Widened(x[c]));
     *high = std::max(*high, Widened(x[c]));
+    *none += Widened(x[c]) * 0.0f;
   }
 }
 
@@ -39,8 +43,14 @@ template <int kLanes, class In>
 SAFEASR_INLINE void QuantizeOne(const In* x, std::int64_t size, std::uint8_t* q, float* scale,
                                 float* zero_point) {
   using Floats = typename Simd<kLanes>::Floats;
-  float low, high;
-  Range<kLanes>(x, size, &low, &high);
+  float low, high, none;
+  Range<kLanes>(x, size, &low, &high, &none);
+  if (none != 0) {
+    std::fill_n(q, size, std::uint8_t{0});
+    *scale = none;  // so that nothing but NaN comes out
+    *zero_point = 0;
+    return;
+  }
   *scale = std::max((high - low) / 255.0f, 1e-20f);
   const float rate = 1.0f / *scale;
   // Not above 255, and never negative: low <= 0 <= high.
@@ -90,7 +100,7 @@ SAFEASR_INLINE void FromProducts(const DequantizeRows& a) {
     for (; c + kLanes <= a.size; c += kLanes) {
       Floats y = (At<kLanes>(products + c) - zero_point * At<kLanes>(a.sums + c)) * scale;
       if (a.bias != nullptr) y += At<kLanes>(a.bias + c);
-      y = y > floor ? y : Floats{} + floor;
+      y = y < floor ? Floats{} + floor : y;  // NaN stays
       Store<kLanes>(y, to + c);
     }
     for (; c < a.size; ++c) {

@@ -45,6 +45,15 @@ at::Tensor Int8LinearPacked(const at::Tensor& x, const at::Tensor& packed, const
               "int8_linear expects x (rows, in), without gaps, float32 or bfloat16, got ",
               x.sizes(), " ", x.scalar_type());
   const std::int64_t in = x.size(1), out_size = scale.size(0);
+  const auto of_outputs = [out_size](const at::Tensor& t, at::ScalarType type) {
+    return t.dim() == 1 && t.size(0) == out_size && t.is_contiguous() && t.scalar_type() == type;
+  };
+  TORCH_CHECK(packed.dim() == 2 && packed.size(0) == in && packed.size(1) == out_size &&
+                  of_outputs(sums, at::kFloat) && of_outputs(no_zero_points, at::kInt) &&
+                  (!bias || of_outputs(*bias, at::kFloat)),
+              "int8_linear expects a packed weight (", in, ", ", out_size,
+              "), and sums, zero points and bias of the outputs, got ", packed.sizes(), ", ",
+              sums.sizes(), " and ", no_zero_points.sizes());
   const at::Tensor out = at::empty({x.size(0), out_size}, at::kBFloat16);
   const std::int64_t most = std::min(kBlock, x.size(0));
   const at::Tensor q = at::empty({most, in}, at::kByte);

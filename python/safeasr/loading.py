@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safeasr import _ext
+from safeasr.export.bundle import Bundle
 from safeasr.export.exporter import open_bundle
 from safeasr.export.hub import find_model
 from safeasr.families import family_of_bundle
@@ -23,10 +26,29 @@ class Loaded:
     Attributes:
         directory: of the FunASR model or bundle.
         recognizer: what runs it.
+        precision: of its linear layers.
     """
 
     directory: Path
     recognizer: Recognizer
+    precision: str
+
+
+def _check_precision(bundle: Bundle, wanted: str, device: str, stacklevel: int) -> None:
+    """Say so if a finished bundle is of another precision, or of one that this machine lacks."""
+    have = bundle.precision
+    # A detector is in float32 beside any recogniser: nobody asked for something else.
+    of_family = family_of_bundle(bundle.family).precisions
+    if have != wanted and wanted != "float32" and wanted in of_family:
+        message = f"the bundle {bundle.path} holds {have} weights: running in that, not in {wanted}"
+    elif device == "cpu" and not _ext.cpu_supports(have):
+        message = (
+            f"the bundle {bundle.path} holds {have} weights, and this processor has no "
+            "instructions for them: slow, and less exact. Export the model in float32"
+        )
+    else:
+        return
+    warnings.warn(message, UserWarning, stacklevel=stacklevel + 1)
 
 
 def load_model(
@@ -38,6 +60,7 @@ def load_model(
     check_latest: bool = False,
     trust_remote_code: bool = False,
     overrides: Mapping[str, Any] | None = None,
+    stacklevel: int = 3,
 ) -> Loaded:
     """Find a model, export it if that was not done before, and load it.
 
@@ -49,6 +72,7 @@ def load_model(
         check_latest: ask the hub although the model was downloaded before.
         trust_remote_code: read checkpoints that can run code when they are read.
         overrides: keys of the model's config.yaml.
+        stacklevel: of warnings; by default they blame the caller of the caller.
 
     Raises:
         UnsupportedModelError: if the model's class is not supported.
@@ -62,6 +86,7 @@ def load_model(
         trust_remote_code=trust_remote_code,
         precision=options.precision,
     )
+    _check_precision(bundle, options.precision, options.device, stacklevel)
     recognizer = family_of_bundle(bundle.family).load(
         bundle,
         options.device,
@@ -72,4 +97,4 @@ def load_model(
             "share": options.device == "cpu",
         },
     )
-    return Loaded(directory, recognizer)
+    return Loaded(directory, recognizer, bundle.precision)

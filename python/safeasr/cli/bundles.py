@@ -14,6 +14,7 @@ from safeasr.errors import CorruptBundleError
 from safeasr.export.bundle import MANIFEST, Bundle, file_digest, is_bundle, read_bundle
 from safeasr.export.exporter import export_bundle, open_bundle
 from safeasr.export.model_dir import read_model_dir
+from safeasr.nets.precision import PRECISIONS
 
 __all__ = ["export", "info", "verify"]
 
@@ -65,17 +66,32 @@ def export(
             "--set", "-s", metavar="KEY=VALUE", help="Replace a value of config.yaml; dots descend."
         ),
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            "--precision",
+            metavar="|".join(PRECISIONS),
+            help="Of the linear layers; float32 if not given. This machine need not have it.",
+        ),
+    ] = None,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Read checkpoints that hold Python objects.")
     ] = False,
 ) -> None:
     """Write a model's bundle: all that is needed to run it, without FunASR."""
+    if precision not in (None, *PRECISIONS):
+        raise typer.BadParameter(f"{precision!r} is none of {', '.join(PRECISIONS)}")
     overrides = _overrides(settings or [])
     directory = find_directory(model)
     _check_names(directory, overrides)
-    bundle = export_bundle(directory, output, overrides, trust_remote_code=trust_remote_code)
+    bundle = export_bundle(
+        directory, output, overrides, trust_remote_code=trust_remote_code, precision=precision
+    )
     total = sum(int(facts["bytes"]) for facts in bundle.files.values())
-    typer.echo(f"{bundle.path}: {bundle.family}, {len(bundle.programs)} programs, {_size(total)}")
+    typer.echo(
+        f"{bundle.path}: {bundle.family}, {bundle.precision}, {len(bundle.programs)} programs, "
+        f"{_size(total)}"
+    )
 
 
 def _facts(bundle: Bundle) -> dict[str, Any]:
@@ -83,6 +99,7 @@ def _facts(bundle: Bundle) -> dict[str, Any]:
         "path": str(bundle.path),
         "family": bundle.family,
         "model_class": bundle.model_class,
+        "precision": bundle.precision,
         "tokens": len(bundle.tokens),
         "sample_rate": bundle.frontend.get("sample_rate"),
         "versions": bundle.versions,

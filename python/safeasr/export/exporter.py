@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from safeasr.export.bundle import Bundle, is_bundle, read_bundle, write_manifest
 from safeasr.export.cache import cached_bundle
 from safeasr.export.model_dir import ModelDir, read_model_dir
 from safeasr.families import family_of_class
+from safeasr.nets.precision import PRECISIONS
 
 __all__ = ["export_bundle", "open_bundle", "save_program"]
 
@@ -59,15 +59,7 @@ def open_bundle(
             that have float32 only stay with it, and a finished bundle with its own.
     """
     if is_bundle(path):
-        bundle = read_bundle(path)
-        if precision not in ("float32", bundle.precision):
-            warnings.warn(
-                f"the bundle {path} holds {bundle.precision} weights: running in that, "
-                f"not in {precision}",
-                UserWarning,
-                stacklevel=2,
-            )
-        return bundle
+        return read_bundle(path)
     model = read_model_dir(path, overrides)
     family = family_of_class(model.model_class)  # say so before anything is hashed
     kind = precision if precision in family.precisions else "float32"
@@ -82,17 +74,35 @@ def export_bundle(
     overrides: Mapping[str, Any] | None = None,
     *,
     trust_remote_code: bool = False,
-    precision: str = "float32",
+    precision: str | None = None,
 ) -> Bundle:
-    """Write the bundle of a model to a directory of one's own; arguments as of open_bundle.
+    """Write the bundle of a model to a directory of one's own.
+
+    Args:
+        path: as of open_bundle.
+        out: a new or empty directory.
+        overrides: as of open_bundle.
+        trust_remote_code: as of open_bundle.
+        precision: of the linear layers; None: float32, or what a finished bundle has. This machine
+            need not be able to compute in it.
 
     Raises:
-        ExportError: if the directory exists and is not empty.
+        ExportError: if the directory exists and is not empty, or the model cannot have the
+            precision.
+        ValueError: if there is no such precision.
     """
+    if precision not in (None, *PRECISIONS):
+        raise ValueError(f"expected a precision of {', '.join(PRECISIONS)}, got {precision!r}")
     if out.exists() and any(out.iterdir()):
         raise ExportError(f"{out} is not empty")
     bundle = open_bundle(
-        path, overrides, trust_remote_code=trust_remote_code, precision=precision
+        path, overrides, trust_remote_code=trust_remote_code, precision=precision or "float32"
     )
+    if precision not in (None, bundle.precision):
+        raise ExportError(
+            f"{path} is a finished bundle in {bundle.precision}: export the model it was made from"
+            if is_bundle(path)
+            else f"models of the class {bundle.model_class} run in {bundle.precision} only"
+        )
     shutil.copytree(bundle.path, out, dirs_exist_ok=True)
     return read_bundle(out)

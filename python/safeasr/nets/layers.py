@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+
 class Linear(nn.Linear):
     """A linear layer that :func:`safeasr.nets.precision.narrow` may replace.
 
