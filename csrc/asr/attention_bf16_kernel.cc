@@ -148,8 +148,7 @@ SAFEASR_BF16_CODE float Softmax(float* scores, std::int64_t count, std::int64_t 
   const float highest = _mm512_reduce_max_ps(most) * scale;
   __m512 sum = _mm512_setzero_ps();
   for (std::int64_t j = 0; j < padded; j += kLanes) {
-    _mm512_storeu_ps(scores + j,
-                     _mm512_mul_ps(_mm512_loadu_ps(scores + j), _mm512_set1_ps(scale)));
+    _mm512_storeu_ps(scores + j, _mm512_mul_ps(_mm512_loadu_ps(scores + j), _mm512_set1_ps(scale)));
     ShiftedExp<16>(scores + j, highest);
     const __m512 weight = _mm512_loadu_ps(scores + j);
     sum = _mm512_add_ps(sum, weight);
@@ -179,8 +178,8 @@ SAFEASR_BF16_CODE void Attend(const HeadAttention<BFloat16>& head) {
     for (std::int64_t i = 0; i < rows; ++i) {
       BFloat16* out = head.out + (first + i) * head.out_stride;
       for (std::int64_t c = 0; c < head.depth; c += kLanes) {
-        const __m512 y = _mm512_mul_ps(_mm512_loadu_ps(l.sums + i * l.depth + c),
-                                       _mm512_set1_ps(shares[i]));
+        const __m512 y =
+            _mm512_mul_ps(_mm512_loadu_ps(l.sums + i * l.depth + c), _mm512_set1_ps(shares[i]));
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + c), (__m256i)_mm512_cvtneps_pbh(y));
       }
     }

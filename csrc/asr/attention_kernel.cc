@@ -14,7 +14,7 @@ namespace {
 constexpr std::int64_t kMostLanes = 16;
 constexpr std::int64_t kTile = 24;        // queries whose weights are in work at a time
 constexpr std::int64_t kWorthTiles = 32;  // queries; below, laying out keys and values costs more
-constexpr std::int64_t kKeys = 4;  // dot products at a time, so that none waits for another
+constexpr std::int64_t kKeys = 4;         // dot products at a time, so that none waits for another
 
 using Four = Simd<4>::Floats;
 
@@ -55,7 +55,8 @@ SAFEASR_INLINE void Scores(const HeadAttention<T>& head, const float* query, flo
     }
     SumLanes<kLanes>(sum, weights + j);
     for (int m = 0; m < kKeys; ++m) {
-      for (std::int64_t c = whole; c < head.depth; ++c) weights[j + m] += query[c] * Widened(row[m][c]);
+      for (std::int64_t c = whole; c < head.depth; ++c)
+        weights[j + m] += query[c] * Widened(row[m][c]);
     }
   }
 }
@@ -231,8 +232,8 @@ std::int64_t AttentionScratch(std::int64_t queries, std::int64_t keys_count, std
 
 void AttendHead(const HeadAttention<float>& head, int lanes) { RunWide(head, lanes); }
 void AttendHead(const HeadAttention<BFloat16>& head, int lanes) {
-  const bool products = lanes == kMostLanes && head.queries >= kWorthTiles &&
-                        head.keys_count > 0 && HasBf16Attention(head.depth);
+  const bool products = lanes == kMostLanes && head.queries >= kWorthTiles && head.keys_count > 0 &&
+                        HasBf16Attention(head.depth);
   products ? AttendHeadBf16(head) : RunNarrow(head, lanes);
 }
 

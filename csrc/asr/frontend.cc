@@ -57,8 +57,8 @@ void Frontend::CheckFinite(const std::vector<c10::ArrayRef<float>>& waves) const
   }
 }
 
-FeatureRows Frontend::ComputeRows(const std::vector<c10::ArrayRef<float>>& waves,
-                                  at::Device device, uint64_t dither_seed) const {
+FeatureRows Frontend::ComputeRows(const std::vector<c10::ArrayRef<float>>& waves, at::Device device,
+                                  uint64_t dither_seed) const {
   CheckFinite(waves);
   return Assemble(waves, fbank_.Compute(waves, device, dither_seed));
 }
@@ -99,8 +99,7 @@ FeatureRows Frontend::Assemble(const std::vector<c10::ArrayRef<float>>& waves,
       to += features.lengths[i] * lfr_.m;
       offset += count;
     }
-    features.values =
-        frames.index_select(0, index.to(frames.device())).view({rows, FeatureSize()});
+    features.values = frames.index_select(0, index.to(frames.device())).view({rows, FeatureSize()});
   }
   cmvn_.Apply(features.values);
   return features;

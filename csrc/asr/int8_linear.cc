@@ -70,11 +70,11 @@ at::Tensor Int8LinearPacked(const at::Tensor& x, const at::Tensor& packed, const
     });
     const at::Tensor products = Products(q.narrow(0, 0, rows), packed, scale, no_zero_points);
     at::parallel_for(0, rows, kWorthAThread, [&](std::int64_t begin, std::int64_t end) {
-      Dequantize({products.data_ptr<float>() + begin * out_size, scales + begin,
-                  zero_points + begin, sums.data_ptr<float>(),
-                  bias ? bias->data_ptr<float>() : nullptr, relu, end - begin, out_size,
-                  out.data_ptr<at::BFloat16>() + (first + begin) * out_size},
-                 SimdLanes());
+      Dequantize(
+          {products.data_ptr<float>() + begin * out_size, scales + begin, zero_points + begin,
+           sums.data_ptr<float>(), bias ? bias->data_ptr<float>() : nullptr, relu, end - begin,
+           out_size, out.data_ptr<at::BFloat16>() + (first + begin) * out_size},
+          SimdLanes());
     });
   }
   return out;

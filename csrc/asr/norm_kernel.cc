@@ -81,10 +81,10 @@ SAFEASR_INLINE void AllRows(const NormRows& a, Out* out) {
     if (a.update == nullptr) {
       total = Sum<kLanes>(row, a.size);
     } else {
-      total = a.update_narrow
-                  ? Add<kLanes>(row, static_cast<const BFloat16*>(a.update) + at, a.size,
-                                a.sum + at)
-                  : Add<kLanes>(row, static_cast<const float*>(a.update) + at, a.size, a.sum + at);
+      total =
+          a.update_narrow
+              ? Add<kLanes>(row, static_cast<const BFloat16*>(a.update) + at, a.size, a.sum + at)
+              : Add<kLanes>(row, static_cast<const float*>(a.update) + at, a.size, a.sum + at);
       row = a.sum + at;
     }
     Normalize<kLanes>(row, total, a.weight, a.bias, a.epsilon, a.size, out + at);

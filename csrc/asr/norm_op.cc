@@ -77,12 +77,11 @@ std::tuple<at::Tensor, at::Tensor> AddNorm(const at::Tensor& x, const at::Tensor
     return static_cast<char*>(t.data_ptr()) + r * size * t.element_size();
   };
   at::parallel_for(0, x.size(0), kWorthAThread, [&](std::int64_t begin, std::int64_t end) {
-    NormalizeRows(
-        NormRows{x.data_ptr<float>() + begin * size, row(update, begin), Narrow(update),
-                 sum.data_ptr<float>() + begin * size, weight.data_ptr<float>(),
-                 bias.data_ptr<float>(), static_cast<float>(epsilon), row(out, begin), narrow,
-                 end - begin, size},
-        SimdLanes());
+    NormalizeRows(NormRows{x.data_ptr<float>() + begin * size, row(update, begin), Narrow(update),
+                           sum.data_ptr<float>() + begin * size, weight.data_ptr<float>(),
+                           bias.data_ptr<float>(), static_cast<float>(epsilon), row(out, begin),
+                           narrow, end - begin, size},
+                  SimdLanes());
   });
   return {sum, out};
 }

@@ -31,8 +31,8 @@ void RegisterOperators() {
         "cif_weights(Tensor x, Tensor weight, Tensor bias, float smooth_factor, "
         "float noise_threshold) -> Tensor",
         &CifRowWeights);
-    made.def(
-        "norm(Tensor x, Tensor weight, Tensor bias, float epsilon, bool narrow) -> Tensor", &Norm);
+    made.def("norm(Tensor x, Tensor weight, Tensor bias, float epsilon, bool narrow) -> Tensor",
+             &Norm);
     made.def(
         "add_norm(Tensor x, Tensor update, Tensor weight, Tensor bias, float epsilon, "
         "bool narrow) -> (Tensor, Tensor)",

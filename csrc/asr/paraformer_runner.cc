@@ -57,9 +57,8 @@ std::vector<std::shared_ptr<const core::Result>> ParaformerRunner::Run(
 
   const std::vector<std::int64_t> token_offsets = Offsets(token_counts);
   if (token_offsets.back() > 0) {
-    const auto decoded =
-        decoder_->Run({PadRows(Embeddings(firings), kTokenStep).to(device), Numbers(token_offsets),
-                       encoded[0], row_offsets});
+    const auto decoded = decoder_->Run({PadRows(Embeddings(firings), kTokenStep).to(device),
+                                        Numbers(token_offsets), encoded[0], row_offsets});
     const at::Tensor ids = decoded[0].to(at::kCPU).contiguous();
     for (std::size_t i = 0; i < transcripts.size(); ++i) {
       const std::int64_t* first = ids.data_ptr<std::int64_t>() + token_offsets[i];

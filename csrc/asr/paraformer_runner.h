@@ -21,8 +21,8 @@ class ParaformerRunner : public core::Runner {
   //          ids (tokens) int64
   ParaformerRunner(std::shared_ptr<const Frontend> frontend,
                    std::shared_ptr<const runtime::Program> encoder,
-                   std::shared_ptr<const runtime::Program> decoder, CifConfig cif,
-                   CifSpan cif_span, core::BatchLimits limits)
+                   std::shared_ptr<const runtime::Program> decoder, CifConfig cif, CifSpan cif_span,
+                   core::BatchLimits limits)
       : Runner(limits),
         frontend_(std::move(frontend)),
         encoder_(std::move(encoder)),

@@ -132,15 +132,16 @@ at::Tensor ParaformerStreamRunner::Encode(std::vector<Step>& steps, at::Device d
   const bool alike = std::all_of(counts.begin(), counts.end(), [&](std::int64_t count) {
     return count == counts.front() && !steps.front().is_final;
   });
-  order.resize(static_cast<std::size_t>(Padded(offsets.back(), alike && offsets.back() > 1 ? 1 : kRowStep)), 0);
-  const auto outputs = encoder_->Run(
-      {at::cat(fresh).to(device), at::tensor(positions, at::kFloat).to(device), at::cat(past),
-       Numbers(order).to(device), Numbers(offsets),
-       Neighbours(counts, static_cast<std::int64_t>(order.size()), shapes_.cif_left,
-                  shapes_.cif_right)
-           .to(device),
-       caches,
-       Spans(spans)});
+  order.resize(
+      static_cast<std::size_t>(Padded(offsets.back(), alike && offsets.back() > 1 ? 1 : kRowStep)),
+      0);
+  const auto outputs =
+      encoder_->Run({at::cat(fresh).to(device), at::tensor(positions, at::kFloat).to(device),
+                     at::cat(past), Numbers(order).to(device), Numbers(offsets),
+                     Neighbours(counts, static_cast<std::int64_t>(order.size()), shapes_.cif_left,
+                                shapes_.cif_right)
+                         .to(device),
+                     caches, Spans(spans)});
   const at::Tensor hidden = outputs[0].to(at::kCPU).contiguous();
   const at::Tensor alphas = outputs[1].to(at::kCPU).contiguous();
   const std::int64_t size = hidden.size(1);

@@ -51,8 +51,8 @@ void CheckOffsets(const at::Tensor& offsets, const at::Tensor& rows, const char*
 std::vector<Stream> Streams(const at::Tensor& query_offsets, const at::Tensor& key_offsets,
                             const at::Tensor* spans) {
   const std::int64_t count = query_offsets.size(0) - 1;
-  TORCH_CHECK(key_offsets.size(0) == count + 1, "ragged_attention: ", count, " streams by queries, ",
-              key_offsets.size(0) - 1, " by keys");
+  TORCH_CHECK(key_offsets.size(0) == count + 1, "ragged_attention: ", count,
+              " streams by queries, ", key_offsets.size(0) - 1, " by keys");
   const std::int64_t* q = query_offsets.data_ptr<std::int64_t>();
   const std::int64_t* k = key_offsets.data_ptr<std::int64_t>();
   std::vector<Stream> streams;
@@ -150,12 +150,12 @@ at::Tensor OnTheCpu(const Operands& o) {
         for (const T*& row : *rows) row += step;
       }
       if (channel == 0) StoreRows<T>(o, i);
-      AttendHead(HeadAttention<T>{Data<T>(o.q) + s.first_query * o.q.stride(0) + channel,
-                                  o.q.stride(0), Data<T>(out) + s.first_query * size + channel,
-                                  size, s.queries, keys.data(), values.data(),
-                                  static_cast<std::int64_t>(keys.size()), depth, scale,
-                                  scratch.data()},
-                 lanes);
+      AttendHead(
+          HeadAttention<T>{Data<T>(o.q) + s.first_query * o.q.stride(0) + channel, o.q.stride(0),
+                           Data<T>(out) + s.first_query * size + channel, size, s.queries,
+                           keys.data(), values.data(), static_cast<std::int64_t>(keys.size()),
+                           depth, scale, scratch.data()},
+          lanes);
     }
   });
   return out;
@@ -208,9 +208,9 @@ at::Tensor ByTensorOperations(const Operands& o) {
 }  // namespace
 
 at::Tensor RaggedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                          std::int64_t heads, const at::Tensor& query_offsets,
-                          const at::Tensor& key_offsets, at::TensorList caches,
-                          const at::Tensor& spans, std::int64_t layer) {
+                           std::int64_t heads, const at::Tensor& query_offsets,
+                           const at::Tensor& key_offsets, at::TensorList caches,
+                           const at::Tensor& spans, std::int64_t layer) {
   TORCH_CHECK(q.dim() == 2 && k.dim() == 2 && k.sizes() == v.sizes() && q.size(1) == k.size(1),
               "ragged_attention expects q (queries, size) and k, v (keys, size), got ", q.sizes(),
               ", ", k.sizes(), " and ", v.sizes());

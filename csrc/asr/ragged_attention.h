@@ -14,16 +14,17 @@ namespace safeasr::asr {
 // q: (queries, size); k, v: (keys, size), rows of all streams one below the other, channels
 // adjacent. query_offsets, key_offsets: (streams + 1) int64 on the CPU, where each stream's rows
 // begin. caches: for each stream (layers, 2, capacity, size), keys and values, each a ring of
-// rows; none at all for recordings, which have no former steps, and then spans mean nothing. All are
-// float32 or all bfloat16; sums are float32. spans: (streams, 3) int64 on the CPU: where the ring's rows begin, how many there are, and
-// how many of the new rows, counted from the first, are written behind them. Rows behind the last
-// stream's are padding: zeros come out. Returns (queries, size).
+// rows; none at all for recordings, which have no former steps, and then spans mean nothing. All
+// are float32 or all bfloat16; sums are float32. spans: (streams, 3) int64 on the CPU: where the
+// ring's rows begin, how many there are, and how many of the new rows, counted from the first, are
+// written behind them. Rows behind the last stream's are padding: zeros come out. Returns (queries,
+// size).
 //
 // What is written lies outside the rows that the span names. So a step that fails later can be run
 // again: the state changes when the caller moves the span.
 at::Tensor RaggedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                          std::int64_t heads, const at::Tensor& query_offsets,
-                          const at::Tensor& key_offsets, at::TensorList caches,
-                          const at::Tensor& spans, std::int64_t layer);
+                           std::int64_t heads, const at::Tensor& query_offsets,
+                           const at::Tensor& key_offsets, at::TensorList caches,
+                           const at::Tensor& spans, std::int64_t layer);
 
 }  // namespace safeasr::asr

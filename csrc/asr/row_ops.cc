@@ -26,8 +26,8 @@ float Dot(const float* a, const float* b, std::int64_t size) {
 
 at::Tensor EncodePositions(const at::Tensor& positions, std::int64_t size) {
   TORCH_CHECK(positions.dim() == 1 && size >= 4 && size % 2 == 0,
-              "encode_positions expects positions (rows) and an even size, got ",
-              positions.sizes(), " and ", size);
+              "encode_positions expects positions (rows) and an even size, got ", positions.sizes(),
+              " and ", size);
   const std::int64_t half = size / 2;
   const float step = kLog10000 / static_cast<float>(half - 1);
   if (!Plain(positions)) {
@@ -60,10 +60,11 @@ at::Tensor CifRowWeights(const at::Tensor& x, const at::Tensor& weight, const at
     return at::relu(alphas * smooth_factor - noise_threshold);
   }
   at::Tensor out = at::empty({x.size(0)}, at::kFloat);
-  const auto smooth = static_cast<float>(smooth_factor), noise = static_cast<float>(noise_threshold);
+  const auto smooth = static_cast<float>(smooth_factor),
+             noise = static_cast<float>(noise_threshold);
   for (std::int64_t t = 0; t < x.size(0); ++t) {
     const float score = bias.data_ptr<float>()[0] + Dot(x.data_ptr<float>() + t * x.size(1),
-                                                         weight.data_ptr<float>(), x.size(1));
+                                                        weight.data_ptr<float>(), x.size(1));
     const float alpha = 1.0f / (1.0f + std::exp(-score));
     out.data_ptr<float>()[t] = std::max(alpha * smooth - noise, 0.0f);
   }

@@ -14,8 +14,8 @@ namespace safeasr::asr {
 // (rows, size) float32, sines, then cosines. Source: FunASR's SinusoidalPositionEncoder.
 at::Tensor EncodePositions(const at::Tensor& positions, std::int64_t size);
 
-// safeasr::cif_weights: relu(smooth_factor * sigmoid(x . weight + bias) - noise_threshold) of rows x
-// (rows, size) float32; weight (1, size), bias (1). Source: FunASR's CifPredictorV2.
+// safeasr::cif_weights: relu(smooth_factor * sigmoid(x . weight + bias) - noise_threshold) of rows
+// x (rows, size) float32; weight (1, size), bias (1). Source: FunASR's CifPredictorV2.
 at::Tensor CifRowWeights(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                          double smooth_factor, double noise_threshold);
 

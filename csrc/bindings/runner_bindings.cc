@@ -99,19 +99,18 @@ void BindRunners(py::module_& module) {
 
   py::class_<asr::ParaformerRunner, core::Runner, std::shared_ptr<asr::ParaformerRunner>>(
       module, "ParaformerRunner", "Offline Paraformer: frontend, encoder, CIF, decoder.")
-      .def(py::init([](std::shared_ptr<asr::Frontend> frontend,
-                       std::shared_ptr<runtime::Program> encoder,
-                       std::shared_ptr<runtime::Program> decoder, double tail_threshold,
-                       std::int64_t cif_left, std::int64_t cif_right,
-                       const core::BatchLimits& limits) {
-             return std::make_shared<asr::ParaformerRunner>(std::move(frontend), std::move(encoder),
-                                                            std::move(decoder),
-                                                            asr::CifConfig{tail_threshold},
-                                                            asr::CifSpan{cif_left, cif_right}, limits);
-           }),
-           py::kw_only(), py::arg("frontend").none(false), py::arg("encoder").none(false),
-           py::arg("decoder").none(false), py::arg("tail_threshold"), py::arg("cif_left"),
-           py::arg("cif_right"), py::arg("limits") = core::BatchLimits());
+      .def(
+          py::init(
+              [](std::shared_ptr<asr::Frontend> frontend, std::shared_ptr<runtime::Program> encoder,
+                 std::shared_ptr<runtime::Program> decoder, double tail_threshold,
+                 std::int64_t cif_left, std::int64_t cif_right, const core::BatchLimits& limits) {
+                return std::make_shared<asr::ParaformerRunner>(
+                    std::move(frontend), std::move(encoder), std::move(decoder),
+                    asr::CifConfig{tail_threshold}, asr::CifSpan{cif_left, cif_right}, limits);
+              }),
+          py::kw_only(), py::arg("frontend").none(false), py::arg("encoder").none(false),
+          py::arg("decoder").none(false), py::arg("tail_threshold"), py::arg("cif_left"),
+          py::arg("cif_right"), py::arg("limits") = core::BatchLimits());
 }
 
 }  // namespace safeasr
