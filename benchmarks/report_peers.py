@@ -226,8 +226,9 @@ def profile_table(profiles: Mapping[str, Mapping[str, float]]) -> str:
 
 INTRODUCTION = (
     "Libraries that run these weights on a CPU, from the same callers on the same audio. safeasr "
-    "runs with its defaults, but for the precision. Each of the other libraries was tried in "
-    "several set-ups first and is compared in its fastest. Where a library takes lists, or gets "
+    "runs with its defaults, but for the precision. Each of the other libraries is compared in its "
+    "fastest set-up of those that were tried first; with `--no-tune` that is one, the fastest of "
+    "earlier runs. Where a library takes lists, or gets "
     "slower from more threads, a queue stands before it that serves it best: as many calls at a "
     "time as the set-up says, utterances of like length together. The ONNX files are FunASR's own "
     "exports, the int8 ones with `quantize=True`; funasr_onnx, sherpa-onnx and ONNX Runtime run "
