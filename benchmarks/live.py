@@ -98,9 +98,7 @@ def _waves(count: int, seconds: float) -> list[NDArray[np.float32]]:
 def measure(system: str, directory: str, count: int, seconds: float, check: bool) -> dict[str, Any]:
     """One run in this process; texts are compared with those of each session alone."""
     open_session, stats = (
-        _safeasr(directory, system)
-        if system in OURS
-        else _funasr(directory, "lock" in system)
+        _safeasr(directory, system) if system in OURS else _funasr(directory, "lock" in system)
     )
     waves = _waves(count, seconds)
     live_sessions(open_session, waves[:1], paced=False)  # warm up
