@@ -157,7 +157,7 @@ class SanmEncoder(nn.Module):
         """
         update = x
         for number, layer in enumerate(self.encoders0):
-            x, update = layer.first(x, offsets, caches, spans, number)
+            x, update = layer.first(x, offsets, caches, spans, number)  # type: ignore[operator]
         for number, layer in enumerate(self.encoders):
             x, update = layer(x, update, offsets, caches, spans, number + 1)
         return self.after_norm.add(x, update)[1]

@@ -88,7 +88,7 @@ class SenseVoiceEncoder(nn.Module):
         x = x * self.scale + torch.ops.safeasr.encode_positions(positions, x.size(1))
         update = x
         for layer in self.encoders0:
-            x, update = layer.first(x, offsets, none, offsets, 0)
+            x, update = layer.first(x, offsets, none, offsets, 0)  # type: ignore[operator]
         for layer in self.encoders:
             x, update = layer(x, update, offsets, none, offsets, 0)
         x = self.after_norm.add(x, update)[1]
