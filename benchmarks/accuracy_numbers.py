@@ -95,7 +95,7 @@ def full_size_numbers(clips: int) -> list[dict[str, Any]]:
     audio, items = long_items(clips)
     utterances = [
         _Utterance(
-            torch.from_numpy(frontend.compute(item.audio)),
+            torch.from_numpy(frontend.compute([item.audio])[0][0]),
             int(predictor["l_order"]),
             int(predictor["r_order"]),
         )
