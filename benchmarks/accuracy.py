@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from training.demo import dataset
 from training.demo.evaluate import STREAM, STREAM_SAMPLES, TEST_SEED, errors_between
 
-from benchmarks.accuracy_numbers import full_size_numbers
+from benchmarks.accuracy_numbers import paraformer_numbers, sense_voice_numbers
 from benchmarks.facts import RESULTS, write_result
 from benchmarks.peers.adapters import PRECISION_OPTIONS
 from benchmarks.report_accuracy import PAGE, write_page
@@ -117,7 +117,9 @@ def main() -> None:
     items = unseen_voices(arguments.utterances)
     minutes = round(sum(len(wave) for wave, _ in items) / 16000 / 60, 1)
     rows = [row for name in ("demo", "demo-streaming") for row in word_errors(name, items)]
-    numbers = [] if arguments.without_full else full_size_numbers(arguments.clips)
+    numbers: list[dict[str, Any]] = []
+    if not arguments.without_full:
+        numbers = paraformer_numbers(arguments.clips) + sense_voice_numbers(arguments.clips)
     write_result(
         arguments.results, "accuracy", minutes_of_audio=minutes, words=rows, numbers=numbers
     )

@@ -9,21 +9,21 @@ here than there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.audio import long_items
 from benchmarks.models import full_size_model
+from benchmarks.sense_voice_model import VOCABULARY_SIZE, sense_voice_model
 from safeasr import _ext
-from safeasr.export.model_dir import read_model_dir, read_vocabulary, read_weights
+from safeasr.export.model_dir import ModelDir, read_model_dir, read_vocabulary, read_weights
+from safeasr.families import paraformer, sense_voice
 from safeasr.families.configuration import offline_frontend
-from safeasr.families.paraformer import build_networks
-from safeasr.nets.paraformer import DecoderProgram, EncoderProgram
 from safeasr.nets.precision import narrow
 
 PRECISIONS = {"float32": "float32", "bf16": "bfloat16", "int8": "int8"}
@@ -46,7 +46,22 @@ class _Utterance:
         self.neighbours = torch.where((place >= 0) & (place < rows), place + 1, 0)
 
 
-def encode(encoder: EncoderProgram, one: _Utterance) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True)
+class Numbers:
+    """Of one utterance in one precision.
+
+    Attributes:
+        hidden: the encoder's vectors (rows, size).
+        alphas: CIF weights (rows,), where the model has them.
+        scores: of tokens (tokens, vocabulary).
+    """
+
+    hidden: Tensor
+    alphas: Tensor | None
+    scores: Tensor
+
+
+def encode(encoder: nn.Module, one: _Utterance) -> tuple[Tensor, Tensor]:
     """Hidden vectors and CIF weights."""
     hidden, alphas = encoder(one.features, one.positions, one.offsets, one.neighbours)
     return hidden, alphas
@@ -65,7 +80,7 @@ def fire(hidden: Tensor, alphas: Tensor, tail: float) -> Tensor:
     return (torch.from_numpy(np.array(shares).reshape(tokens, -1)) @ hidden.double()).float()
 
 
-def score(decoder: DecoderProgram, embeddings: Tensor, hidden: Tensor) -> Tensor:
+def score(decoder: nn.Module, embeddings: Tensor, hidden: Tensor) -> Tensor:
     """Scores of the tokens, before the best is chosen."""
     none: list[Tensor] = []
     offsets, rows = torch.tensor([0, len(embeddings)]), torch.tensor([0, len(hidden)])
@@ -73,76 +88,105 @@ def score(decoder: DecoderProgram, embeddings: Tensor, hidden: Tensor) -> Tensor
     return scores
 
 
-def _networks(directory: Path) -> Iterator[tuple[str, EncoderProgram, DecoderProgram]]:
-    model = read_model_dir(directory)
+def _networks(
+    model: ModelDir, build: Callable[..., tuple[nn.Module, ...]], count: int
+) -> Iterator[tuple[str, tuple[nn.Module, ...]]]:
+    """The networks of a model in each precision, float32 first."""
     weights = read_weights(model.checkpoint)
-    count = len(read_vocabulary(model.tokens))
     for name, precision in PRECISIONS.items():
-        encoder, decoder = build_networks(model.config, weights, 560, count)
-        for network in (encoder, decoder):
+        networks = build(model.config, weights, 560, count)
+        for network in networks:
             narrow(network, precision)
             network.eval().requires_grad_(False)
-        yield name, encoder, decoder
+        yield name, networks
+
+
+def _features(kind: str, model: ModelDir, clips: int) -> tuple[str, list[Tensor]]:
+    """What the audio is, and features (rows, size) of each clip."""
+    frontend = _ext.Frontend(**offline_frontend(kind, model))
+    audio, items = long_items(clips)
+    return audio, [torch.from_numpy(frontend.compute([item.audio])[0][0]) for item in items]
 
 
 @torch.inference_mode()
-def full_size_numbers(clips: int) -> list[dict[str, Any]]:
+def paraformer_numbers(clips: int) -> list[dict[str, Any]]:
     """A row for each reduced precision of Paraformer-large."""
-    directory = full_size_model()
-    model = read_model_dir(directory)
+    model = read_model_dir(full_size_model())
     predictor = model.config["predictor_conf"]
-    frontend = _ext.Frontend(**offline_frontend("Paraformer", model))
-    audio, items = long_items(clips)
-    utterances = [
-        _Utterance(
-            torch.from_numpy(frontend.compute([item.audio])[0][0]),
-            int(predictor["l_order"]),
-            int(predictor["r_order"]),
-        )
-        for item in items
-    ]
+    audio, features = _features("Paraformer", model, clips)
+    span = int(predictor["l_order"]), int(predictor["r_order"])
+    utterances = [_Utterance(one, *span) for one in features]
     tail = float(predictor["tail_threshold"])
-    exact: list[tuple[Tensor, Tensor, Tensor]] = []
+    count = len(read_vocabulary(model.tokens))
+    exact: list[Numbers] = []
     rows: list[dict[str, Any]] = []
-    for name, encoder, decoder in _networks(directory):
+    for name, (encoder, decoder) in _networks(model, paraformer.build_networks, count):
         found = []
         for place, one in enumerate(utterances):
             hidden, alphas = encode(encoder, one)
             # Every precision decodes the tokens that float32's weights give.
-            cut = exact[place][1] if exact else alphas
-            found.append((hidden, alphas, score(decoder, fire(hidden, cut, tail), hidden)))
+            cut = exact[place].alphas if exact else alphas
+            scores = score(decoder, fire(hidden, cut, tail), hidden)
+            found.append(Numbers(hidden, alphas, scores))
         if not exact:
             exact = found
             continue
-        rows.append({"model": "Paraformer-large", "precision": name, "audio": audio}
-                    | _compare(found, exact, tail))  # fmt: skip
+        facts = {"model": "Paraformer-large", "precision": name, "audio": audio}
+        rows.append(facts | compare(found, exact))
         print(rows[-1], flush=True)
     return rows
 
 
-def _compare(
-    found: list[tuple[Tensor, Tensor, Tensor]],
-    exact: list[tuple[Tensor, Tensor, Tensor]],
-    tail: float,
-) -> dict[str, Any]:
+@torch.inference_mode()
+def sense_voice_numbers(clips: int) -> list[dict[str, Any]]:
+    """A row for each reduced precision of SenseVoiceSmall; its tokens are rows."""
+    model = read_model_dir(sense_voice_model())
+    audio, features = _features("SenseVoiceSmall", model, clips)
+
+    def build(*arguments: Any) -> tuple[nn.Module]:
+        return (sense_voice.build_network(*arguments),)
+
+    exact: list[Numbers] = []
+    rows: list[dict[str, Any]] = []
+    for name, (network,) in _networks(model, build, VOCABULARY_SIZE):
+        found = []
+        for one in features:
+            x = torch.cat([network.embed(torch.tensor([0, 1, 2, 15])), one])
+            positions, offsets = torch.arange(1.0, len(x) + 1), torch.tensor([0, len(x)])
+            hidden = network.encoder(x, positions, offsets)
+            found.append(Numbers(hidden, None, network.ctc.ctc_lo(hidden)))
+        if not exact:
+            exact = found
+            continue
+        facts = {"model": "SenseVoiceSmall", "precision": name, "audio": audio}
+        rows.append(facts | compare(found, exact))
+        print(rows[-1], flush=True)
+    return rows
+
+
+def compare(found: Sequence[Numbers], exact: Sequence[Numbers]) -> dict[str, Any]:
+    """Errors against float32's numbers."""
     pairs = list(zip(found, exact, strict=True))
-    best = [(a[2].argmax(1), b[2].argmax(1)) for a, b in pairs]
-    counts = [(int(a[1].sum() + tail), int(b[1].sum() + tail)) for a, b in pairs]
-    # How far apart the best two scores lie beside the error: what a decision survives.
-    margin = torch.cat([b[2].topk(2, 1).values for _, b in pairs])
-    error = torch.cat([(a[2] - b[2]).pow(2).mean(1).sqrt() for a, b in pairs])
-    tokens = sum(len(b) for _, b in best)
+    hidden = [relative_error(a.hidden, b.hidden) for a, b in pairs]
+    scores = [relative_error(a.scores, b.scores) for a, b in pairs]
+    equal = torch.cat([a.scores.argmax(1) == b.scores.argmax(1) for a, b in pairs])
+    # How far apart the best two scores lie, in errors: what a decision survives.
+    best = torch.cat([b.scores.topk(2, 1).values for _, b in pairs])
+    error = torch.cat([(a.scores - b.scores).pow(2).mean(1).sqrt() for a, b in pairs])
+    margins = (best[:, 0] - best[:, 1]) / error
+    weights = [
+        float((a.alphas - b.alphas).abs().max())
+        for a, b in pairs
+        if a.alphas is not None and b.alphas is not None
+    ]
     return {
         "utterances": len(pairs),
-        "tokens": tokens,
-        "hidden_error": round(float(np.mean([relative_error(a[0], b[0]) for a, b in pairs])), 5),
-        "hidden_error_highest": round(max(relative_error(a[0], b[0]) for a, b in pairs), 5),
-        "weight_error_highest": round(max(float((a[1] - b[1]).abs().max()) for a, b in pairs), 5),
-        "score_error": round(float(np.mean([relative_error(a[2], b[2]) for a, b in pairs])), 5),
-        "score_error_highest": round(max(relative_error(a[2], b[2]) for a, b in pairs), 5),
-        "equal_tokens": round(sum(int((a == b).sum()) for a, b in best) / tokens, 4),
-        "equal_counts": sum(a == b for a, b in counts),
-        "median_margin_in_errors": round(
-            float(((margin[:, 0] - margin[:, 1]) / error).median()), 1
-        ),
+        "tokens": len(equal),
+        "hidden_error": round(float(np.mean(hidden)), 5),
+        "hidden_error_highest": round(max(hidden), 5),
+        "weight_error_highest": round(max(weights), 5) if weights else None,
+        "score_error": round(float(np.mean(scores)), 5),
+        "score_error_highest": round(max(scores), 5),
+        "equal_tokens": round(float(equal.float().mean()), 4),
+        "median_margin_in_errors": round(float(margins.median()), 1),
     }

@@ -48,7 +48,7 @@ def numbers_table(rows: list[dict[str, Any]]) -> str:
             f"{100 * row['hidden_error']:.2f} %",
             f"{100 * row['score_error']:.2f} %",
             f"{100 * row['score_error_highest']:.2f} %",
-            f"{row['weight_error_highest']:.4f}",
+            "" if row["weight_error_highest"] is None else f"{row['weight_error_highest']:.4f}",
             f"{100 * row['equal_tokens']:.1f} %",
             f"{row['median_margin_in_errors']:.1f}",
         )
@@ -69,9 +69,9 @@ def section(result: dict[str, Any]) -> str:
     ]
     if numbers:
         parts += [
-            f"\nThe full-size network with random weights, {numbers[0]['utterances']} utterances "
-            f"({numbers[0]['audio']}), {numbers[0]['tokens']} tokens; errors are norms of "
-            "differences beside norms of float32's:\n",
+            f"\nFull-size networks with random weights, {numbers[0]['utterances']} utterances "
+            f"({numbers[0]['audio']}); errors are norms of differences beside norms of float32's, "
+            "margins lie between a token's two best scores:\n",
             numbers_table(numbers),
         ]
     return "\n".join(parts)
