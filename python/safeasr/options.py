@@ -64,7 +64,7 @@ class ModelOptions:
     """Arguments of ``AutoModel``, sorted.
 
     Attributes:
-        num_workers: threads that run batches.
+        num_workers: threads that run batches, for each device.
         intra_op_threads: cores that one batch uses on the CPU.
         idle_threads: the same while other workers have nothing to do, at most.
         max_batch_size: utterances in a batch at most.
@@ -72,7 +72,7 @@ class ModelOptions:
         max_wait_ms: how long an utterance may wait for company although a worker is free.
         queue_size: utterances that may wait.
         timeout: seconds that a call may take; None: as long as it takes.
-        device: torch's name of the device.
+        device: torch's name of the device, or names of several of one kind: "cuda:0,cuda:1".
         precision: of the linear layers: "float32", "bfloat16" or "int8".
         disable_pbar: no progress bar.
         overrides: keys of config.yaml.
@@ -102,21 +102,37 @@ def usable_cores() -> int:
         return os.cpu_count() or 1
 
 
-def pick_device(device: str | None, ngpu: int) -> str:
-    """The device to use; like FunASR, the CPU where there is no such accelerator."""
+def _usable(kind: str) -> bool:
+    """Whether torch has devices of a kind here, with streams as CUDA has them."""
     import torch
 
-    wanted = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if kind == "cuda":
+        return torch.cuda.is_available()
+    if kind not in ("xpu", torch._C._get_privateuse1_backend_name()):
+        return False
+    module = getattr(torch, kind, None)
+    return module is not None and bool(module.is_available())
+
+
+def pick_device(device: str | None, ngpu: int) -> str:
+    """The device or devices to use; like FunASR, the CPU where there is no such accelerator.
+
+    Returns:
+        "cpu", a device ("cuda", "cuda:1"), or several of one kind ("cuda:0,cuda:1").
+    """
+    import torch
+
+    wanted = str(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if ngpu == 0:
         return "cpu"
-    kind = wanted.split(":")[0]
-    if kind == "cuda" and not torch.cuda.is_available():
-        _warn(f"device={wanted!r} is not available: running on the CPU", stacklevel=5)
+    kinds = {name.strip().split(":")[0] for name in wanted.split(",")}
+    if kinds == {"cpu"}:
         return "cpu"
-    if kind not in ("cpu", "cuda"):
-        _warn(f"device={wanted!r} is not supported: running on the CPU", stacklevel=5)
-        return "cpu"
-    return wanted
+    if len(kinds) == 1 and _usable(*kinds):
+        return wanted
+    state = "available" if kinds == {"cuda"} else "supported"
+    _warn(f"device={wanted!r} is not {state}: running on the CPU", stacklevel=5)
+    return "cpu"
 
 
 def pick_precision(given: Mapping[str, Any], device: str) -> str:
@@ -166,7 +182,7 @@ def model_options(
     *,
     num_workers: int | None,
     intra_op_threads: int | None = None,
-    max_batch_size: int,
+    max_batch_size: int | None,
     max_batch_frames: int | None,
     max_wait_ms: float,
     queue_size: int,
@@ -203,8 +219,10 @@ def model_options(
     workers = num_workers
     if workers is None:
         # One thread a worker: batches of different callers in parallel use cores better than
-        # operators split over threads. An accelerator needs a few, to overlap copies and launches.
+        # operators split over threads. Each accelerator needs a few, to overlap copies and launches.
         workers = max(1, cores // threads) if chosen == "cpu" else min(4, cores)
+    if max_batch_size is None:
+        max_batch_size = 16 if chosen == "cpu" else 128
     if max_batch_frames is None:
         # Enough rows to keep the CPU's matrix units busy while activations stay in cache; beyond
         # that a larger batch only adds latency.
