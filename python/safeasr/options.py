@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from safeasr import _ext
+from safeasr.devices import pick_device
 from safeasr.errors import UnsupportedModelError
 
 __all__ = ["CallOptions", "ModelOptions", "call_options", "model_options"]
@@ -102,39 +103,6 @@ def usable_cores() -> int:
         return os.cpu_count() or 1
 
 
-def _usable(kind: str) -> bool:
-    """Whether torch has devices of a kind here, with streams as CUDA has them."""
-    import torch
-
-    if kind == "cuda":
-        return torch.cuda.is_available()
-    if kind not in ("xpu", torch._C._get_privateuse1_backend_name()):
-        return False
-    module = getattr(torch, kind, None)
-    return module is not None and bool(module.is_available())
-
-
-def pick_device(device: str | None, ngpu: int) -> str:
-    """The device or devices to use; like FunASR, the CPU where there is no such accelerator.
-
-    Returns:
-        "cpu", a device ("cuda", "cuda:1"), or several of one kind ("cuda:0,cuda:1").
-    """
-    import torch
-
-    wanted = str(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    if ngpu == 0:
-        return "cpu"
-    kinds = {name.strip().split(":")[0] for name in wanted.split(",")}
-    if kinds == {"cpu"}:
-        return "cpu"
-    if len(kinds) == 1 and _usable(*kinds):
-        return wanted
-    state = "available" if kinds == {"cuda"} else "supported"
-    _warn(f"device={wanted!r} is not {state}: running on the CPU", stacklevel=5)
-    return "cpu"
-
-
 def pick_precision(given: Mapping[str, Any], device: str) -> str:
     """What ``bf16``, ``quantize`` and ``fp16`` ask for, as far as this machine has it.
 
@@ -219,7 +187,7 @@ def model_options(
     workers = num_workers
     if workers is None:
         # One thread a worker: batches of different callers in parallel use cores better than
-        # operators split over threads. Each accelerator needs a few, to overlap copies and launches.
+        # operators split over threads. An accelerator needs a few, to overlap copies and launches.
         workers = max(1, cores // threads) if chosen == "cpu" else min(4, cores)
     if max_batch_size is None:
         max_batch_size = 16 if chosen == "cpu" else 128
