@@ -10,6 +10,7 @@
 #include "asr/attention_kernel.h"
 #include "asr/device_attention.h"
 #include "asr/device_ways.h"
+#include "asr/packed_attention.h"
 #include "asr/simd.h"
 
 namespace safeasr::asr {
@@ -183,12 +184,9 @@ at::Tensor OnTheCpu(const Operands& o) {
   return out;
 }
 
-}  // namespace
-
-at::Tensor RaggedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                           std::int64_t heads, const at::Tensor& query_offsets,
-                           const at::Tensor& key_offsets, at::TensorList caches,
-                           const at::Tensor& spans, std::int64_t layer) {
+Operands Checked(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::int64_t heads,
+                 const at::Tensor& query_offsets, const at::Tensor& key_offsets,
+                 at::TensorList caches, const at::Tensor& spans, std::int64_t layer) {
   TORCH_CHECK(q.dim() == 2 && k.dim() == 2 && k.sizes() == v.sizes() && q.size(1) == k.size(1),
               "ragged_attention expects q (queries, size) and k, v (keys, size), got ", q.sizes(),
               ", ", k.sizes(), " and ", v.sizes());
@@ -206,15 +204,40 @@ at::Tensor RaggedAttention(const at::Tensor& q, const at::Tensor& k, const at::T
                           caches,
                           Streams(query_offsets, key_offsets, caches, spans),
                           query_offsets.data_ptr<std::int64_t>()[query_offsets.size(0) - 1]};
-  bool plain = Plain(q) && Plain(k) && Plain(v) && !ByDeviceWays(q.device()) &&
-               (caches.empty() || spans.size(1) == kSpan);
-  for (const at::Tensor& cache : caches) {
-    CheckCache(cache, k, layer);
-    plain = plain && cache.device().is_cpu();
-  }
+  for (const at::Tensor& cache : caches) CheckCache(cache, k, layer);
   for (const AttentionStream& stream : operands.streams) CheckSpan(stream, caches);
-  if (!plain) return AttendOnDevice({q, k, v, heads, layer, caches, operands.streams});
+  return operands;
+}
+
+DeviceAttention ForDevice(const Operands& o) {
+  return {o.q, o.k, o.v, o.heads, o.layer, o.caches, o.streams};
+}
+
+}  // namespace
+
+at::Tensor RaggedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                           std::int64_t heads, const at::Tensor& query_offsets,
+                           const at::Tensor& key_offsets, at::TensorList caches,
+                           const at::Tensor& spans, std::int64_t layer) {
+  const Operands operands =
+      Checked(q, k, v, heads, query_offsets, key_offsets, caches, spans, layer);
+  const bool plain = Plain(q) && Plain(k) && Plain(v) && !ByDeviceWays(q.device()) &&
+                     (caches.empty() || spans.size(1) == kSpan) &&
+                     std::all_of(caches.begin(), caches.end(),
+                                 [](const at::Tensor& cache) { return cache.device().is_cpu(); });
+  if (!plain) return AttendOnDevice(ForDevice(operands));
   return q.scalar_type() == at::kFloat ? OnTheCpu<float>(operands) : OnTheCpu<BFloat16>(operands);
+}
+
+at::Tensor RaggedAttentionBy(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                             std::int64_t heads, const at::Tensor& query_offsets,
+                             const at::Tensor& key_offsets, at::TensorList caches,
+                             const at::Tensor& spans, std::int64_t layer, std::string packed_way) {
+  const Operands operands =
+      Checked(q, k, v, heads, query_offsets, key_offsets, caches, spans, layer);
+  const bool good = !packed_way.empty() && PackedWayIsGood(packed_way, q.device(), q.scalar_type(),
+                                                           heads, q.size(1) / heads);
+  return AttendOnDevice(ForDevice(operands), good ? packed_way : "");
 }
 
 }  // namespace safeasr::asr

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <string>
 
 namespace safeasr::asr {
 
@@ -33,5 +34,12 @@ at::Tensor RaggedAttention(const at::Tensor& q, const at::Tensor& k, const at::T
                            std::int64_t heads, const at::Tensor& query_offsets,
                            const at::Tensor& key_offsets, at::TensorList caches,
                            const at::Tensor& spans, std::int64_t layer);
+
+// The same by tensor operations with a given operator for AttendPacked (packed_attention.h), or ""
+// for none; for tests.
+at::Tensor RaggedAttentionBy(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                             std::int64_t heads, const at::Tensor& query_offsets,
+                             const at::Tensor& key_offsets, at::TensorList caches,
+                             const at::Tensor& spans, std::int64_t layer, std::string packed_way);
 
 }  // namespace safeasr::asr

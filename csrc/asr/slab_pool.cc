@@ -37,6 +37,14 @@ Slot::~Slot() {
   pool_->GiveBack(number_, first);
 }
 
+at::Tensor Slot::Rows() const { return slab.narrow(-2, first, capacity); }
+
+std::shared_ptr<const Slot> Slot::Copy() const {
+  auto copy = pool_->Take(capacity, slab.device());
+  copy->Rows().copy_(Rows());
+  return copy;
+}
+
 SlabPool::SlabPool(std::vector<std::int64_t> front, std::int64_t size, at::ScalarType type,
                    std::int64_t first_slots)
     : front_(std::move(front)), size_(size), type_(type), first_slots_(first_slots) {}

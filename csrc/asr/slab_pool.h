@@ -23,6 +23,11 @@ class Slot {
   Slot(const Slot&) = delete;
   Slot& operator=(const Slot&) = delete;
 
+  // The stream's rows, (..., capacity, size), a view.
+  at::Tensor Rows() const;
+  // As many rows of the same pool, with what is in these.
+  std::shared_ptr<const Slot> Copy() const;
+
   const at::Tensor slab;               // (..., rows, size)
   const std::int64_t first, capacity;  // the stream's rows, in the dimension before the last
 
@@ -36,11 +41,11 @@ class Slot {
 // and a step reads from as many slabs as the logarithm of the streams.
 //
 // Workers run on streams (of the device) of their own, and a live stream goes from one to the
-// other, as its slot does when it ends. Nothing here orders them. It need not, because who uses
-// slots keeps this promise: when a step ends, well or badly, the worker waits until all that it
-// queued has run, before anybody else can take up the live stream. What the next one reads was
-// written, and what is given back nobody reads any more. Steps end by waiting for their token ids
-// anyhow. Two steps at a time write to the same slab, but to rows of their own.
+// other, as its slot does when it ends. Nothing here orders them. It need not: after each run of a
+// batch, well or badly, the engine waits until all that the worker queued is done
+// (WorkerContext::Finish), before anybody else can take up the live stream. What the next one reads
+// was written, and what is given back nobody reads any more. Two steps at a time write to the same
+// slab, but to rows of their own.
 class SlabPool : public std::enable_shared_from_this<SlabPool> {
  public:
   // Slabs are (front..., rows, size). first_slots: of the first slab of a capacity.

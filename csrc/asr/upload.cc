@@ -7,6 +7,9 @@
 namespace safeasr::asr {
 namespace {
 
+// Only these are known to have an allocator of pinned memory that minds pending copies.
+bool CopiesFromPinned(at::Device device) { return device.is_cuda() || device.is_xpu(); }
+
 template <class T>
 at::Tensor UploadValues(const std::vector<T>& values, at::ScalarType type, at::Device device) {
   const at::Tensor host = Staging({static_cast<std::int64_t>(values.size())}, type, device);
@@ -17,14 +20,14 @@ at::Tensor UploadValues(const std::vector<T>& values, at::ScalarType type, at::D
 }  // namespace
 
 at::Tensor Staging(at::IntArrayRef shape, at::ScalarType type, at::Device device) {
-  // Only these are known to have an allocator of pinned memory that minds pending copies.
-  const bool pinned = device.is_cuda() || device.is_xpu();
-  return at::empty(shape, at::TensorOptions(type).pinned_memory(pinned));
+  return at::empty(shape, at::TensorOptions(type).pinned_memory(CopiesFromPinned(device)));
 }
 
 at::Tensor Upload(const at::Tensor& host, at::Device device) {
-  if (device.is_cpu()) return host;
-  return host.to(device, /*non_blocking=*/host.is_pinned());
+  if (device.is_cpu() || !host.is_cpu()) return host.to(device);
+  if (!CopiesFromPinned(device)) return host.to(device);
+  const at::Tensor dense = host.contiguous();
+  return (dense.is_pinned() ? dense : dense.pin_memory()).to(device, /*non_blocking=*/true);
 }
 
 at::Tensor Upload(const std::vector<std::int64_t>& numbers, at::Device device) {

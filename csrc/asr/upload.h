@@ -12,9 +12,9 @@ namespace safeasr::asr {
 // is such.
 at::Tensor Staging(at::IntArrayRef shape, at::ScalarType type, at::Device device);
 
-// The tensor on the device. A copy from Staging memory is queued, and the caller goes on; the
-// memory may be let go of at once, because torch's caching allocator of pinned memory waits for the
-// copies out of it before it gives it to somebody else.
+// The tensor on the device. The copy is queued, and the caller goes on; what is not in Staging
+// memory goes through it. The memory may be let go of at once, because torch's caching allocator of
+// pinned memory waits for the copies out of it before it gives it to somebody else.
 at::Tensor Upload(const at::Tensor& host, at::Device device);
 
 // Numbers (n) int64 and (n) float32 on the device.

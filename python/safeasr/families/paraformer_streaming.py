@@ -135,6 +135,7 @@ class ParaformerStreamingFamily:
                     "tail_threshold": float(predictor.get("tail_threshold", 0.0)),
                     "feature_scale": encoder.encoder.scale,
                     "narrow": precision != "float32",
+                    "half": precision == "float16",
                 },
             },
             signatures={
@@ -146,7 +147,7 @@ class ParaformerStreamingFamily:
                         "order (rows) int64",
                         "offsets (S + 1) int64",
                         "neighbours (rows, span) int64",
-                        "caches S x (layers, 2, capacity, D) float32 or bfloat16",
+                        "caches S x (layers, 2, capacity, D) float32, bfloat16 or float16",
                         "spans (S, 3) int64",
                     ],
                     "outputs": [
@@ -161,7 +162,7 @@ class ParaformerStreamingFamily:
                         "offsets (S + 1) int64",
                         "hidden (rows, D) float32",
                         "hidden offsets (S + 1) int64",
-                        "caches S x (layers, 2, capacity, D) float32 or bfloat16",
+                        "caches S x (layers, 2, capacity, D) float32, bfloat16 or float16",
                         "spans (S, 3) int64",
                         "past S x (layers, kernel - 1, D) float32",
                         "next S x (layers, kernel - 1, D) float32",
@@ -199,7 +200,13 @@ class ParaformerStreamingRecognizer:
                 decoder=decoder,
                 # Rows stand one below the other: nothing is padded, whatever the lengths.
                 limits=_ext.BatchLimits(
-                    **{**limits, "max_requests": 64, "ragged": True, "priority": 1}
+                    **{
+                        **limits,
+                        # A step on an accelerator costs nearly the same for few as for many.
+                        "max_requests": 64 if device == "cpu" else 512,
+                        "ragged": True,
+                        "priority": 1,
+                    }
                 ),
                 **settings["shapes"],
             )
