@@ -89,7 +89,7 @@ def jobs(count: int) -> list[tuple[Any, dict[str, Any]]]:
     """Streams of several chunk sizes and look-backs; pieces of one step, of none, of many."""
     made = []
     for seed in range(count):
-        chunk = [[0, 10, 5], [0, 8, 4], [5, 10, 5], [0, 10, 0]][seed % 4]
+        chunk = [[0, 10, 5], [0, 8, 4], [5, 10, 5], [4, 10, 0]][seed % 4]
         back = [(4, 1), (0, 0), (-1, -1), (2, 2), (-1, 1)][seed % 5]
         step = chunk[1] * 960
         sizes: Any = [step, streaming.random_sizes(seed, 12000), 3 * step + 77][seed % 3]

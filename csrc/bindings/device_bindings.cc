@@ -1,6 +1,7 @@
 #include "bindings/device_bindings.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
 #include <pybind11/stl.h>
 
 #include <cstdint>
@@ -34,9 +35,20 @@ void BindDevices(py::module_& module) {
           [](const PySlot& self) {
             return reinterpret_cast<std::uintptr_t>(self.slot->slab.unsafeGetTensorImpl());
           })
-      .def("fill", [](const PySlot& self, double value) { self.slot->Rows().fill_(value); })
-      .def("total", [](const PySlot& self) { return self.slot->Rows().sum().item<double>(); })
-      .def("copy", [](const PySlot& self) { return PySlot{self.slot->Copy()}; });
+      .def("fill",
+           [](const PySlot& self, double value) {
+             const c10::InferenceMode as_in_workers;
+             self.slot->Rows().fill_(value);
+           })
+      .def("total",
+           [](const PySlot& self) {
+             const c10::InferenceMode as_in_workers;
+             return self.slot->Rows().sum().item<double>();
+           })
+      .def("copy", [](const PySlot& self) {
+        const c10::InferenceMode as_in_workers;
+        return PySlot{self.slot->Copy()};
+      });
   py::class_<asr::SlabPool, std::shared_ptr<asr::SlabPool>>(
       module, "SlabPool", "Rows of many streams in few tensors; for tests.")
       .def(py::init(
