@@ -88,14 +88,9 @@ ParaformerStreamRunner::Encoded ParaformerStreamRunner::Encode(
   const std::int64_t step_of_rows = alike && offsets.back() > 1 ? 1 : StepOn(device, kRowStep);
   order.resize(static_cast<std::size_t>(Padded(offsets.back(), step_of_rows)), 0);
 
-  at::Tensor before;
-  if (!on_device) {
-    before = at::cat(past);
-  } else if (past_rows == 0) {
-    before = at::zeros({0, width}, at::TensorOptions(at::kFloat).device(device));
-  } else {
-    before = ReadSlabRows(past_in_slabs);
-    if (any_tail) before = before * context.Upload(at::tensor(scales, at::kFloat)).unsqueeze(1);
+  at::Tensor before = on_device ? ReadSlabRows(past_in_slabs) : at::cat(past);
+  if (on_device && any_tail) {
+    before = before * context.Upload(at::tensor(scales, at::kFloat)).unsqueeze(1);
   }
   const auto outputs = encoder_->Run(
       {context.Upload(at::cat(fresh)), context.Upload(at::tensor(positions, at::kFloat)), before,

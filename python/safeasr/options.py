@@ -118,7 +118,7 @@ def pick_precision(given: Mapping[str, Any], device: str) -> str:
         return "float16" if wanted == "float32" and given.get("fp16") else wanted
     if given.get("fp16"):
         _warn(
-            f"fp16=True is not supported on the CPU: running in {wanted}. bf16=True is",
+            f"fp16=True is not supported: running in {wanted}. On the CPU bf16=True is",
             stacklevel=5,
         )
     if wanted != "float32" and not _ext.cpu_supports(wanted):

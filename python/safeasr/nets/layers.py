@@ -47,7 +47,7 @@ class Norm(nn.Module):
         wide: gives float32 in every precision.
     """
 
-    __constants__ = ("size", "epsilon", "narrow", "half", "reduced")
+    __constants__ = ("size", "epsilon", "narrow", "float16", "reduced")
 
     def __init__(self, size: int, wide: bool = False) -> None:
         super().__init__()
@@ -58,12 +58,12 @@ class Norm(nn.Module):
         self.wide = wide
         self.reduced = False  # the linear layers around are
         self.narrow = False
-        self.half = False  # narrow is float16
+        self.float16 = False  # narrow is float16
 
     def forward(self, x: Tensor) -> Tensor:
         if self.reduced:
             return torch.ops.safeasr.norm(
-                x, self.weight, self.bias, self.epsilon, self.narrow, self.half
+                x, self.weight, self.bias, self.epsilon, self.narrow, self.float16
             )
         else:  # TorchScript looks at one branch only, if it is an else
             return F.layer_norm(x, [self.size], self.weight, self.bias, self.epsilon)
@@ -73,7 +73,7 @@ class Norm(nn.Module):
         """``x + update`` in float32, and its norm."""
         if self.reduced:
             return torch.ops.safeasr.add_norm(
-                x, update, self.weight, self.bias, self.epsilon, self.narrow, self.half
+                x, update, self.weight, self.bias, self.epsilon, self.narrow, self.float16
             )
         else:
             total = x + update
@@ -83,15 +83,15 @@ class Norm(nn.Module):
 class Narrow(nn.Module):
     """What linear layers take: float32 as it is, or narrower when they are reduced."""
 
-    __constants__ = ("half", "reduced")
+    __constants__ = ("float16", "reduced")
 
     def __init__(self) -> None:
         super().__init__()
         self.reduced = False
-        self.half = False
+        self.float16 = False
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.half:
+        if self.float16:
             return x.to(torch.float16)
         elif self.reduced:
             return x.to(torch.bfloat16)

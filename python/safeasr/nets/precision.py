@@ -89,17 +89,17 @@ def narrow(network: nn.Module, precision: str) -> None:
     def replaced(linear: nn.Linear) -> nn.Module:
         if precision == "int8":
             return Int8Linear(linear)
-        return NarrowLinear(linear, torch.float16 if half else torch.bfloat16)
+        return NarrowLinear(linear, torch.float16 if float16 else torch.bfloat16)
 
-    half = precision == "float16"
+    float16 = precision == "float16"
     for module in list(network.modules()):
         if isinstance(module, Norm):
             module.reduced = True
             module.narrow = not module.wide
-            module.half = half
+            module.float16 = float16
         elif isinstance(module, Narrow):
             module.reduced = True
-            module.half = half
+            module.float16 = float16
         for name, child in list(module.named_children()):
             if isinstance(child, Linear) and not child.wide:
                 setattr(module, name, replaced(child))
