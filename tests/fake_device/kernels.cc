@@ -85,16 +85,20 @@ class Call {
   void FindDevice(const c10::IValue& value) {
     if (value.isTensor()) {
       FindDevice(value.toTensor());
-    } else if (value.isTensorList()) {
-      for (const at::Tensor& tensor : value.toTensorVector()) FindDevice(tensor);
-    } else if (value.isOptionalTensorList()) {
-      for (const auto& tensor : value.toOptionalTensorVector()) {
-        if (tensor) FindDevice(*tensor);
-      }
+    } else if (value.isList()) {
+      for (const c10::IValue& element : value.toListRef()) FindDevice(element);
     } else if (value.isDevice() && value.toDevice().is_privateuseone() && device_ < 0 &&
                value.toDevice().has_index()) {
       device_ = value.toDevice().index();
     }
+  }
+
+  // A list of the same type, of whatever each element becomes.
+  template <class Map>
+  static c10::IValue Each(const c10::IValue& value, Map map) {
+    c10::impl::GenericList mapped(value.toList().elementType());
+    for (const c10::IValue& element : value.toListRef()) mapped.push_back(map(element));
+    return mapped;
   }
 
   at::Tensor ToCpu(const at::Tensor& tensor) {
@@ -111,17 +115,8 @@ class Call {
 
   c10::IValue ToCpu(const c10::IValue& value) {
     if (value.isTensor()) return ToCpu(value.toTensor());
-    if (value.isTensorList()) {
-      c10::List<at::Tensor> tensors;
-      for (const at::Tensor& tensor : value.toTensorVector()) tensors.push_back(ToCpu(tensor));
-      return tensors;
-    }
-    if (value.isOptionalTensorList()) {
-      c10::List<std::optional<at::Tensor>> tensors;
-      for (const auto& tensor : value.toOptionalTensorVector()) {
-        tensors.push_back(tensor ? std::make_optional(ToCpu(*tensor)) : std::nullopt);
-      }
-      return tensors;
+    if (value.isList()) {
+      return Each(value, [this](const c10::IValue& element) { return ToCpu(element); });
     }
     if (value.isDevice()) return c10::Device(c10::DeviceType::CPU);
     return value;
@@ -196,10 +191,8 @@ class Call {
 
   c10::IValue ToDevice(const c10::IValue& value) {
     if (value.isTensor()) return ToDevice(value.toTensor());
-    if (value.isTensorList()) {
-      c10::List<at::Tensor> tensors;
-      for (const at::Tensor& tensor : value.toTensorVector()) tensors.push_back(ToDevice(tensor));
-      return tensors;
+    if (value.isList()) {
+      return Each(value, [this](const c10::IValue& element) { return ToDevice(element); });
     }
     return value;
   }
