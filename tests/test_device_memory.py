@@ -74,6 +74,8 @@ STEADY: dict[str, Callable[[AutoModel], Any]] = {
 }
 
 
+# Strict: whoever brings the runners to Upload and Download takes this mark away.
+@pytest.mark.xfail(reason="runners copy tensor by tensor, and wait for each", strict=True)
 @pytest.mark.parametrize("family", list(STEADY))
 @on_fake_device
 def test_a_batch_waits_for_nothing_but_its_results(bundles: dict[str, Path], family: str) -> None:
@@ -92,7 +94,7 @@ def test_a_batch_waits_for_nothing_but_its_results(bundles: dict[str, Path], fam
         )
         if counters.get(name)
     }  # fmt: skip
-    assert not unwanted
+    assert not unwanted, unwanted
     assert counters["h2d_pinned_non_blocking"] > 0
     assert counters["d2h_pinned_non_blocking"] > 0
 
