@@ -241,7 +241,8 @@ std::vector<std::shared_ptr<const core::Result>> ParaformerStreamRunner::Run(
   }
   std::vector<std::shared_ptr<const core::Result>> results;
   results.reserve(batch.size());
-  // From here on the step counts.
+  // From here on the step counts: what a device could still refuse must be behind it.
+  context.Finish();
   for (Step& step : steps) {
     StreamRequest::Progress& progress = step.request->progress;
     progress.tokens.insert(progress.tokens.end(), step.ids.begin(), step.ids.end());

@@ -74,7 +74,8 @@ std::vector<std::shared_ptr<const core::Result>> VadRunner::Run(
            &rows[i].next.decision, &rows[i].segments);
   }
 
-  // From here on the block counts.
+  // From here on the block counts: what a device could still refuse must be behind it.
+  context.Finish();
   std::vector<std::shared_ptr<const core::Result>> results;
   for (Row& row : rows) {
     const VadRequest& request = *row.request;

@@ -5,6 +5,8 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,7 +17,8 @@
 #include "bindings/py_engine.h"
 #include "bindings/ticket_bindings.h"
 #include "bindings/utterance_input.h"
-#include "core/engine.h"
+#include "core/counters.h"
+#include "core/engine_group.h"
 #include "runtime/tensor_runner.h"
 
 namespace py = pybind11;
@@ -51,29 +54,56 @@ std::shared_ptr<PyTicket> SubmitTensor(PyEngine& self,
   return Submit(self, std::move(runner), std::move(payload), values.shape(0), {deadline_s, wait_s});
 }
 
-py::dict Stats(PyEngine& self) {
-  const core::Engine& engine = self.engine();
+using Counter = std::atomic<std::uint64_t> core::Counters::*;
+
+// Counters by name. Sums over the engines of several devices.
+constexpr std::pair<const char*, Counter> kCounters[] = {
+    {"submitted", &core::Counters::submitted},
+    {"completed", &core::Counters::completed},
+    {"failed", &core::Counters::failed},
+    {"cancelled", &core::Counters::cancelled},
+    {"expired", &core::Counters::expired},
+    {"rejected", &core::Counters::rejected},
+    {"batches", &core::Counters::batches},
+    {"batched_requests", &core::Counters::batched_requests},
+    {"retried_alone", &core::Counters::retried_alone},
+    {"halved", &core::Counters::halved},
+    {"batch_length", &core::Counters::batch_length},
+    {"batch_cost", &core::Counters::batch_cost},
+};
+
+py::dict StatsOf(const core::Engine& engine) {
   const core::Counters& c = engine.counters();
   py::dict out;
   out["workers"] = engine.workers();
   out["busy_workers"] = engine.Busy();
   out["queue_size"] = engine.queue_capacity();
   out["waiting"] = engine.Waiting();
-  out["submitted"] = c.submitted.load();
-  out["completed"] = c.completed.load();
-  out["failed"] = c.failed.load();
-  out["cancelled"] = c.cancelled.load();
-  out["expired"] = c.expired.load();
-  out["rejected"] = c.rejected.load();
-  out["batches"] = c.batches.load();
-  out["batched_requests"] = c.batched_requests.load();
-  out["retried_alone"] = c.retried_alone.load();
-  out["batch_length"] = c.batch_length.load();
-  out["batch_cost"] = c.batch_cost.load();
+  for (const auto& [name, counter] : kCounters) out[name] = (c.*counter).load();
   out["queue_seconds"] = c.queue_time.TotalSeconds();
   out["run_seconds"] = c.run_time.TotalSeconds();
-  out["queue_time_us_log2"] = c.queue_time.Snapshot();
-  out["run_time_us_log2"] = c.run_time.Snapshot();
+  return out;
+}
+
+py::dict Stats(PyEngine& self) {
+  const core::EngineGroup& group = self.engine();
+  py::dict out;
+  py::list devices;
+  core::DurationHistogram::Counts queue_time{}, run_time{};
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    py::dict of_engine = StatsOf(group[i]);
+    for (const auto& [name, value] : of_engine) {
+      const auto here = py::reinterpret_borrow<py::object>(value);
+      out[name] = i == 0 ? here : py::object(out[name]) + here;
+    }
+    of_engine["device"] = self.devices()[i].str();
+    devices.append(of_engine);
+    group[i].counters().queue_time.AddTo(&queue_time);
+    group[i].counters().run_time.AddTo(&run_time);
+  }
+  out["queue_time_us_log2"] = queue_time;
+  out["run_time_us_log2"] = run_time;
+  out["devices"] = devices;
   return out;
 }
 

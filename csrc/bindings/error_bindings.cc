@@ -25,6 +25,8 @@ const char* ClassName(core::ErrorKind kind) {
       return "EngineClosedError";
     case core::ErrorKind::kForked:
       return "ForkedProcessError";
+    case core::ErrorKind::kOutOfMemory:
+      return "OutOfMemoryError";
   }
   return "SafeASRError";
 }

@@ -1,26 +1,27 @@
 #include "bindings/py_engine.h"
 
-#include <ATen/Device.h>
-
 #include <utility>
 
 #include "asr/frontend.h"
 #include "bindings/gil.h"
 #include "core/clock.h"
 #include "core/errors.h"
+#include "runtime/devices.h"
 #include "runtime/stream_context.h"
 
 namespace py = pybind11;
 
 namespace safeasr {
 
-PyEngine::PyEngine(std::size_t num_workers, std::size_t queue_size, const std::string& device,
+PyEngine::PyEngine(std::size_t num_workers, std::size_t queue_size, const std::string& devices,
                    runtime::IntraOpThreads threads) {
   const GilRelease release;
-  const at::Device on(device);
-  engine_ = std::make_unique<core::Engine>(
-      core::EngineOptions{num_workers, queue_size},
-      [&](std::size_t) { return std::make_unique<runtime::StreamContext>(on, threads); });
+  devices_ = runtime::ParseDevices(devices);
+  engine_ = std::make_unique<core::EngineGroup>(
+      devices_.size(), core::EngineOptions{num_workers, queue_size},
+      [&](std::size_t i, std::size_t) {
+        return std::make_unique<runtime::StreamContext>(devices_[i], threads);
+      });
 }
 
 PyEngine::~PyEngine() {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "bindings/ticket_bindings.h"
-#include "core/engine.h"
+#include "core/engine_group.h"
 #include "core/runner.h"
 #include "runtime/stream_context.h"
 
@@ -20,16 +20,19 @@ namespace safeasr {
 
 class PyEngine {
  public:
-  PyEngine(std::size_t num_workers, std::size_t queue_size, const std::string& device,
+  // An engine with that many workers, and such a queue, for each of the devices (ParseDevices).
+  PyEngine(std::size_t num_workers, std::size_t queue_size, const std::string& devices,
            runtime::IntraOpThreads threads);
   ~PyEngine();
   PyEngine(const PyEngine&) = delete;
   PyEngine& operator=(const PyEngine&) = delete;
 
-  core::Engine& engine() { return *engine_; }
+  core::EngineGroup& engine() { return *engine_; }
+  const std::vector<at::Device>& devices() const { return devices_; }
 
  private:
-  std::unique_ptr<core::Engine> engine_;
+  std::vector<at::Device> devices_;  // of each engine
+  std::unique_ptr<core::EngineGroup> engine_;
 };
 
 using FloatArray = pybind11::array_t<float, pybind11::array::c_style>;

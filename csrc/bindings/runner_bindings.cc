@@ -16,6 +16,7 @@
 #include "core/clock.h"
 #include "core/runner.h"
 #include "runtime/cpu_features.h"
+#include "runtime/devices.h"
 #include "runtime/program.h"
 #include "runtime/tensor_runner.h"
 
@@ -64,10 +65,11 @@ void BindRunners(py::module_& module) {
           [](const std::string& path, const std::string& device, bool pack_weights) {
             const GilRelease release;
             return std::const_pointer_cast<runtime::Program>(
-                runtime::Program::Load(path, {at::Device(device), pack_weights}));
+                runtime::Program::Load(path, {runtime::ParseDevices(device), pack_weights}));
           },
           py::arg("path"), py::arg("device") = "cpu", py::arg("pack_weights") = true,
-          "Load a program file; ValueError when it cannot be read.")
+          "Load a program file on a device, or on each of several (\"cuda:0,cuda:1\"); ValueError "
+          "when it cannot be read.")
       .def(
           "run",
           [](const runtime::Program& self, const std::vector<py::array>& inputs) {

@@ -11,8 +11,8 @@ namespace safeasr::core {
 struct BatchLimits {
   std::size_t max_requests = 8;
   std::int64_t max_cost = 4096;  // of a batch, in the runner's unit; one request may exceed it
-  double max_padding = 0.2;  // share of count x longest that is padding, 0 to 1
-  Duration max_wait{0};      // how long the oldest may wait for company; 0: not at all
+  double max_padding = 0.2;      // share of count x longest that is padding, 0 to 1
+  Duration max_wait{0};          // how long the oldest may wait for company; 0: not at all
   bool share_among_free_workers = true;
   int priority = 0;  // of what is ready, the highest goes first: live streams before recordings
   // After this long without a turn although it is ready, a key goes before every priority.

@@ -23,10 +23,18 @@ class DurationHistogram {
     total_us_.fetch_add(us > 0 ? us : 0, std::memory_order_relaxed);
   }
 
-  std::array<std::uint64_t, kBuckets> Snapshot() const {
-    std::array<std::uint64_t, kBuckets> copy{};
-    for (std::size_t i = 0; i < kBuckets; ++i)
-      copy[i] = buckets_[i].load(std::memory_order_relaxed);
+  using Counts = std::array<std::uint64_t, kBuckets>;
+
+  // Adds what was counted so far to `sum`.
+  void AddTo(Counts* sum) const {
+    for (std::size_t i = 0; i < kBuckets; ++i) {
+      (*sum)[i] += buckets_[i].load(std::memory_order_relaxed);
+    }
+  }
+
+  Counts Snapshot() const {
+    Counts copy{};
+    AddTo(&copy);
     return copy;
   }
 
@@ -51,9 +59,18 @@ struct Counters {
   std::atomic<std::uint64_t> batch_length{0};   // sum of lengths that were run
   std::atomic<std::uint64_t> batch_cost{0};     // sum of count x longest: the rest is padding
   std::atomic<std::uint64_t> retried_alone{0};  // requests run again alone after their batch threw
+  std::atomic<std::uint64_t> halved{0};         // batches that did not fit the memory
   std::atomic<std::uint64_t> continued{0};      // times an unfinished request was put back
   DurationHistogram queue_time;                 // from submit to the start of its first batch
   DurationHistogram run_time;                   // of a batch
+
+  // Requests that were accepted and have no answer yet, about.
+  std::int64_t Unfinished() const {
+    const auto load = [](const std::atomic<std::uint64_t>& counter) {
+      return static_cast<std::int64_t>(counter.load(std::memory_order_relaxed));
+    };
+    return load(submitted) - load(completed) - load(failed) - load(cancelled) - load(expired);
+  }
 };
 
 }  // namespace safeasr::core

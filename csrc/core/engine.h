@@ -67,6 +67,7 @@ class Engine {
   std::size_t workers() const { return workers_count_; }
   std::size_t queue_capacity() const { return state_->intake->queue.capacity(); }
   std::size_t Waiting() const;  // accepted and not in a batch, lanes too; 0 in a forked child
+  std::size_t Lanes() const { return state_->intake->lanes.load(std::memory_order_relaxed); }
   std::size_t Busy() const { return busy_.load(std::memory_order_relaxed); }
   const Counters& counters() const { return state_->intake->counters; }
 
@@ -97,6 +98,10 @@ class Engine {
   void Begin(std::vector<RequestPtr>& requests, TimePoint now);
   // more: others are ready beside these.
   void RunBatch(WorkerContext& context, std::vector<RequestPtr> requests, bool more);
+  // Resolves, puts back or fails all of them: together, and if that fails, in parts.
+  void RunParts(WorkerContext& context, RequestPtr* requests, std::size_t count);
+  // A request that did not fit the memory: perhaps it does when others are done.
+  bool RunBesideOthers(WorkerContext& context, RequestPtr* request, Failure* failure);
   // Resolves or puts back. False: the runner threw, and nothing was done.
   bool TryRun(WorkerContext& context, RequestPtr* requests, std::size_t count, Failure* failure);
   // Fails requests in place of running them. One that was cancelled before is counted as that.

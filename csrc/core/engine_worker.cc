@@ -14,28 +14,9 @@ namespace safeasr::core {
 namespace {
 
 constexpr auto kOutOfMemoryPause = std::chrono::milliseconds(10);
-
-// Without memory for the message the kind still arrives.
-Failure MakeFailure(ErrorKind kind, const char* message) noexcept {
-  try {
-    return {kind, message};
-  } catch (const std::bad_alloc&) {
-    return {kind, std::string()};
-  }
-}
-
-Failure Describe(const std::exception_ptr& error) noexcept {
-  try {
-    std::rethrow_exception(error);
-  } catch (const Error& e) {
-    return MakeFailure(e.kind(), e.what());
-  } catch (const std::exception& e) {
-    return MakeFailure(ErrorKind::kInternal, e.what());
-  } catch (...) {
-    return MakeFailure(ErrorKind::kInternal,
-                       "the runner threw something that is no std::exception");
-  }
-}
+// How often a request that does not fit beside others' is tried again, with longer and longer
+// pauses.
+constexpr int kOutOfMemoryTries = 5;
 
 // Counts a worker as busy for a scope.
 class BusyScope {
@@ -51,6 +32,14 @@ class BusyScope {
 
 void Count(std::atomic<std::uint64_t>& counter, std::uint64_t n = 1) {
   counter.fetch_add(n, std::memory_order_relaxed);
+}
+
+// After a run that failed. What a device says now is a consequence of what is known.
+void FinishAnyway(WorkerContext& context) noexcept {
+  try {
+    context.Finish();
+  } catch (...) {
+  }
 }
 
 }  // namespace
@@ -172,21 +161,44 @@ void Engine::RunBatch(WorkerContext& context, std::vector<RequestPtr> requests, 
   Count(counters.batch_length, sum);
   Count(counters.batch_cost, requests[0]->runner->limits().ragged ? sum : count * longest);
 
+  RunParts(context, requests.data(), count);
+}
+
+void Engine::RunParts(WorkerContext& context, RequestPtr* requests, std::size_t count) {
   Failure failure;
-  if (TryRun(context, requests.data(), count, &failure)) return;
-  for (RequestPtr& request : requests) {
-    // With several, somebody in the batch is at fault. Alone, each gets what it deserves.
-    if (count > 1) {
-      Count(counters.retried_alone);
-      if (TryRun(context, &request, 1, &failure)) {
-        // This worker goes on with the next one, so others may take what came of this one.
-        state_->intake->queue.not_empty().WakeOne();
-        continue;
-      }
+  if (TryRun(context, requests, count, &failure)) {
+    return;
+  }
+  Counters& counters = state_->intake->counters;
+  if (count == 1) {
+    if (failure.kind == ErrorKind::kOutOfMemory && RunBesideOthers(context, requests, &failure)) {
+      return;
     }
     Count(counters.failed);
-    request->ticket->Fail(std::move(failure));
+    requests[0]->ticket->Fail(std::move(failure));
+    return;
   }
+  // Too much at once: in halves. Otherwise somebody in the batch is at fault: alone, each gets what
+  // it deserves.
+  const bool halve = failure.kind == ErrorKind::kOutOfMemory;
+  Count(halve ? counters.halved : counters.retried_alone, halve ? 1 : count);
+  const std::size_t step = halve ? (count + 1) / 2 : 1;
+  for (std::size_t i = 0; i < count; i += step) {
+    // This worker goes on with the next ones, so others may take what came of those before.
+    if (i > 0) state_->intake->queue.not_empty().WakeOne();
+    RunParts(context, requests + i, std::min(step, count - i));
+  }
+}
+
+bool Engine::RunBesideOthers(WorkerContext& context, RequestPtr* request, Failure* failure) {
+  auto pause = kOutOfMemoryPause;
+  for (int i = 0; i < kOutOfMemoryTries; ++i, pause *= 2) {
+    const bool alone = busy_.load() <= 1;
+    if (!alone) std::this_thread::sleep_for(pause);
+    if (TryRun(context, request, 1, failure)) return true;
+    if (alone || failure->kind != ErrorKind::kOutOfMemory) return false;
+  }
+  return false;
 }
 
 bool Engine::TryRun(WorkerContext& context, RequestPtr* requests, std::size_t count,
@@ -199,6 +211,7 @@ bool Engine::TryRun(WorkerContext& context, RequestPtr* requests, std::size_t co
     payloads.reserve(count);
     for (std::size_t i = 0; i < count; ++i) payloads.push_back(requests[i]->payload.get());
     results = requests[0]->runner->Run(context, payloads);
+    context.Finish();
     if (results.size() != count) {
       throw std::logic_error("the runner returned " + std::to_string(results.size()) +
                              " results for " + std::to_string(count) + " requests");
@@ -207,7 +220,8 @@ bool Engine::TryRun(WorkerContext& context, RequestPtr* requests, std::size_t co
       throw std::logic_error("the runner returned no result for a request");
     }
   } catch (...) {
-    *failure = Describe(std::current_exception());
+    *failure = context.Describe(std::current_exception());
+    FinishAnyway(context);
     intake.counters.run_time.Add(Clock::now() - start);
     return false;
   }

@@ -2,6 +2,7 @@
 // class.
 #pragma once
 
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -16,12 +17,22 @@ enum class ErrorKind {
   kCancelled,         // the caller took it back
   kClosed,            // the engine was closed
   kForked,            // the engine belongs to the parent process
+  kOutOfMemory,       // there was not enough memory to run it, even alone
 };
 
 struct Failure {
   ErrorKind kind = ErrorKind::kInternal;
   std::string message;
 };
+
+// Without memory for the message the kind still arrives.
+inline Failure MakeFailure(ErrorKind kind, const char* message) noexcept {
+  try {
+    return {kind, message};
+  } catch (const std::bad_alloc&) {
+    return {kind, std::string()};
+  }
+}
 
 class Error : public std::runtime_error {
  public:

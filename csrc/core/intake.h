@@ -91,6 +91,7 @@ class Intake {
   RequestQueue<RequestPtr> queue;
   PendingPool pool;
   Counters counters;
+  std::atomic<std::size_t> lanes{0};  // that live
 
  private:
   const int owner_pid_;

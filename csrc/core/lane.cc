@@ -7,7 +7,11 @@
 namespace safeasr::core {
 
 Lane::Lane(std::shared_ptr<Intake> intake, std::size_t max_waiting)
-    : intake_(std::move(intake)), max_waiting_(max_waiting) {}
+    : intake_(std::move(intake)), max_waiting_(max_waiting) {
+  ++intake_->lanes;
+}
+
+Lane::~Lane() { --intake_->lanes; }
 
 std::shared_ptr<Ticket> Lane::Submit(std::shared_ptr<const Runner> runner,
                                      std::unique_ptr<const Payload> payload,

@@ -25,6 +25,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
  public:
   // See Engine::MakeLane. `max_waiting`: requests that may wait behind the one in the engine.
   Lane(std::shared_ptr<Intake> intake, std::size_t max_waiting);
+  ~Lane();
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
 

@@ -5,10 +5,12 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <vector>
 
 #include "core/batch_limits.h"
+#include "core/errors.h"
 #include "core/ticket.h"
 
 namespace safeasr::core {
@@ -27,6 +29,15 @@ class WorkerContext {
   // Called before each batch, on the worker's thread: how many workers, this one included, have
   // nothing else to do. Theirs is the share of the machine that the batch may use.
   virtual void ShareOfIdle(std::size_t workers) { (void)workers; }
+
+  // Called after each run of a batch, also after one that threw, on the worker's thread: returns
+  // when all that the run queued on the worker's device is done. So nobody, on any thread, ever
+  // meets data that a device still reads or writes. May throw what went wrong there.
+  virtual void Finish() {}
+
+  // What an exception of a run means. Knows the errors of its device, where this one knows the
+  // standard library's.
+  virtual Failure Describe(const std::exception_ptr& error) const noexcept;
 };
 
 class Runner {
@@ -38,7 +49,8 @@ class Runner {
 
   // One result for each payload, in their order. Called from many workers at once. If it throws,
   // the engine runs each request of the batch again by itself, so that one bad request fails alone;
-  // a core::Error keeps its kind, anything else becomes ErrorKind::kInternal.
+  // a core::Error keeps its kind, anything else becomes what the worker's context says. A batch
+  // that did not fit the memory (ErrorKind::kOutOfMemory) is run again in halves.
   //
   // A runner may do one piece of each request and answer Unfinished() for those that have more: the
   // engine queues them up again behind all others that wait, and the next call may bring other

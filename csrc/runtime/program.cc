@@ -1,5 +1,7 @@
 #include "runtime/program.h"
 
+#include <c10/core/impl/VirtualGuardImpl.h>
+
 #if defined(__GLIBC__)
 #include <malloc.h>
 #endif
@@ -7,8 +9,10 @@
 #include <exception>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 
 #include "runtime/intra_op_threads.h"
+#include "runtime/replicated_program.h"
 #include "runtime/torchscript_program.h"
 
 namespace safeasr::runtime {
@@ -36,6 +40,16 @@ void RunSingleThreaded(Work work) {
   if (error) std::rethrow_exception(error);
 }
 
+std::shared_ptr<const Program> LoadOn(at::Device device, const std::string& path,
+                                      const ProgramOptions& options) {
+  auto program = std::make_shared<TorchScriptProgram>(path, device, options.pack_weights);
+  if (!device.is_cpu()) {
+    // Workers' streams do not wait for the one that copied the weights.
+    c10::impl::VirtualGuardImpl(device.type()).getStream(device).synchronize();
+  }
+  return program;
+}
+
 }  // namespace
 
 std::shared_ptr<const Program> Program::Load(const std::string& path,
@@ -43,9 +57,14 @@ std::shared_ptr<const Program> Program::Load(const std::string& path,
   const auto dot = path.rfind('.');
   const std::string kind = dot == std::string::npos ? "" : path.substr(dot);
   if (kind == ".ts") {
-    std::shared_ptr<const Program> program;
-    RunSingleThreaded([&] { program = std::make_shared<TorchScriptProgram>(path, options); });
-    return program;
+    std::vector<ReplicatedProgram::Copy> copies;
+    RunSingleThreaded([&] {
+      for (const at::Device& device : options.devices) {
+        copies.push_back({device, LoadOn(device, path, options)});
+      }
+    });
+    if (copies.size() == 1) return copies.front().program;
+    return std::make_shared<ReplicatedProgram>(std::move(copies));
   }
   throw std::invalid_argument("unknown kind of program '" + kind + "' (expected .ts): " + path);
 }

@@ -14,7 +14,8 @@
 namespace safeasr::runtime {
 
 struct ProgramOptions {
-  at::Device device = at::kCPU;
+  // Where the weights are; several: a copy on each, and a run uses the calling thread's device.
+  std::vector<at::Device> devices = {at::kCPU};
   // Rewrite linear layers to oneDNN with weights laid out for it once, at load. CPU only; the
   // packed copy replaces the plain one.
   bool pack_weights = true;

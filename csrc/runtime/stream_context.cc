@@ -1,16 +1,40 @@
 #include "runtime/stream_context.h"
 
+#include <ATen/ATen.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <thread>
 
+#include "runtime/devices.h"
 #include "runtime/intra_op_threads.h"
 
 namespace safeasr::runtime {
+namespace {
+
+// Pauses between looks at a stream: short at first, for steps of live streams take milliseconds.
+constexpr auto kFirstPause = std::chrono::microseconds(20);
+constexpr auto kLongestPause = std::chrono::microseconds(200);
+// After as many looks the device's own wait takes over.
+constexpr int kLooks = 50'000;
+
+// What torch's allocators and the interpreter of programs say. The interpreter throws another type
+// than it caught, and leaves only the words.
+bool SaysOutOfMemory(const char* message) {
+  return std::strstr(message, "out of memory") != nullptr ||
+         std::strstr(message, "can't allocate memory") != nullptr;
+}
+
+}  // namespace
 
 StreamContext::StreamContext(at::Device device, IntraOpThreads threads)
-    : device_(device), threads_(threads), threads_now_(threads.least), inference_mode_(true) {
+    : device_(Existing(device)),
+      threads_(threads),
+      threads_now_(threads.least),
+      inference_mode_(true) {
   SetIntraOpThreadsForThisThread(threads_.least);
   StartIntraOpThreads(threads_.most);
   // Thread-local. Without it the executor would profile the first runs and then compile a version
@@ -20,6 +44,7 @@ StreamContext::StreamContext(at::Device device, IntraOpThreads threads)
     // There is a pool of streams on accelerators only; the CPU's guard throws.
     const c10::impl::VirtualGuardImpl guard(device_.type());
     stream_guard_.emplace(guard.getStreamFromGlobalPool(device_, /*isHighPriority=*/false));
+    reached_.emplace(device_.type());
   }
 }
 
@@ -31,8 +56,66 @@ void StreamContext::ShareOfIdle(std::size_t workers) {
   threads_now_ = wanted;
 }
 
-void StreamContext::Synchronize() const {
-  if (stream_guard_) stream_guard_->current_stream().synchronize();
+// Asked again and again instead of waited for: an accelerator's own wait spins, and takes a core
+// from those who prepare the next batch.
+void StreamContext::Finish() {
+  if (!reached_) return;
+  reached_->record(stream_guard_->current_stream());
+  auto pause = kFirstPause;
+  for (int i = 0; i < kLooks; ++i) {
+    if (reached_->query()) return;
+    std::this_thread::sleep_for(pause);
+    pause = std::min(pause * 2, kLongestPause);
+  }
+  reached_->synchronize();
+}
+
+core::Failure StreamContext::Describe(const std::exception_ptr& error) const noexcept {
+  try {
+    std::rethrow_exception(error);
+  } catch (const c10::OutOfMemoryError& e) {
+    return core::MakeFailure(core::ErrorKind::kOutOfMemory, e.what_without_backtrace());
+  } catch (const c10::Error& e) {
+    const char* message = e.what_without_backtrace();
+    return core::MakeFailure(
+        SaysOutOfMemory(message) ? core::ErrorKind::kOutOfMemory : core::ErrorKind::kInternal,
+        message);
+  } catch (const std::exception& e) {
+    core::Failure failure = WorkerContext::Describe(error);
+    if (failure.kind == core::ErrorKind::kInternal && SaysOutOfMemory(e.what())) {
+      failure.kind = core::ErrorKind::kOutOfMemory;
+    }
+    return failure;
+  } catch (...) {
+    return WorkerContext::Describe(error);
+  }
+}
+
+at::Tensor StreamContext::Upload(const at::Tensor& host) const {
+  if (device_.is_cpu() || !host.is_cpu()) return host;
+  const at::Tensor dense = host.contiguous();
+  const at::Tensor pinned = dense.is_pinned() ? dense : dense.pin_memory();
+  return pinned.to(device_, /*non_blocking=*/true);
+}
+
+std::vector<at::Tensor> StreamContext::Download(const std::vector<at::Tensor>& tensors) {
+  std::vector<at::Tensor> host;
+  host.reserve(tensors.size());
+  bool waits = false;
+  for (const at::Tensor& tensor : tensors) {
+    if (tensor.is_cpu()) {
+      host.push_back(tensor.contiguous());
+      continue;
+    }
+    const at::Tensor dense = tensor.contiguous();
+    host.push_back(
+        at::empty(dense.sizes(),
+                  at::TensorOptions(dense.scalar_type()).device(at::kCPU).pinned_memory(true)));
+    host.back().copy_(dense, /*non_blocking=*/true);
+    waits = true;
+  }
+  if (waits) Finish();
+  return host;
 }
 
 }  // namespace safeasr::runtime

@@ -2,13 +2,15 @@
 // thread-local settings of torch. Made on the worker's own thread and destroyed there.
 #pragma once
 
-#include <ATen/Device.h>
+#include <ATen/core/Tensor.h>
+#include <c10/core/Event.h>
 #include <c10/core/InferenceMode.h>
 #include <c10/core/Stream.h>
 #include <c10/core/StreamGuard.h>
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "core/runner.h"
 
@@ -22,15 +24,25 @@ struct IntraOpThreads {
 
 class StreamContext : public core::WorkerContext {
  public:
-  // Throws c10::Error when the device does not exist.
+  // Throws std::invalid_argument when the device does not exist.
   StreamContext(at::Device device, IntraOpThreads threads);
 
   void ShareOfIdle(std::size_t workers) override;
 
+  // Waits for this worker's stream alone, and sleeps meanwhile.
+  void Finish() override;
+  core::Failure Describe(const std::exception_ptr& error) const noexcept override;
+
   at::Device device() const { return device_; }
 
-  // Blocks until everything queued on this worker's stream has run. Nothing to do on the CPU.
-  void Synchronize() const;
+  // A tensor of the host's on the device, without waiting for the copy: what is queued on this
+  // worker's stream from now on sees it. Copied through pinned memory, which torch's allocator
+  // keeps and reuses when the copy is done; pinned already, it must not be written to until Finish.
+  at::Tensor Upload(const at::Tensor& host) const;
+
+  // Tensors of the device on the host, contiguous; waits for them, once for all, and so for all
+  // that was queued before.
+  std::vector<at::Tensor> Download(const std::vector<at::Tensor>& tensors);
 
  private:
   const at::Device device_;
@@ -39,6 +51,7 @@ class StreamContext : public core::WorkerContext {
   // Autograd bookkeeping stays off for the thread's whole life: the guard is thread-local.
   const c10::InferenceMode inference_mode_;
   std::optional<c10::StreamGuard> stream_guard_;
+  std::optional<c10::Event> reached_;  // how far the stream is
 };
 
 // The context behind the base class, for runners.

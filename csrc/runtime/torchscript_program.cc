@@ -14,14 +14,14 @@
 namespace safeasr::runtime {
 namespace {
 
-std::unique_ptr<torch::jit::Module> LoadFrozen(const std::string& path,
-                                               const ProgramOptions& options) {
+std::unique_ptr<torch::jit::Module> LoadFrozen(const std::string& path, at::Device device,
+                                               bool pack_weights) {
   // Weights must be inference tensors of nobody's autograd graph.
   const c10::InferenceMode inference_mode;
-  auto module = std::make_unique<torch::jit::Module>(torch::jit::load(path, options.device));
+  auto module = std::make_unique<torch::jit::Module>(torch::jit::load(path, device));
   module->eval();
   *module = torch::jit::freeze_module(*module);
-  if (options.pack_weights && options.device.is_cpu()) {
+  if (pack_weights && device.is_cpu()) {
     PackLinearLayers(module->get_method("forward").graph());
   }
   return module;
@@ -29,9 +29,10 @@ std::unique_ptr<torch::jit::Module> LoadFrozen(const std::string& path,
 
 }  // namespace
 
-TorchScriptProgram::TorchScriptProgram(const std::string& path, const ProgramOptions& options) {
+TorchScriptProgram::TorchScriptProgram(const std::string& path, at::Device device,
+                                       bool pack_weights) {
   try {
-    module_ = LoadFrozen(path, options);
+    module_ = LoadFrozen(path, device, pack_weights);
   } catch (const c10::Error& e) {
     throw std::invalid_argument("cannot load the program " + path + ": " +
                                 e.what_without_backtrace());
@@ -53,6 +54,8 @@ std::vector<at::Tensor> TorchScriptProgram::Run(const std::vector<ProgramInput>&
       tensors.push_back(element.toTensor());
     }
     return tensors;
+  } catch (const c10::OutOfMemoryError&) {
+    throw;  // the worker's context knows it
   } catch (const c10::Error& e) {
     throw core::Error(core::ErrorKind::kInternal, e.what_without_backtrace());
   } catch (const torch::jit::JITException& e) {

@@ -13,7 +13,7 @@ namespace safeasr::runtime {
 
 class TorchScriptProgram : public Program {
  public:
-  TorchScriptProgram(const std::string& path, const ProgramOptions& options);
+  TorchScriptProgram(const std::string& path, at::Device device, bool pack_weights);
   std::vector<at::Tensor> Run(const std::vector<ProgramInput>& inputs) const override;
 
  private:

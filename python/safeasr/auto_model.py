@@ -45,7 +45,7 @@ class AutoModel:
         *,
         device: str | None = None,
         num_workers: int | None = None,
-        max_batch_size: int = 16,
+        max_batch_size: int | None = None,
         max_batch_frames: int | None = None,
         max_wait_ms: float = 0.0,
         queue_size: int = 1024,
@@ -61,12 +61,14 @@ class AutoModel:
         Args:
             model: "demo" (comes with the package), a FunASR model directory, a bundle, or a name
                 on FunASR's hubs (needs funasr and the network once).
-            device: "cpu", "cuda", "cuda:0"; default: CUDA if there is any. Where it is missing, the
-                CPU is used with a warning.
-            num_workers: threads that run batches; default: ``ncpu`` if given, else all cores,
-                divided by ``intra_op_threads``.
-            max_batch_size: utterances in one batch at most.
-            max_batch_frames: limit of count x longest of a batch, in encoder frames.
+            device: "cpu", "cuda", "cuda:0", or several, "cuda:0,cuda:1": each has a copy of the
+                weights, and a request goes to the one with least to do. Default: CUDA if there is
+                any. Where it is missing, the CPU is used with a warning.
+            num_workers: threads that run batches, for each device; default: ``ncpu`` if given, else
+                all cores, divided by ``intra_op_threads``; on CUDA 4 at most.
+            max_batch_size: utterances in one batch at most; default: 16, on CUDA 128.
+            max_batch_frames: limit of the encoder frames (60 ms) in a batch; default: 320, on CUDA
+                40,000.
             max_wait_ms: how long an utterance may wait for company though a worker is free, in ms.
             queue_size: utterances that may wait; more callers wait or get QueueFullError.
             timeout: default time limit of a call, in seconds.
@@ -317,8 +319,9 @@ class AutoModel:
         Returns:
             workers, busy_workers, queue_size, waiting; submitted, completed, failed, cancelled,
             expired, rejected; batches, batched_requests, mean_batch_size, padding (share of the
-            computed frames that was padding), retried_alone; queue_seconds, run_seconds (sums);
-            queue_time_us_log2, run_time_us_log2 (histograms: entry i counts those under 2^i us).
+            computed frames that was padding), retried_alone, halved (batches that did not fit the
+            memory); queue_seconds, run_seconds (sums); queue_time_us_log2, run_time_us_log2
+            (histograms: entry i counts those under 2^i us); devices (most of this, of each device).
         """
         stats: dict[str, Any] = dict(self._engine.stats())
         batches, cost = stats["batches"], stats["batch_cost"]

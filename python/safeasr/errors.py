@@ -21,6 +21,7 @@ __all__ = [
     "ExtensionMismatchError",
     "ForkedProcessError",
     "InferenceError",
+    "OutOfMemoryError",
     "QueueFullError",
     "SafeASRError",
     "UnsupportedModelError",
@@ -130,4 +131,13 @@ class InferenceError(SafeASRError, RuntimeError):
 
     Only the request that caused it fails: others of its batch are run again without it. If it comes
     for ordinary input, the exported bundle does not fit the model: export it again.
+    """
+
+
+class OutOfMemoryError(InferenceError, MemoryError):
+    """One request alone needs more memory than the device, or the machine, has left.
+
+    A batch that does not fit is run again in halves; only what does not fit by itself fails, after
+    waiting for the batches of other workers. Cut the recording (``vad_model`` does), use fewer
+    workers, or free memory that others hold. It is a ``MemoryError`` too.
     """

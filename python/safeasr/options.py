@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from safeasr import _ext
+from safeasr.devices import pick_device
 from safeasr.errors import UnsupportedModelError
 
 __all__ = ["CallOptions", "ModelOptions", "call_options", "model_options"]
@@ -64,7 +65,7 @@ class ModelOptions:
     """Arguments of ``AutoModel``, sorted.
 
     Attributes:
-        num_workers: threads that run batches.
+        num_workers: threads that run batches, for each device.
         intra_op_threads: cores that one batch uses on the CPU.
         idle_threads: the same while other workers have nothing to do, at most.
         max_batch_size: utterances in a batch at most.
@@ -72,7 +73,7 @@ class ModelOptions:
         max_wait_ms: how long an utterance may wait for company although a worker is free.
         queue_size: utterances that may wait.
         timeout: seconds that a call may take; None: as long as it takes.
-        device: torch's name of the device.
+        device: torch's name of the device, or names of several of one kind: "cuda:0,cuda:1".
         precision: of the linear layers: "float32", "bfloat16" or "int8".
         disable_pbar: no progress bar.
         overrides: keys of config.yaml.
@@ -100,23 +101,6 @@ def usable_cores() -> int:
         return max(1, len(os.sched_getaffinity(0)))
     except AttributeError:
         return os.cpu_count() or 1
-
-
-def pick_device(device: str | None, ngpu: int) -> str:
-    """The device to use; like FunASR, the CPU where there is no such accelerator."""
-    import torch
-
-    wanted = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    if ngpu == 0:
-        return "cpu"
-    kind = wanted.split(":")[0]
-    if kind == "cuda" and not torch.cuda.is_available():
-        _warn(f"device={wanted!r} is not available: running on the CPU", stacklevel=5)
-        return "cpu"
-    if kind not in ("cpu", "cuda"):
-        _warn(f"device={wanted!r} is not supported: running on the CPU", stacklevel=5)
-        return "cpu"
-    return wanted
 
 
 def pick_precision(given: Mapping[str, Any], device: str) -> str:
@@ -166,7 +150,7 @@ def model_options(
     *,
     num_workers: int | None,
     intra_op_threads: int | None = None,
-    max_batch_size: int,
+    max_batch_size: int | None,
     max_batch_frames: int | None,
     max_wait_ms: float,
     queue_size: int,
@@ -205,6 +189,8 @@ def model_options(
         # One thread a worker: batches of different callers in parallel use cores better than
         # operators split over threads. An accelerator needs a few, to overlap copies and launches.
         workers = max(1, cores // threads) if chosen == "cpu" else min(4, cores)
+    if max_batch_size is None:
+        max_batch_size = 16 if chosen == "cpu" else 128
     if max_batch_frames is None:
         # Enough rows to keep the CPU's matrix units busy while activations stay in cache; beyond
         # that a larger batch only adds latency.

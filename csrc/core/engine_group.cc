@@ -1,0 +1,57 @@
+#include "core/engine_group.h"
+
+#include <stdexcept>
+#include <utility>
+
+#include "core/lane.h"
+
+namespace safeasr::core {
+
+EngineGroup::EngineGroup(std::size_t engines, EngineOptions options,
+                         const ContextFactory& make_context) {
+  if (engines == 0) throw std::invalid_argument("an engine needs at least one device, got 0");
+  for (std::size_t i = 0; i < engines; ++i) {
+    engines_.push_back(std::make_unique<Engine>(
+        options, [&, i](std::size_t worker) { return make_context(i, worker); }));
+  }
+}
+
+Engine& EngineGroup::Least(const std::function<std::int64_t(const Engine&)>& load) {
+  const std::size_t count = engines_.size();
+  if (count == 1) return *engines_.front();
+  // Begins at another one each time, or ties would all go to the first.
+  const std::size_t first = turn_.fetch_add(1, std::memory_order_relaxed);
+  std::size_t best = first % count;
+  std::int64_t least = load(*engines_[best]);
+  for (std::size_t k = 1; k < count && least > 0; ++k) {
+    const std::size_t i = (first + k) % count;
+    const std::int64_t of_this = load(*engines_[i]);
+    if (of_this < least) {
+      best = i;
+      least = of_this;
+    }
+  }
+  return *engines_[best];
+}
+
+std::shared_ptr<Ticket> EngineGroup::Submit(std::shared_ptr<const Runner> runner,
+                                            std::unique_ptr<const Payload> payload,
+                                            const SubmitOptions& options) {
+  Engine& engine = Least([](const Engine& e) { return e.counters().Unfinished(); });
+  return engine.Submit(std::move(runner), std::move(payload), options);
+}
+
+std::shared_ptr<Lane> EngineGroup::MakeLane(std::size_t max_waiting) {
+  const auto lanes = [](const Engine& e) { return static_cast<std::int64_t>(e.Lanes()); };
+  return Least(lanes).MakeLane(max_waiting);
+}
+
+bool EngineGroup::CloseUntil(CloseMode mode, TimePoint deadline) {
+  // All are told before any is waited for.
+  for (const auto& engine : engines_) engine->CloseUntil(mode, Clock::now());
+  bool closed = true;
+  for (const auto& engine : engines_) closed = engine->CloseUntil(mode, deadline) && closed;
+  return closed;
+}
+
+}  // namespace safeasr::core
