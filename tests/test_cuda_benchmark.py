@@ -42,7 +42,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str
     """The cheapest steps on the CPU: findings, the table, and where they were written."""
     out = tmp_path_factory.mktemp("cuda")
     command = [
-        sys.executable, "-m", "benchmarks.cuda", "--device", "cpu", "--quick", "--minutes", "4",
+        sys.executable, "-m", "benchmarks.cuda", "--device", "cpu", "--quick", "--minutes", "10",
         "--only", "machine", "throughput", "memory", "soak", "profile",
     ]  # fmt: skip
     done = subprocess.run(
@@ -51,7 +51,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str
         env={**environment(), "OUT": str(out)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=700,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
@@ -92,7 +92,7 @@ def test_a_step_that_fails_is_told_and_loses_nothing(
 ) -> None:
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
-    found = driver.run_step(STEPS[0], order(tmp_path, "cuda:99"), 60.0)
+    found = driver.run_step(STEPS[0], order(tmp_path, "cuda:99"), 300.0)
     assert found["status"] == "failed"
     assert "CUDA" in found["reason"]
     # What it had found before is kept.
@@ -142,8 +142,9 @@ def test_models_are_made_without_funasr(kind: str) -> None:
     directory = Path(done.stdout.strip())
     assert directory == model_dir(kind, small=True)
     waves = [speech_like(6.0, seed=seed) for seed in range(2)]
+    options = {"is_final": True} if "streaming" in kind else {}
     with AutoModel(str(directory), device="cpu", num_workers=1, disable_pbar=True) as model:
-        texts = [model.generate(wave, is_final=True)[0]["text"] for wave in waves]
+        texts = [model.generate(wave, **options)[0]["text"] for wave in waves]
     # About four tokens a second, and not the same ones whatever was said.
     assert texts[0] != texts[1]
     assert all(5 <= len(text) <= 80 for text in texts)

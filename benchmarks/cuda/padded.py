@@ -83,9 +83,8 @@ class PaddedParaformer:
         self._dtype, self._device = dtype, device
 
     def _pad(self, waves: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
-        rows = [torch.from_numpy(np.array(one)) for one in self._frontend.compute(list(waves))[0]]
-        lengths = torch.tensor([len(one) for one in rows])
-        return nn.utils.rnn.pad_sequence(rows, batch_first=True), lengths
+        features, lengths = self._frontend.compute(list(waves))
+        return torch.from_numpy(np.array(features)), torch.from_numpy(np.array(lengths)).long()
 
     def encode(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Hidden vectors (B, T, D), CIF weights (B, T), and which rows there are (B, T, 1)."""
@@ -111,7 +110,9 @@ class PaddedParaformer:
         alphas = torch.relu(odds * predictor.smooth_factor - predictor.noise_threshold)
         return hidden, alphas * there.squeeze(2), there
 
-    def _fire(self, hidden: Tensor, alphas: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def _fire(
+        self, hidden: Tensor, alphas: Tensor, lengths: Tensor, there: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Token embeddings (B, N, D) and how many each utterance has; csrc/asr/cif.h in torch."""
         weights = F.pad(alphas.double(), (0, 1)).scatter(1, lengths.unsqueeze(1), self._tail)
         ends = weights.cumsum(1)
@@ -121,7 +122,8 @@ class PaddedParaformer:
         place = tokens.double().view(1, -1, 1)
         shares = torch.minimum(high, place + 1) - torch.maximum(low, place)
         shares = shares.clamp(min=0)[:, :, :-1].to(self._dtype)
-        return torch.matmul(shares, hidden), counts
+        # The tail's weight falls on a row of padding, which has no part in a token.
+        return torch.matmul(shares, hidden * there.to(hidden)), counts
 
     def decode(self, tokens: Tensor, counts: Tensor, hidden: Tensor, there: Tensor) -> Tensor:
         """Scores (B, N, vocabulary)."""
@@ -152,6 +154,6 @@ class PaddedParaformer:
         features, lengths = self._pad(waves)
         features, lengths = features.to(self._device), lengths.to(self._device)
         hidden, alphas, there = self.encode(features, lengths)
-        tokens, counts = self._fire(hidden, alphas, lengths)
+        tokens, counts = self._fire(hidden, alphas, lengths, there)
         ids = self.decode(tokens, counts, hidden, there).argmax(-1).tolist()
         return [one[:count] for one, count in zip(ids, counts.tolist(), strict=True)]

@@ -92,9 +92,9 @@ def named_as_funasr(network: nn.Module, prefix: str) -> dict[str, Tensor]:
 
 
 def _features(frontend: dict[str, Any]) -> Tensor:
-    """Rows of some speech-like noise."""
-    rows = _ext.Frontend(**frontend).compute([speech_like(8.0, seed=99)])[0][0]
-    return torch.from_numpy(np.array(rows))
+    """Rows of speech-like noise of several voices, which differ more than the rows of one."""
+    voices = np.concatenate([speech_like(3.0, seed=seed) for seed in range(90, 102)])
+    return torch.from_numpy(np.array(_ext.Frontend(**frontend).compute([voices])[0][0]))
 
 
 def _paraformer(config: dict[str, Any], frontend: dict[str, Any]) -> dict[str, Tensor]:
