@@ -9,6 +9,7 @@
 
 #include "asr/attention_kernel.h"
 #include "asr/simd.h"
+#include "runtime/stream_context.h"
 
 namespace safeasr::asr {
 namespace {
@@ -216,6 +217,7 @@ at::Tensor RaggedAttention(const at::Tensor& q, const at::Tensor& k, const at::T
               ", ", k.sizes(), " and ", v.sizes());
   TORCH_CHECK(heads > 0 && q.size(1) % heads == 0, "ragged_attention: ", heads,
               " heads do not divide ", q.size(1), " channels");
+  runtime::StreamContext::ShareCores();  // every layer of every network comes by here
   CheckOffsets(query_offsets, q, "query_offsets");
   CheckOffsets(key_offsets, k, "key_offsets");
   const Operands operands{q,
