@@ -50,12 +50,16 @@ def _funasr(context: Context) -> Callable[[str], Transcribe]:
     return make
 
 
-def _network(context: Context) -> Callable[[str], Transcribe]:
-    """The network alone for a precision."""
+def _network(
+    context: Context, networks: dict[str, PaddedParaformer]
+) -> Callable[[str], Transcribe]:
+    """The network alone for a precision; it is left in ``networks`` too."""
 
     def make(precision: str) -> Transcribe:
         dtype = {"float16": torch.float16, "float32": torch.float32}[precision]
-        return PaddedParaformer(context.quick, dtype, context.device).transcribe
+        network = PaddedParaformer(context.quick, dtype, context.device)
+        networks[precision] = network
+        return network.transcribe
 
     return make
 
@@ -99,14 +103,15 @@ def _lists(
             audio += sum(one.seconds for one in part)
             done += 1
         wall = time.perf_counter() - began
-    return {"size": size, "rtfx": round(audio / wall, 1), "gpu": usage.mean}
+    return {"size": size, "rtfx": round(audio / wall, 1), "wall_s": wall, "gpu": usage.mean}
 
 
 def run(context: Context) -> None:
     """Batch 1 behind a lock, then lists, in float32 and float16."""
     there = importlib.util.find_spec("funasr") is not None
     label = "FunASR AutoModel" if there else ABSENT
-    make = _funasr(context) if there else _network(context)
+    networks: dict[str, PaddedParaformer] = {}
+    make = _funasr(context) if there else _network(context, networks)
     items = load_items(context)
     precisions = ["float32", *(["float16"] if context.on_cuda else [])]
     sizes = (2, 4) if context.quick else LISTS
@@ -132,7 +137,11 @@ def run(context: Context) -> None:
             if context.left() < (len(precisions) - 1 - place) * share + window:
                 break
             try:
+                spent = networks[precision].features_s if precision in networks else 0.0
                 found = _lists(context, transcribe, items, size, window)
+                if precision in networks:
+                    spent = networks[precision].features_s - spent
+                    found["features"] = round(spent / found["wall_s"], 2)
             except torch.cuda.OutOfMemoryError:
                 break
             context.put(f"{precision}, lists of {size}", found)
@@ -141,5 +150,6 @@ def run(context: Context) -> None:
             context.row(
                 f"{label}, {precision}, lists",
                 f"{best['rtfx']:.0f} s of audio a second",
-                f"one thread, best of lists of {', '.join(map(str, sizes))}: {best['size']}",
+                f"one thread, best of lists of {', '.join(map(str, sizes))}: {best['size']}"
+                + (f", {best['features']:.0%} of it features" if "features" in best else ""),
             )

@@ -15,7 +15,7 @@ from safeasr import AutoModel
 from safeasr.liveload import Feed, LiveResult, live_sessions
 
 LIMIT_MS = 600.0
-COUNTS = (16, 64, 128, 256, 512, 1024, 2048)
+COUNTS = (64, 128, 256, 512, 1024, 2048)
 
 
 def measure(context: Context, model: AutoModel, count: int, seconds: float) -> dict[str, Any]:

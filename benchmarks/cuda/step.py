@@ -31,10 +31,10 @@ class Step:
 STEPS = (
     Step("machine", "floors", 1.0, 60),
     Step("models", "models_step", 2.0, 150),
-    Step("equality", "equality", 2.5, 180),
+    Step("equality", "equality", 3.0, 240),
     Step("throughput", "throughput", 3.0, 240),
     Step("eager", "eager", 1.5, 120),
-    Step("live", "live", 2.0, 180),
+    Step("live", "live", 2.5, 180),
     Step("memory", "memory", 1.0, 90),
     Step("soak", "soak", 1.2, 90),
     Step("profile", "profile", 1.2, 90),
