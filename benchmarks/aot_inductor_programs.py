@@ -162,9 +162,7 @@ def speed(name: str, file: str) -> dict[str, Any]:
     """Milliseconds of a batch; whatever the processor is told to be."""
     program, batch = on_batch(name, opened(name, file)), BATCHES[1]
     program(batch)
-    return {
-        "ms": round(1e3 * statistics.median(timed(program, batch) for _ in range(5)), 1)
-    }
+    return {"ms": round(1e3 * statistics.median(timed(program, batch) for _ in range(5)), 1)}
 
 
 def same_bits(name: str, run: Callable[..., Outputs]) -> dict[str, Any]:
