@@ -58,7 +58,7 @@ def programs_table(rows: list[dict[str, Any]]) -> str:
             row["resident_mb"],
             row["resident_two_threads_mb"],
             "yes" if row["same_bits"] else f"no, {row['largest_difference']:.1e}",
-            f"{row['ms_told_avx2']:.0f}",
+            f"{row['ms_told_avx2']:.0f}" if "ms_told_avx2" in row else "",
         )
         for row in rows
     ]
