@@ -30,6 +30,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(skip)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--device-ways",
+        action="store_true",
+        help="Run the CPU by the tensor operations that other devices run. Tests that compare bits "
+        "fail then.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--device-ways"):
+        safeasr._ext.force_device_ways(True)
+
+
+@pytest.fixture
+def device_ways() -> Iterator[None]:
+    """The CPU goes the way of other devices while the test runs."""
+    safeasr._ext.force_device_ways(True)
+    yield
+    safeasr._ext.force_device_ways(False)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """No test reads or writes the user's cache."""

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from safeasr import AutoModel, ExportError, _ext
+from safeasr import AutoModel, ExportError, UnsupportedModelError, _ext
 from safeasr.export.bundle import read_bundle
 from safeasr.export.exporter import export_bundle, open_bundle
+from safeasr.loading import _check_precision
 from safeasr.nets.precision import PRECISIONS, narrow
 from safeasr.options import pick_precision
 from support.audio import speech
@@ -72,11 +73,36 @@ def test_fp16_is_named_and_hides_nothing(new_processor: None) -> None:
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:0"])
-@pytest.mark.parametrize("name", ["bf16", "quantize"])
-def test_on_an_accelerator_it_is_float32(new_processor: None, device: str, name: str) -> None:
-    message = f"{name}=True is not supported on {device}: running in float32"
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, "float32"),
+        ({"bf16": True}, "bfloat16"),
+        ({"fp16": True}, "float16"),
+        ({"fp16": True, "bf16": True}, "bfloat16"),
+    ],
+    ids=str,
+)
+def test_on_an_accelerator_it_is_what_was_asked_for(
+    old_processor: None, no_warnings: None, device: str, options: dict[str, Any], expected: str
+) -> None:
+    """Whatever the processor beside it can do."""
+    assert pick_precision(options, device) == expected
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:0"])
+def test_8_bits_on_an_accelerator_are_float32(new_processor: None, device: str) -> None:
+    message = f"quantize=True is not supported on {device}: running in float32"
     with pytest.warns(UserWarning, match=message):
-        assert pick_precision({name: True}, device) == "float32"
+        assert pick_precision({"quantize": True}, device) == "float32"
+    with pytest.warns(UserWarning, match=message):
+        assert pick_precision({"quantize": True, "fp16": True}, device) == "float32"
+
+
+def test_a_bundle_in_8_bits_is_refused_by_an_accelerator(model_dir: Path) -> None:
+    bundle = open_bundle(model_dir, precision="int8")
+    with pytest.raises(UnsupportedModelError, match="int8 weights, which run on the CPU only"):
+        _check_precision(bundle, "float32", "cuda:0", 1)
 
 
 def test_what_the_machine_can_is_a_known_precision() -> None:

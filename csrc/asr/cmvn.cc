@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "asr/upload.h"
+
 namespace safeasr::asr {
 namespace {
 
@@ -30,7 +32,7 @@ Cmvn::Cmvn(const std::vector<float>& shift, const std::vector<float>& scale, int
 void Cmvn::Apply(at::Tensor& values) const {
   if (empty()) return;
   // Two vectors of a few KiB: sending them along costs less than keeping a copy per device.
-  values.add_(shift_.to(values.device())).mul_(scale_.to(values.device()));
+  values.add_(Upload(shift_, values.device())).mul_(Upload(scale_, values.device()));
 }
 
 }  // namespace safeasr::asr

@@ -86,8 +86,8 @@ class Fbank {
   // First sample of a frame; negative for a window that starts before the wave.
   int64_t FrameStart(int64_t frame, int64_t window_size) const;
   const DeviceTables& TablesOn(at::Device device) const;
-  at::Tensor PortableRun(const std::vector<c10::ArrayRef<float>>& waves, size_t begin, size_t end,
-                         at::Device device) const;
+  // Waves at least as long as the window, in one go.
+  at::Tensor PortableRun(const std::vector<c10::ArrayRef<float>>& waves, at::Device device) const;
 
   FbankOptions options_;
   int64_t window_size_ = 0;

@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "asr/upload.h"
+
 namespace safeasr::asr {
 
 FbankOptions MakeFbankOptions(const FrontendConfig& config) {
@@ -90,7 +92,7 @@ FeatureRows Frontend::Assemble(const std::vector<c10::ArrayRef<float>>& waves,
     features.values = frames;
   } else {
     // One gather stacks the whole batch.
-    const at::Tensor index = at::empty({rows * lfr_.m}, at::kLong);
+    const at::Tensor index = Staging({rows * lfr_.m}, at::kLong, frames.device());
     int64_t* to = index.data_ptr<int64_t>();
     int64_t offset = 0;
     for (size_t i = 0; i < waves.size(); ++i) {
@@ -99,7 +101,8 @@ FeatureRows Frontend::Assemble(const std::vector<c10::ArrayRef<float>>& waves,
       to += features.lengths[i] * lfr_.m;
       offset += count;
     }
-    features.values = frames.index_select(0, index.to(frames.device())).view({rows, FeatureSize()});
+    features.values =
+        frames.index_select(0, Upload(index, frames.device())).view({rows, FeatureSize()});
   }
   cmvn_.Apply(features.values);
   return features;

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include "asr/device_ways.h"
 #include "asr/norm_kernel.h"
 #include "asr/simd.h"
 
@@ -14,7 +15,8 @@ constexpr std::int64_t kWorthAThread = 32;  // rows
 bool Narrow(const at::Tensor& t) { return t.scalar_type() == at::kBFloat16; }
 
 bool Plain(const at::Tensor& t) {
-  return t.device().is_cpu() && t.is_contiguous() && (t.scalar_type() == at::kFloat || Narrow(t));
+  return !ByDeviceWays(t.device()) && t.is_contiguous() &&
+         (t.scalar_type() == at::kFloat || Narrow(t));
 }
 
 void Check(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
@@ -26,18 +28,18 @@ void Check(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias
 }
 
 at::Tensor ByTensorOperations(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                              double epsilon, bool narrow) {
+                              double epsilon, bool narrow, bool half) {
   const at::Tensor out = at::layer_norm(x.to(at::kFloat), {x.size(1)}, weight, bias, epsilon);
-  return narrow ? out.to(at::kBFloat16) : out;
+  return narrow ? out.to(half ? at::kHalf : at::kBFloat16) : out;
 }
 
 }  // namespace
 
 at::Tensor Norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                double epsilon, bool narrow) {
+                double epsilon, bool narrow, bool half) {
   Check(x, weight, bias);
-  if (!Plain(x) || !Plain(weight) || !Plain(bias)) {
-    return ByTensorOperations(x, weight, bias, epsilon, narrow);
+  if ((narrow && half) || !Plain(x) || !Plain(weight) || !Plain(bias)) {
+    return ByTensorOperations(x, weight, bias, epsilon, narrow, half);
   }
   const std::int64_t size = x.size(1);
   const at::Tensor out = at::empty(x.sizes(), narrow ? at::kBFloat16 : at::kFloat);
@@ -61,14 +63,14 @@ at::Tensor Norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor&
 
 std::tuple<at::Tensor, at::Tensor> AddNorm(const at::Tensor& x, const at::Tensor& update,
                                            const at::Tensor& weight, const at::Tensor& bias,
-                                           double epsilon, bool narrow) {
+                                           double epsilon, bool narrow, bool half) {
   Check(x, weight, bias);
   TORCH_CHECK(x.sizes() == update.sizes() && x.scalar_type() == at::kFloat,
               "add_norm expects float32 x and an update of its shape, got ", x.sizes(), " and ",
               update.sizes());
-  if (!Plain(x) || !Plain(update) || !Plain(weight) || !Plain(bias)) {
+  if ((narrow && half) || !Plain(x) || !Plain(update) || !Plain(weight) || !Plain(bias)) {
     const at::Tensor sum = x + update;
-    return {sum, ByTensorOperations(sum, weight, bias, epsilon, narrow)};
+    return {sum, ByTensorOperations(sum, weight, bias, epsilon, narrow, half)};
   }
   const std::int64_t size = x.size(1);
   const at::Tensor sum = at::empty_like(x);

@@ -26,16 +26,23 @@ void RegisterOperators() {
         "ragged_attention(Tensor q, Tensor k, Tensor v, int heads, Tensor query_offsets, "
         "Tensor key_offsets, Tensor(a!)[] caches, Tensor spans, int layer) -> Tensor",
         &RaggedAttention);
+    made.def(
+        "ragged_attention_by(Tensor q, Tensor k, Tensor v, int heads, Tensor query_offsets, "
+        "Tensor key_offsets, Tensor(a!)[] caches, Tensor spans, int layer, str packed_way) "
+        "-> Tensor",
+        &RaggedAttentionBy);
     made.def("encode_positions(Tensor positions, int size) -> Tensor", &EncodePositions);
     made.def(
         "cif_weights(Tensor x, Tensor weight, Tensor bias, float smooth_factor, "
         "float noise_threshold) -> Tensor",
         &CifRowWeights);
-    made.def("norm(Tensor x, Tensor weight, Tensor bias, float epsilon, bool narrow) -> Tensor",
-             &Norm);
+    made.def(
+        "norm(Tensor x, Tensor weight, Tensor bias, float epsilon, bool narrow, "
+        "bool half=False) -> Tensor",
+        &Norm);
     made.def(
         "add_norm(Tensor x, Tensor update, Tensor weight, Tensor bias, float epsilon, "
-        "bool narrow) -> (Tensor, Tensor)",
+        "bool narrow, bool half=False) -> (Tensor, Tensor)",
         &AddNorm);
     made.def(
         "int8_linear(Tensor x, Tensor weight, Tensor scale, Tensor? bias, bool relu) -> Tensor",

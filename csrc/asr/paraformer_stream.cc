@@ -30,4 +30,11 @@ void StreamingOptions::Check() const {
   }
 }
 
+void ParaformerStreamState::Detach() {
+  encoder.Detach();
+  decoder.Detach();
+  overlap_rows.Detach();
+  memory_rows.Detach();
+}
+
 }  // namespace safeasr::asr

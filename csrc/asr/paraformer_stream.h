@@ -10,6 +10,7 @@
 
 #include "asr/kv_ring.h"
 #include "asr/online_frontend.h"
+#include "asr/slab_rows.h"
 #include "asr/streaming_cif.h"
 #include "core/runner.h"
 #include "core/ticket.h"
@@ -37,10 +38,15 @@ struct ParaformerStreamState {
   std::vector<float> held;  // samples that do not fill a step yet
   std::int64_t rows = 0;    // of features, so far
   at::Tensor overlap;       // (left + right, feature size) the last rows, embedded; none: zeros
+  SlabRows overlap_rows;    // instead, on a device
   CifCarry cif;
   bool attended = false;  // the encoder has seen a chunk
   KvRing encoder, decoder;
-  at::Tensor memory;  // (layers, kernel - 1, size) of the decoder; none: zeros
+  at::Tensor memory;     // (layers, kernel - 1, size) of the decoder; none: zeros
+  SlabRows memory_rows;  // instead, on a device
+
+  // Gives this copy everything of its own that a second step could write to.
+  void Detach();
 };
 
 // A stream as it is held from outside. Its requests run one after the other (core/lane.h); nothing

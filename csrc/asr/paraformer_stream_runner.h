@@ -5,8 +5,10 @@
 #include <vector>
 
 #include "asr/paraformer_stream.h"
+#include "asr/slab_pool.h"
 #include "core/runner.h"
 #include "runtime/program.h"
+#include "runtime/stream_context.h"
 
 namespace safeasr::asr {
 
@@ -16,12 +18,19 @@ struct StreamingShapes {
   std::int64_t decoder_layers = 0, decoder_kernel = 0;
   std::int64_t cif_left = 1, cif_right = 1;  // rows that the predictor's convolution sees
   double tail_threshold = 0;
-  double feature_scale = 1;  // factor on features before the first layer
-  bool narrow = false;       // keys and values are bfloat16, else float32
+  double feature_scale = 1;                // factor on features before the first layer
+  at::ScalarType cache_type = at::kFloat;  // of keys and values
 
   at::TensorOptions CacheOptions(at::Device device) const {
-    return at::TensorOptions(narrow ? at::kBFloat16 : at::kFloat).device(device);
+    return at::TensorOptions(cache_type).device(device);
   }
+};
+
+// Where devices keep what streams remember.
+struct StreamSlabs {
+  StreamSlabs(const StreamingShapes& shapes, std::int64_t feature_size);
+  const std::shared_ptr<SlabPool> encoder, decoder;  // rings
+  const std::shared_ptr<SlabPool> overlaps, memories;
 };
 
 class ParaformerStreamRunner : public core::Runner {
@@ -35,7 +44,8 @@ class ParaformerStreamRunner : public core::Runner {
         frontend_(std::move(frontend)),
         encoder_(std::move(encoder)),
         decoder_(std::move(decoder)),
-        shapes_(shapes) {}
+        shapes_(shapes),
+        slabs_(shapes_, frontend_->FeatureSize()) {}
 
   // Payloads are StreamRequests, results Transcripts. One step of each; a request with more steps
   // left is Unfinished().
@@ -50,14 +60,22 @@ class ParaformerStreamRunner : public core::Runner {
   void Begin(const StreamRequest& request) const;
   // The samples of the next step, and their features.
   void TakePiece(Step& step) const;
-  // Returns the hidden rows of all steps; a step's tokens are then there.
-  at::Tensor Encode(std::vector<Step>& steps, at::Device device) const;
+  // What the decoder needs of all steps; how many tokens each has is then there.
+  struct Encoded;
+  Encoded Encode(std::vector<Step>& steps, runtime::StreamContext& context) const;
+  // The steps' tokens, by FunASR's arithmetic on the host or by the same weights on the device.
+  void Integrate(std::vector<Step>& steps, const at::Tensor& alphas,
+                 runtime::StreamContext& context, Encoded* encoded) const;
+  void IntegrateOnDevice(std::vector<Step>& steps, const std::vector<CifChunk>& chunks,
+                         runtime::StreamContext& context, Encoded* encoded) const;
   // A step's ids are then there.
-  void Decode(std::vector<Step>& steps, const at::Tensor& hidden, at::Device device) const;
+  void Decode(std::vector<Step>& steps, const Encoded& encoded,
+              runtime::StreamContext& context) const;
 
   const std::shared_ptr<const OnlineFrontend> frontend_;
   const std::shared_ptr<const runtime::Program> encoder_, decoder_;
   const StreamingShapes shapes_;
+  const StreamSlabs slabs_;
 };
 
 }  // namespace safeasr::asr

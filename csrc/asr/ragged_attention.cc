@@ -8,23 +8,20 @@
 #include <vector>
 
 #include "asr/attention_kernel.h"
+#include "asr/device_attention.h"
+#include "asr/device_ways.h"
+#include "asr/packed_attention.h"
 #include "asr/simd.h"
 #include "runtime/stream_context.h"
 
 namespace safeasr::asr {
 namespace {
 
-// What one stream's part of the batch is.
-struct Stream {
-  std::int64_t first_query, queries, first_key, keys;
-  std::int64_t start, count, append;  // the span
-};
-
 struct Operands {
   const at::Tensor &q, &k, &v;
   std::int64_t heads, layer;
   at::TensorList caches;
-  std::vector<Stream> streams;
+  std::vector<AttentionStream> streams;
   std::int64_t used;  // queries that belong to a stream
 };
 
@@ -49,47 +46,73 @@ void CheckOffsets(const at::Tensor& offsets, const at::Tensor& rows, const char*
               "ragged_attention: ", name, " must rise from 0, at most to ", rows.size(0));
 }
 
-std::vector<Stream> Streams(const at::Tensor& query_offsets, const at::Tensor& key_offsets,
-                            const at::Tensor* spans) {
+// Columns of spans: of rings that fill their caches, or of rings that name their caches.
+constexpr std::int64_t kSpan = 3, kSpanInCache = 6;
+
+std::vector<AttentionStream> Streams(const at::Tensor& query_offsets, const at::Tensor& key_offsets,
+                                     at::TensorList caches, const at::Tensor& spans) {
   const std::int64_t count = query_offsets.size(0) - 1;
   TORCH_CHECK(key_offsets.size(0) == count + 1, "ragged_attention: ", count,
               " streams by queries, ", key_offsets.size(0) - 1, " by keys");
   const std::int64_t* q = query_offsets.data_ptr<std::int64_t>();
   const std::int64_t* k = key_offsets.data_ptr<std::int64_t>();
-  std::vector<Stream> streams;
+  std::vector<AttentionStream> streams;
+  streams.reserve(static_cast<std::size_t>(count));
   for (std::int64_t i = 0; i < count; ++i) {
-    streams.push_back({q[i], q[i + 1] - q[i], k[i], k[i + 1] - k[i], 0, 0, 0});
+    streams.push_back({q[i], q[i + 1] - q[i], k[i], k[i + 1] - k[i], 0, 0, 0, -1, 0, 0});
   }
-  if (spans == nullptr) return streams;
-  TORCH_CHECK(spans->device().is_cpu() && spans->scalar_type() == at::kLong && spans->dim() == 2 &&
-                  spans->size(0) == count && spans->size(1) == 3 && spans->is_contiguous(),
-              "ragged_attention expects spans (streams, 3) int64 on the CPU");
-  const std::int64_t* s = spans->data_ptr<std::int64_t>();
-  for (Stream& stream : streams) {
+  if (caches.empty()) return streams;
+  TORCH_CHECK(spans.device().is_cpu() && spans.scalar_type() == at::kLong && spans.dim() == 2 &&
+                  spans.size(0) == count &&
+                  (spans.size(1) == kSpan || spans.size(1) == kSpanInCache) &&
+                  spans.is_contiguous(),
+              "ragged_attention expects spans (streams, 3) or (streams, 6) int64 on the CPU");
+  const bool in_cache = spans.size(1) == kSpanInCache;
+  TORCH_CHECK(in_cache || static_cast<std::int64_t>(caches.size()) == count,
+              "ragged_attention expects one cache a stream or none, got ", caches.size(), " for ",
+              count, " streams");
+  const std::int64_t* s = spans.data_ptr<std::int64_t>();
+  for (std::int64_t i = 0; i < count; ++i) {
+    AttentionStream& stream = streams[static_cast<std::size_t>(i)];
     stream.start = *s++;
     stream.count = *s++;
     stream.append = *s++;
+    if (in_cache) {
+      stream.cache = *s++;
+      stream.first = *s++;
+      stream.capacity = *s++;
+    } else {
+      stream.cache = i;
+      stream.capacity = caches[i].dim() == 4 ? caches[i].size(2) : 0;
+    }
   }
   return streams;
 }
 
-void CheckCache(const at::Tensor& cache, const Stream& s, const at::Tensor& k, std::int64_t layer) {
+void CheckCache(const at::Tensor& cache, const at::Tensor& k, std::int64_t layer) {
   TORCH_CHECK(cache.dim() == 4 && layer >= 0 && layer < cache.size(0) && cache.size(1) == 2 &&
                   cache.size(3) == k.size(1) && cache.is_contiguous() &&
                   cache.scalar_type() == k.scalar_type(),
               "ragged_attention expects caches (layers, 2, capacity, ", k.size(1),
               ") of the keys' type, got ", cache.sizes());
-  const std::int64_t capacity = cache.size(2);
+}
+
+void CheckSpan(const AttentionStream& s, at::TensorList caches) {
+  TORCH_CHECK(s.cache >= -1 && s.cache < static_cast<std::int64_t>(caches.size()) && s.first >= 0 &&
+                  s.capacity >= 0 &&
+                  s.first + s.capacity <= (s.cache < 0 ? 0 : caches[s.cache].size(2)),
+              "ragged_attention: a ring of ", s.capacity, " rows from ", s.first, " in cache ",
+              s.cache, " of ", caches.size());
   TORCH_CHECK(s.count >= 0 && s.append >= 0 && s.append <= s.keys &&
-                  s.count + s.append <= capacity && s.start >= 0 &&
-                  (s.start < capacity || s.count + s.append == 0),
+                  s.count + s.append <= s.capacity && s.start >= 0 &&
+                  (s.start < s.capacity || s.count + s.append == 0),
               "ragged_attention: a span of ", s.count, " rows from ", s.start, " and ", s.append,
-              " more does not fit a ring of ", capacity, " and ", s.keys, " new rows");
+              " more does not fit a ring of ", s.capacity, " and ", s.keys, " new rows");
 }
 
 template <class T>
 void StoreRows(const Operands& o, std::size_t i) {
-  const Stream& s = o.streams[i];
+  const AttentionStream& s = o.streams[i];
   if (s.append == 0) return;
   const std::int64_t size = o.k.size(1), capacity = o.caches[i].size(2);
   T* ring = Data<T>(o.caches[i]) + o.layer * 2 * capacity * size;
@@ -106,7 +129,7 @@ void StoreRows(const Operands& o, std::size_t i) {
 template <class T>
 void FindRows(const Operands& o, std::size_t i, std::vector<const T*>* keys,
               std::vector<const T*>* values) {
-  const Stream& s = o.streams[i];
+  const AttentionStream& s = o.streams[i];
   if (s.count > 0) {
     const std::int64_t size = o.k.size(1), capacity = o.caches[i].size(2);
     const T* ring = Data<T>(o.caches[i]) + o.layer * 2 * capacity * size;
@@ -137,7 +160,7 @@ at::Tensor OnTheCpu(const Operands& o) {
     std::int64_t found = -1;
     for (std::int64_t task = begin; task < end; ++task) {
       const std::int64_t i = task / o.heads, channel = task % o.heads * depth;
-      const Stream& s = o.streams[i];
+      const AttentionStream& s = o.streams[i];
       const std::int64_t step = found == i ? depth : channel;
       if (found != i) {
         keys.clear();
@@ -162,48 +185,33 @@ at::Tensor OnTheCpu(const Operands& o) {
   return out;
 }
 
-// The rows of a ring from a position on: (count, size), in order.
-at::Tensor Unroll(const at::Tensor& ring, std::int64_t start, std::int64_t count) {
-  const std::int64_t until_end = std::min(count, ring.size(0) - start);
-  const at::Tensor head = ring.narrow(0, start, until_end);
-  return until_end == count ? head : at::cat({head, ring.narrow(0, 0, count - until_end)});
+Operands Checked(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::int64_t heads,
+                 const at::Tensor& query_offsets, const at::Tensor& key_offsets,
+                 at::TensorList caches, const at::Tensor& spans, std::int64_t layer) {
+  TORCH_CHECK(q.dim() == 2 && k.dim() == 2 && k.sizes() == v.sizes() && q.size(1) == k.size(1),
+              "ragged_attention expects q (queries, size) and k, v (keys, size), got ", q.sizes(),
+              ", ", k.sizes(), " and ", v.sizes());
+  TORCH_CHECK(heads > 0 && q.size(1) % heads == 0, "ragged_attention: ", heads,
+              " heads do not divide ", q.size(1), " channels");
+  CheckOffsets(query_offsets, q, "query_offsets");
+  CheckOffsets(key_offsets, k, "key_offsets");
+  TORCH_CHECK(q.scalar_type() == k.scalar_type() && k.scalar_type() == v.scalar_type(),
+              "ragged_attention expects q, k and v of one type");
+  const Operands operands{q,
+                          k,
+                          v,
+                          heads,
+                          layer,
+                          caches,
+                          Streams(query_offsets, key_offsets, caches, spans),
+                          query_offsets.data_ptr<std::int64_t>()[query_offsets.size(0) - 1]};
+  for (const at::Tensor& cache : caches) CheckCache(cache, k, layer);
+  for (const AttentionStream& stream : operands.streams) CheckSpan(stream, caches);
+  return operands;
 }
 
-void Store(const at::Tensor& ring, std::int64_t at, const at::Tensor& rows) {
-  const std::int64_t until_end = std::min(rows.size(0), ring.size(0) - at);
-  ring.narrow(0, at, until_end).copy_(rows.narrow(0, 0, until_end));
-  const std::int64_t rest = rows.size(0) - until_end;
-  if (rest > 0) ring.narrow(0, 0, rest).copy_(rows.narrow(0, until_end, rest));
-}
-
-// Stream by stream: what devices without a kernel of their own run.
-at::Tensor ByTensorOperations(const Operands& o) {
-  const std::int64_t size = o.q.size(1), depth = size / o.heads;
-  std::vector<at::Tensor> parts;
-  for (std::size_t i = 0; i < o.streams.size(); ++i) {
-    const Stream& s = o.streams[i];
-    const auto by_head = [&](const at::Tensor& rows) {
-      return rows.reshape({rows.size(0), o.heads, depth}).transpose(0, 1);
-    };
-    at::Tensor k = o.k.narrow(0, s.first_key, s.keys), v = o.v.narrow(0, s.first_key, s.keys);
-    const at::Tensor ring = o.caches.empty() ? at::Tensor() : o.caches[i][o.layer];
-    const at::Tensor new_k = k.narrow(0, 0, s.append), new_v = v.narrow(0, 0, s.append);
-    if (s.count > 0) {
-      k = at::cat({Unroll(ring[0], s.start, s.count), k});
-      v = at::cat({Unroll(ring[1], s.start, s.count), v});
-    }
-    const at::Tensor q = o.q.narrow(0, s.first_query, s.queries);
-    const at::Tensor attended =
-        at::scaled_dot_product_attention(by_head(q), by_head(k), by_head(v));
-    parts.push_back(attended.transpose(0, 1).reshape({s.queries, size}));
-    if (s.append > 0) {
-      const std::int64_t at = (s.start + s.count) % ring.size(1);
-      Store(ring[0], at, new_k);
-      Store(ring[1], at, new_v);
-    }
-  }
-  parts.push_back(at::zeros({o.q.size(0) - o.used, size}, o.q.options()));
-  return at::cat(parts);
+DeviceAttention ForDevice(const Operands& o) {
+  return {o.q, o.k, o.v, o.heads, o.layer, o.caches, o.streams};
 }
 
 }  // namespace
@@ -212,34 +220,26 @@ at::Tensor RaggedAttention(const at::Tensor& q, const at::Tensor& k, const at::T
                            std::int64_t heads, const at::Tensor& query_offsets,
                            const at::Tensor& key_offsets, at::TensorList caches,
                            const at::Tensor& spans, std::int64_t layer) {
-  TORCH_CHECK(q.dim() == 2 && k.dim() == 2 && k.sizes() == v.sizes() && q.size(1) == k.size(1),
-              "ragged_attention expects q (queries, size) and k, v (keys, size), got ", q.sizes(),
-              ", ", k.sizes(), " and ", v.sizes());
-  TORCH_CHECK(heads > 0 && q.size(1) % heads == 0, "ragged_attention: ", heads,
-              " heads do not divide ", q.size(1), " channels");
   runtime::StreamContext::ShareCores();  // every layer of every network comes by here
-  CheckOffsets(query_offsets, q, "query_offsets");
-  CheckOffsets(key_offsets, k, "key_offsets");
-  const Operands operands{q,
-                          k,
-                          v,
-                          heads,
-                          layer,
-                          caches,
-                          Streams(query_offsets, key_offsets, caches.empty() ? nullptr : &spans),
-                          query_offsets.data_ptr<std::int64_t>()[query_offsets.size(0) - 1]};
-  TORCH_CHECK(caches.empty() || caches.size() == operands.streams.size(),
-              "ragged_attention expects one cache a stream or none, got ", caches.size(), " for ",
-              operands.streams.size(), " streams");
-  TORCH_CHECK(q.scalar_type() == k.scalar_type() && k.scalar_type() == v.scalar_type(),
-              "ragged_attention expects q, k and v of one type");
-  bool plain = Plain(q) && Plain(k) && Plain(v);
-  for (std::size_t i = 0; i < caches.size(); ++i) {
-    CheckCache(caches[i], operands.streams[i], k, layer);
-    plain = plain && caches[i].device().is_cpu();
-  }
-  if (!plain) return ByTensorOperations(operands);
+  const Operands operands =
+      Checked(q, k, v, heads, query_offsets, key_offsets, caches, spans, layer);
+  const bool plain = Plain(q) && Plain(k) && Plain(v) && !ByDeviceWays(q.device()) &&
+                     (caches.empty() || spans.size(1) == kSpan) &&
+                     std::all_of(caches.begin(), caches.end(),
+                                 [](const at::Tensor& cache) { return cache.device().is_cpu(); });
+  if (!plain) return AttendOnDevice(ForDevice(operands));
   return q.scalar_type() == at::kFloat ? OnTheCpu<float>(operands) : OnTheCpu<BFloat16>(operands);
+}
+
+at::Tensor RaggedAttentionBy(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                             std::int64_t heads, const at::Tensor& query_offsets,
+                             const at::Tensor& key_offsets, at::TensorList caches,
+                             const at::Tensor& spans, std::int64_t layer, std::string packed_way) {
+  const Operands operands =
+      Checked(q, k, v, heads, query_offsets, key_offsets, caches, spans, layer);
+  const bool good = !packed_way.empty() && PackedWayIsGood(packed_way, q.device(), q.scalar_type(),
+                                                           heads, q.size(1) / heads);
+  return AttendOnDevice(ForDevice(operands), good ? packed_way : "");
 }
 
 }  // namespace safeasr::asr

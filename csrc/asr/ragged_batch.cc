@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "asr/device_ways.h"
+
 namespace safeasr::asr {
 
 std::vector<std::int64_t> Offsets(const std::vector<std::int64_t>& counts) {
@@ -21,6 +23,10 @@ std::int64_t Padded(std::int64_t rows, std::int64_t step) {
 std::int64_t RowStep(std::int64_t rows) {
   if (rows <= 128) return 8;
   return rows <= 512 ? 16 : 32;
+}
+
+std::int64_t StepOn(at::Device device, std::int64_t step) {
+  return ByDeviceWays(device) ? 1 : step;
 }
 
 at::Tensor PadRows(const at::Tensor& rows, std::int64_t step) {

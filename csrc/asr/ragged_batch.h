@@ -22,6 +22,9 @@ std::int64_t Padded(std::int64_t rows, std::int64_t step);
 // hundred.
 std::int64_t RowStep(std::int64_t rows);
 
+// The step on a device: only oneDNN minds, and elsewhere rows of nobody are launches for nothing.
+std::int64_t StepOn(at::Device device, std::int64_t step);
+
 // rows (rows, size) with zeros behind them, up to a multiple of step.
 at::Tensor PadRows(const at::Tensor& rows, std::int64_t step);
 

@@ -7,8 +7,9 @@
 #include <cstring>
 #include <vector>
 
+#include "asr/device_memory.h"
+#include "asr/device_ways.h"
 #include "asr/fsmn_filter.h"
-#include "asr/fsmn_op.h"
 
 namespace safeasr::asr {
 namespace {
@@ -72,39 +73,15 @@ at::Tensor OnTheCpu(const at::Tensor& x, const at::Tensor& taps, std::int64_t le
   return out;
 }
 
-// Stream by stream: what devices without a kernel of their own run.
-at::Tensor ByTensorOperations(const at::Tensor& x, const at::Tensor& taps, std::int64_t left,
-                              const std::int64_t* offsets, std::int64_t streams,
-                              const at::Tensor& residual, at::TensorList past, at::TensorList next,
-                              std::int64_t layer) {
-  std::vector<at::Tensor> parts;
-  for (std::int64_t i = 0; i < streams; ++i) {
-    const std::int64_t count = offsets[i + 1] - offsets[i];
-    if (count == 0) {  // a convolution refuses nothing
-      if (!past.empty()) next[i][layer].copy_(past[i][layer]);
-      continue;
-    }
-    at::Tensor rows = x.narrow(0, offsets[i], count);
-    if (!past.empty()) rows = at::cat({past[i][layer], rows});
-    at::Tensor filtered =
-        FsmnMemory(rows.unsqueeze(0), taps, left, std::nullopt, std::nullopt).squeeze(0);
-    if (!past.empty()) {
-      next[i][layer].copy_(rows.narrow(0, count, taps.size(0) - 1));
-      filtered = filtered.narrow(0, taps.size(0) - 1, count);
-    }
-    parts.push_back(filtered);
-  }
-  at::Tensor out = parts.empty() ? x.narrow(0, 0, 0) : at::cat(parts);
-  if (residual.defined()) out = out + residual.narrow(0, 0, offsets[streams]);
-  return at::cat({out, at::zeros({x.size(0) - offsets[streams], x.size(1)}, x.options())});
-}
-
 }  // namespace
 
 at::Tensor RaggedMemory(const at::Tensor& given, const at::Tensor& taps, std::int64_t left,
                         const at::Tensor& offsets, const std::optional<at::Tensor>& residual,
                         at::TensorList past, at::TensorList next, std::int64_t layer) {
-  const at::Tensor x = given.scalar_type() == at::kBFloat16 ? given.to(at::kFloat) : given;
+  const bool device_ways = ByDeviceWays(given.device());
+  const bool narrow = given.scalar_type() == at::kBFloat16 || given.scalar_type() == at::kHalf;
+  // On a device it is widened where it is copied anyway.
+  const at::Tensor x = narrow && !device_ways ? given.to(at::kFloat) : given;
   TORCH_CHECK(x.dim() == 2 && taps.dim() == 2 && taps.size(1) == x.size(1),
               "ragged_memory expects x (rows, size) and taps (kernel, size), got ", x.sizes(),
               " and ", taps.sizes());
@@ -121,25 +98,29 @@ at::Tensor RaggedMemory(const at::Tensor& given, const at::Tensor& taps, std::in
   TORCH_CHECK(
       first[0] == 0 && first[streams] <= x.size(0) && std::is_sorted(first, first + streams + 1),
       "ragged_memory: offsets must rise from 0, at most to ", x.size(0));
-  TORCH_CHECK(past.size() == next.size() &&
-                  (past.empty() || static_cast<std::int64_t>(past.size()) == streams),
-              "ragged_memory expects one past and one next a stream, or none, got ", past.size(),
-              " and ", next.size(), " for ", streams, " streams");
-  bool plain = Plain(x) && Plain(taps) && taps.is_contiguous() && (!r.defined() || Plain(r));
+  const auto states = static_cast<std::int64_t>(past.size());
+  TORCH_CHECK(past.size() == next.size() && (states <= 1 || states == streams),
+              "ragged_memory expects one past and one next a stream or for all, or none, got ",
+              past.size(), " and ", next.size(), " for ", streams, " streams");
+  const std::int64_t in_one = states == 1 ? streams : 1;
+  bool plain = !device_ways && in_one == 1 && Plain(x) && Plain(taps) && taps.is_contiguous() &&
+               (!r.defined() || Plain(r));
   for (std::size_t i = 0; i < past.size(); ++i) {
     for (const at::Tensor& state : {past[i], next[i]}) {
       TORCH_CHECK(state.dim() == 3 && layer >= 0 && layer < state.size(0) &&
-                      state.size(1) == taps.size(0) - 1 && state.size(2) == x.size(1) &&
-                      state.is_contiguous() && state.scalar_type() == x.scalar_type(),
-                  "ragged_memory expects past and next (layers, ", taps.size(0) - 1, ", ",
-                  x.size(1), ") of x's type, got ", state.sizes());
+                      state.size(1) == in_one * (taps.size(0) - 1) && state.size(2) == x.size(1) &&
+                      state.is_contiguous() && state.scalar_type() == taps.scalar_type(),
+                  "ragged_memory expects ",
+                  in_one > 1 ? "one past and one next a stream, or for all" : "past and next",
+                  " (layers, ", in_one * (taps.size(0) - 1), ", ", x.size(1),
+                  ") of the taps' type, got ", state.sizes());
       plain = plain && Plain(state);
     }
   }
   TORCH_CHECK(past.empty() || left == taps.size(0) - 1,
               "ragged_memory: with a past, the memory may not see the future");
-  const auto run = plain ? OnTheCpu : ByTensorOperations;
-  return run(x, taps, left, first, streams, r, past, next, layer);
+  if (plain) return OnTheCpu(x, taps, left, first, streams, r, past, next, layer);
+  return RememberOnDevice({x, taps, left, {first, first + streams + 1}, r, past, next, layer});
 }
 
 }  // namespace safeasr::asr

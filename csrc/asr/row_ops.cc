@@ -6,13 +6,15 @@
 #include <cmath>
 #include <vector>
 
+#include "asr/device_ways.h"
+
 namespace safeasr::asr {
 namespace {
 
 constexpr float kLog10000 = 9.210340371976184f;
 
 bool Plain(const at::Tensor& t) {
-  return t.device().is_cpu() && t.scalar_type() == at::kFloat && t.is_contiguous();
+  return !ByDeviceWays(t.device()) && t.scalar_type() == at::kFloat && t.is_contiguous();
 }
 
 // In double, so that the order of adding is no part of the answer.

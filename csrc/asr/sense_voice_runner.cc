@@ -14,7 +14,7 @@ namespace {
 using Utterances = std::vector<const SenseVoiceUtterance*>;
 
 std::vector<at::Tensor> RunProgram(const runtime::Program& program, const FeatureRows& features,
-                                   const Utterances& batch, at::Device device) {
+                                   const Utterances& batch, const runtime::StreamContext& context) {
   std::vector<std::int64_t> queries, order, counts;
   for (const SenseVoiceUtterance* one : batch) {
     queries.insert(queries.end(), one->queries.begin(), one->queries.end());
@@ -26,7 +26,8 @@ std::vector<at::Tensor> RunProgram(const runtime::Program& program, const Featur
     counts.push_back(kSenseVoiceQueries + frames);
   }
   const std::vector<std::int64_t> offsets = Offsets(counts);
-  const std::int64_t rows = Padded(offsets.back(), RowStep(offsets.back()));
+  const std::int64_t rows =
+      Padded(offsets.back(), StepOn(context.device(), RowStep(offsets.back())));
   order.resize(static_cast<std::size_t>(rows), 0);
 
   at::Tensor banned = at::zeros({rows}, at::kBool), wanted = at::zeros({rows}, at::kBool);
@@ -35,9 +36,10 @@ std::vector<at::Tensor> RunProgram(const runtime::Program& program, const Featur
     std::fill_n(wanted.data_ptr<bool>() + offsets[i] + kSenseVoiceQueries, features.lengths[i],
                 batch[i]->want_alignment);
   }
-  return program.Run({features.values, Numbers(queries).to(device), Numbers(order).to(device),
-                      Positions(counts, rows).to(device), Numbers(offsets), banned.to(device),
-                      wanted.to(device)});
+  // banned and wanted stay here: the program asks whether there are any, and would wait for it.
+  return program.Run({features.values, context.Upload(Numbers(queries)),
+                      context.Upload(Numbers(order)), context.Upload(Positions(counts, rows)),
+                      Numbers(offsets), banned, wanted});
 }
 
 // Splits what the program says of all rows by utterance.
@@ -75,17 +77,16 @@ std::vector<CtcSpan> CtcEmission::Align(const std::vector<std::int64_t>& targets
 
 std::vector<std::shared_ptr<const core::Result>> SenseVoiceRunner::Run(
     core::WorkerContext& context, const std::vector<const core::Payload*>& batch) const {
-  const at::Device device = runtime::AsStreamContext(context).device();
+  runtime::StreamContext& stream = runtime::AsStreamContext(context);
   Utterances utterances;
   std::vector<const Utterance*> inputs;
   for (const core::Payload* payload : batch) {
     utterances.push_back(static_cast<const SenseVoiceUtterance*>(payload));
     inputs.push_back(utterances.back());
   }
-  const FeatureRows features = BatchFeatures(*frontend_, inputs, device);
-  const auto found = RunProgram(*program_, features, utterances, device);
-  return Decode(found[0].to(at::kCPU).contiguous(), found[1].to(at::kCPU).contiguous(), features,
-                utterances, blank_);
+  const FeatureRows features = BatchFeatures(*frontend_, inputs, stream.device());
+  const auto found = stream.Download(RunProgram(*program_, features, utterances, stream));
+  return Decode(found[0], found[1], features, utterances, blank_);
 }
 
 }  // namespace safeasr::asr

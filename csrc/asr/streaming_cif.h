@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "asr/weighted_rows.h"
+
 namespace safeasr::asr {
 
 // What is left of a token that has not fired yet: the weight it has, and the mean of the hidden
@@ -31,5 +33,11 @@ struct CifTokens {
 
 // In float, one frame after the other, as FunASR does: the order of rounding is part of the answer.
 CifTokens IntegrateChunk(const CifCarry& carry, const CifChunk& chunk);
+
+// The same for rows that are on a device: one sum for each token, then one for the next carry's
+// hidden vector. chunk.hidden is not looked at. The chunk's rows begin at first_row, the carry's
+// vector is row carry_row. Returns the number of tokens; *weight becomes the next carry's.
+std::int64_t AddChunkSums(const CifCarry& carry, const CifChunk& chunk, std::int64_t first_row,
+                          std::int64_t carry_row, WeightedRows* sums, float* weight);
 
 }  // namespace safeasr::asr

@@ -3,6 +3,7 @@
 
 #include "asr/fsmn_vad_op.h"
 #include "asr/operators.h"
+#include "bindings/device_bindings.h"
 #include "bindings/engine_bindings.h"
 #include "bindings/error_bindings.h"
 #include "bindings/frontend_bindings.h"
@@ -41,4 +42,5 @@ PYBIND11_MODULE(_ext, module, py::mod_gil_not_used()) {
   safeasr::BindSenseVoice(module);
   safeasr::BindStreams(module);
   safeasr::BindVad(module);
+  safeasr::BindDevices(module);
 }

@@ -60,18 +60,21 @@ void BindStreams(py::module_& module) {
                        std::int64_t encoder_layers, std::int64_t encoder_size,
                        std::int64_t decoder_layers, std::int64_t decoder_kernel,
                        std::int64_t cif_left, std::int64_t cif_right, double tail_threshold,
-                       double feature_scale, bool narrow) {
+                       double feature_scale, bool narrow, bool half) {
              return std::make_shared<asr::ParaformerStreamRunner>(
                  std::move(frontend), std::move(encoder), std::move(decoder),
                  asr::StreamingShapes{encoder_layers, encoder_size, decoder_layers, decoder_kernel,
-                                      cif_left, cif_right, tail_threshold, feature_scale, narrow},
+                                      cif_left, cif_right, tail_threshold, feature_scale,
+                                      half     ? at::kHalf
+                                      : narrow ? at::kBFloat16
+                                               : at::kFloat},
                  limits);
            }),
            py::kw_only(), py::arg("frontend").none(false), py::arg("encoder").none(false),
            py::arg("decoder").none(false), py::arg("limits"), py::arg("encoder_layers"),
            py::arg("encoder_size"), py::arg("decoder_layers"), py::arg("decoder_kernel"),
            py::arg("cif_left"), py::arg("cif_right"), py::arg("tail_threshold"),
-           py::arg("feature_scale"), py::arg("narrow") = false)
+           py::arg("feature_scale"), py::arg("narrow") = false, py::arg("half") = false)
       .def(
           "open",
           [](std::shared_ptr<asr::ParaformerStreamRunner> self, PyEngine& engine,

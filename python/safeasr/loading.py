@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from safeasr import _ext
+from safeasr.errors import UnsupportedModelError
 from safeasr.export.bundle import Bundle
 from safeasr.export.exporter import open_bundle
 from safeasr.export.hub import find_model
@@ -39,6 +40,11 @@ def _check_precision(bundle: Bundle, wanted: str, device: str, stacklevel: int) 
     have = bundle.precision
     # A detector is in float32 beside any recogniser: nobody asked for something else.
     of_family = family_of_bundle(bundle.family).precisions
+    if device != "cpu" and have == "int8":
+        raise UnsupportedModelError(
+            f"the bundle {bundle.path} holds int8 weights, which run on the CPU only, not on "
+            f"{device}: export the model in another precision"
+        )
     if have != wanted and wanted != "float32" and wanted in of_family:
         message = f"the bundle {bundle.path} holds {have} weights: running in that, not in {wanted}"
     elif device == "cpu" and not _ext.cpu_supports(have):
@@ -75,7 +81,8 @@ def load_model(
         stacklevel: of warnings; by default they blame the caller of the caller.
 
     Raises:
-        UnsupportedModelError: if the model's class is not supported.
+        UnsupportedModelError: if the model's class is not supported, or a bundle's precision not on
+            the device.
         ExportError: if the model cannot be found, downloaded or exported.
         CorruptBundleError: if a bundle is damaged.
     """

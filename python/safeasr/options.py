@@ -74,7 +74,8 @@ class ModelOptions:
         queue_size: requests that may wait, for each device.
         timeout: seconds that a call may take; None: as long as it takes.
         device: torch's name of the device, or names of several of one kind: "cuda:0,cuda:1".
-        precision: of the linear layers: "float32", "bfloat16" or "int8".
+        precision: of the linear layers: "float32", "bfloat16", "int8" or
+            "float16".
         disable_pbar: no progress bar.
         overrides: keys of config.yaml.
         call_defaults: options of ``generate`` that were given to the constructor, as FunASR allows.
@@ -104,24 +105,29 @@ def usable_cores() -> int:
 
 
 def pick_precision(given: Mapping[str, Any], device: str) -> str:
-    """What ``bf16``, ``quantize`` and ``fp16`` ask for, as far as this machine has it.
+    """What ``bf16``, ``quantize`` and ``fp16`` ask for, as far as the device has it.
 
     ``quantize`` goes before ``bf16``: it is the smaller one, and what is not in 8 bits is bfloat16
-    then anyway.
+    then anyway. ``fp16`` comes last: who asks for bfloat16 too can do without its range.
     """
     wanted = "int8" if given.get("quantize") else "bfloat16" if given.get("bf16") else "float32"
-    if given.get("fp16"):
-        _warn("fp16=True is not supported: running in float32. bf16=True is", stacklevel=5)
-    if wanted == "float32":
-        return wanted
-    name = "quantize" if wanted == "int8" else "bf16"
     if device != "cpu":
-        _warn(f"{name}=True is not supported on {device}: running in float32", stacklevel=5)
-        return "float32"
-    if not _ext.cpu_supports(wanted):
+        if wanted == "int8":
+            _warn(f"quantize=True is not supported on {device}: running in float32", stacklevel=5)
+            return "float32"
+        return "float16" if wanted == "float32" and given.get("fp16") else wanted
+    if given.get("fp16"):
         _warn(
-            f"{name}=True: this processor has no instructions for {wanted} "
-            f"({'AVX-512 VNNI' if wanted == 'int8' else 'AVX-512 BF16'}): running in float32",
+            f"fp16=True is not supported on the CPU: running in {wanted}. bf16=True is",
+            stacklevel=5,
+        )
+    if wanted != "float32" and not _ext.cpu_supports(wanted):
+        name, needed = (
+            ("quantize", "AVX-512 VNNI") if wanted == "int8" else ("bf16", "AVX-512 BF16")
+        )
+        _warn(
+            f"{name}=True: this processor has no instructions for {wanted} ({needed}): running in "
+            "float32",
             stacklevel=5,
         )
         return "float32"

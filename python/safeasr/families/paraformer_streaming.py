@@ -135,6 +135,7 @@ class ParaformerStreamingFamily:
                     "tail_threshold": float(predictor.get("tail_threshold", 0.0)),
                     "feature_scale": encoder.encoder.scale,
                     "narrow": precision != "float32",
+                    "half": precision == "float16",
                 },
             },
             signatures={
@@ -146,7 +147,7 @@ class ParaformerStreamingFamily:
                         "order (rows) int64",
                         "offsets (S + 1) int64",
                         "neighbours (rows, span) int64",
-                        "caches S x (layers, 2, capacity, D) float32 or bfloat16",
+                        "caches S x (layers, 2, capacity, D) float32, bfloat16 or float16",
                         "spans (S, 3) int64",
                     ],
                     "outputs": [
@@ -161,7 +162,7 @@ class ParaformerStreamingFamily:
                         "offsets (S + 1) int64",
                         "hidden (rows, D) float32",
                         "hidden offsets (S + 1) int64",
-                        "caches S x (layers, 2, capacity, D) float32 or bfloat16",
+                        "caches S x (layers, 2, capacity, D) float32, bfloat16 or float16",
                         "spans (S, 3) int64",
                         "past S x (layers, kernel - 1, D) float32",
                         "next S x (layers, kernel - 1, D) float32",

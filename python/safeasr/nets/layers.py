@@ -1,8 +1,9 @@
 """Layers that several networks share.
 
 Networks come in two kinds of arithmetic. Built, they compute in float32 throughout. After
-:func:`safeasr.nets.precision.narrow` their linear layers take and give bfloat16, or run in 8 bit
-integers, while what adds up over layers stays in float32: residual sums, norms, memories, softmax.
+:func:`safeasr.nets.precision.narrow` their linear layers take and give bfloat16 or float16, or run
+in 8 bit integers, while what adds up over layers stays in float32: residual sums, norms, memories,
+softmax.
 
 A batch is ragged: the rows of all utterances (or live streams) stand one below the other without
 padding, and ``offsets`` says where each begins. So no linear layer computes padding, and no mask is
@@ -46,7 +47,7 @@ class Norm(nn.Module):
         wide: gives float32 in every precision.
     """
 
-    __constants__ = ("size", "epsilon", "narrow", "reduced")
+    __constants__ = ("size", "epsilon", "narrow", "half", "reduced")
 
     def __init__(self, size: int, wide: bool = False) -> None:
         super().__init__()
@@ -57,10 +58,13 @@ class Norm(nn.Module):
         self.wide = wide
         self.reduced = False  # the linear layers around are
         self.narrow = False
+        self.half = False  # narrow is float16
 
     def forward(self, x: Tensor) -> Tensor:
         if self.reduced:
-            return torch.ops.safeasr.norm(x, self.weight, self.bias, self.epsilon, self.narrow)
+            return torch.ops.safeasr.norm(
+                x, self.weight, self.bias, self.epsilon, self.narrow, self.half
+            )
         else:  # TorchScript looks at one branch only, if it is an else
             return F.layer_norm(x, [self.size], self.weight, self.bias, self.epsilon)
 
@@ -69,7 +73,7 @@ class Norm(nn.Module):
         """``x + update`` in float32, and its norm."""
         if self.reduced:
             return torch.ops.safeasr.add_norm(
-                x, update, self.weight, self.bias, self.epsilon, self.narrow
+                x, update, self.weight, self.bias, self.epsilon, self.narrow, self.half
             )
         else:
             total = x + update
@@ -77,16 +81,19 @@ class Norm(nn.Module):
 
 
 class Narrow(nn.Module):
-    """What linear layers take: float32 as it is, or bfloat16 when they are reduced."""
+    """What linear layers take: float32 as it is, or narrower when they are reduced."""
 
-    __constants__ = ("reduced",)
+    __constants__ = ("half", "reduced")
 
     def __init__(self) -> None:
         super().__init__()
         self.reduced = False
+        self.half = False
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.reduced:
+        if self.half:
+            return x.to(torch.float16)
+        elif self.reduced:
             return x.to(torch.bfloat16)
         else:
             return x

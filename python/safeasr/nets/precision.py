@@ -1,7 +1,8 @@
-"""Reduced precision: what linear layers become in bfloat16 and in 8 bit integers.
+"""Reduced precision: what linear layers become in bfloat16, float16 and 8 bit integers.
 
 Only linear layers change: they are nearly all of the work. Sums over layers, norms, memories,
-softmax, CIF and the scores of tokens stay in float32. Between layers rows are bfloat16.
+softmax, CIF and the scores of tokens stay in float32. Between layers rows are bfloat16, or float16
+in that precision, which is for accelerators: on the CPU it runs, slowly.
 """
 
 # No postponed annotations: TorchScript reads those of attributes, and knows no strings.
@@ -13,22 +14,27 @@ from torch.nn import functional as F
 
 from safeasr.nets.layers import Linear, Narrow, Norm
 
-__all__ = ["PRECISIONS", "Bfloat16Linear", "Int8Linear", "narrow"]
+__all__ = ["PRECISIONS", "Int8Linear", "NarrowLinear", "narrow"]
 
 #: Names of precisions that a bundle can have.
-PRECISIONS = ("float32", "bfloat16", "int8")
+PRECISIONS = ("float32", "bfloat16", "int8", "float16")
 
 
-class Bfloat16Linear(nn.Module):
-    """Weights, input and output in bfloat16; sums in float32."""
+class NarrowLinear(nn.Module):
+    """Weights, input and output in bfloat16 or float16; sums in float32.
+
+    Args:
+        linear: with the weights.
+        kind: torch.bfloat16 or torch.float16.
+    """
 
     weight: Tensor
     bias: Optional[Tensor]  # noqa: UP045
 
-    def __init__(self, linear: nn.Linear) -> None:
+    def __init__(self, linear: nn.Linear, kind: torch.dtype) -> None:
         super().__init__()
-        self.register_buffer("weight", linear.weight.detach().bfloat16())
-        bias = None if linear.bias is None else linear.bias.detach().bfloat16()
+        self.register_buffer("weight", linear.weight.detach().to(kind))
+        bias = None if linear.bias is None else linear.bias.detach().to(kind)
         self.register_buffer("bias", bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -77,15 +83,23 @@ def narrow(network: nn.Module, precision: str) -> None:
     """
     if precision == "float32":
         return
-    kinds = {"bfloat16": Bfloat16Linear, "int8": Int8Linear}
-    if precision not in kinds:
+    if precision not in PRECISIONS:
         raise ValueError(f"expected a precision of {', '.join(PRECISIONS)}, got {precision!r}")
+
+    def replaced(linear: nn.Linear) -> nn.Module:
+        if precision == "int8":
+            return Int8Linear(linear)
+        return NarrowLinear(linear, torch.float16 if half else torch.bfloat16)
+
+    half = precision == "float16"
     for module in list(network.modules()):
         if isinstance(module, Norm):
             module.reduced = True
             module.narrow = not module.wide
+            module.half = half
         elif isinstance(module, Narrow):
             module.reduced = True
+            module.half = half
         for name, child in list(module.named_children()):
             if isinstance(child, Linear) and not child.wide:
-                setattr(module, name, kinds[precision](child))
+                setattr(module, name, replaced(child))

@@ -118,8 +118,10 @@ class CtcHead(nn.Module):
 
         Args:
             rows: (N, size).
-            banned: (N,) bool, rows in which the unknown emotion does not count.
-            wanted: (N,) bool, rows whose log probabilities are asked for; nothing is banned there.
+            banned: (N,) bool on the CPU, rows in which the unknown emotion does not count.
+            wanted: (N,) bool on the CPU, rows whose log probabilities are asked for; nothing is
+                banned there. On the CPU, so that nobody waits for a device to know whether there
+                are any.
 
         Returns:
             ids (N,) int64; log probabilities (M, vocab_size) float32 of the M wanted rows.
@@ -132,12 +134,13 @@ class CtcHead(nn.Module):
             last = min(first + self.rows_at_a_time, rows.size(0))
             scores = self.ctc_lo(rows[first:last])
             if asked > 0:
-                some = torch.log_softmax(scores[wanted[first:last]].float(), dim=-1)
+                chosen = wanted[first:last].nonzero().flatten().to(scores.device)
+                some = torch.log_softmax(scores.index_select(0, chosen).float(), dim=-1)
                 log_probs[done : done + some.size(0)] = some
                 done += some.size(0)
             if any_banned:
                 scores.select(1, self.unknown_emotion).masked_fill_(
-                    banned[first:last], -float("inf")
+                    banned[first:last].to(scores.device), -float("inf")
                 )
             # The best token needs no softmax.
             ids.append(scores.argmax(dim=-1))
@@ -178,8 +181,9 @@ class SenseVoiceNetwork(nn.Module):
                 utterance's queries, then its features; behind the last utterance's, padding.
             positions: (rows,) float32, as in SenseVoiceEncoder.
             offsets: (B + 1,) int64 on the CPU, likewise.
-            banned: (rows,) bool, rows in which the token of an unknown emotion does not count.
-            wanted: (rows,) bool, rows whose log probabilities are asked for.
+            banned: (rows,) bool on the CPU, rows in which the token of an unknown emotion does not
+                count.
+            wanted: (rows,) bool on the CPU, rows whose log probabilities are asked for.
 
         Returns:
             ids (rows,) int64; log probabilities (M, vocabulary) float32 of the M wanted rows.

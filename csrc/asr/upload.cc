@@ -1,0 +1,58 @@
+#include "asr/upload.h"
+
+#include <ATen/ATen.h>
+
+#include <cstring>
+
+namespace safeasr::asr {
+namespace {
+
+// Only these are known to have an allocator of pinned memory that minds pending copies.
+bool CopiesFromPinned(at::Device device) { return device.is_cuda() || device.is_xpu(); }
+
+template <class T>
+at::Tensor UploadValues(const std::vector<T>& values, at::ScalarType type, at::Device device) {
+  const at::Tensor host = Staging({static_cast<std::int64_t>(values.size())}, type, device);
+  if (!values.empty()) std::memcpy(host.data_ptr(), values.data(), values.size() * sizeof(T));
+  return Upload(host, device);
+}
+
+}  // namespace
+
+at::Tensor Staging(at::IntArrayRef shape, at::ScalarType type, at::Device device) {
+  return at::empty(shape, at::TensorOptions(type).pinned_memory(CopiesFromPinned(device)));
+}
+
+at::Tensor Upload(const at::Tensor& host, at::Device device) {
+  if (device.is_cpu() || !host.is_cpu()) return host.to(device);
+  if (!CopiesFromPinned(device)) return host.to(device);
+  const at::Tensor dense = host.contiguous();
+  return (dense.is_pinned() ? dense : dense.pin_memory()).to(device, /*non_blocking=*/true);
+}
+
+at::Tensor Upload(const std::vector<std::int64_t>& numbers, at::Device device) {
+  return UploadValues(numbers, at::kLong, device);
+}
+
+at::Tensor Upload(const std::vector<float>& numbers, at::Device device) {
+  return UploadValues(numbers, at::kFloat, device);
+}
+
+std::size_t IndexLists::Add(const std::vector<std::int64_t>& list) {
+  numbers_.insert(numbers_.end(), list.begin(), list.end());
+  sizes_.push_back(static_cast<std::int64_t>(list.size()));
+  return sizes_.size() - 1;
+}
+
+std::vector<at::Tensor> IndexLists::Upload(at::Device device) const {
+  const at::Tensor all = asr::Upload(numbers_, device);
+  std::vector<at::Tensor> lists;
+  std::int64_t first = 0;
+  for (const std::int64_t size : sizes_) {
+    lists.push_back(all.narrow(0, first, size));
+    first += size;
+  }
+  return lists;
+}
+
+}  // namespace safeasr::asr

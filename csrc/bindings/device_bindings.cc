@@ -1,0 +1,68 @@
+#include "bindings/device_bindings.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
+#include <pybind11/stl.h>
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "asr/device_ways.h"
+#include "asr/slab_pool.h"
+
+namespace py = pybind11;
+
+namespace safeasr {
+namespace {
+
+// A pool of rows on the CPU, as tests take and give back its slots.
+struct PySlot {
+  std::shared_ptr<const asr::Slot> slot;
+};
+
+}  // namespace
+
+void BindDevices(py::module_& module) {
+  module.def("force_device_ways", &asr::ForceDeviceWays, py::arg("force"),
+             "Send the CPU the way of other devices, in the whole process; for tests.");
+  py::class_<PySlot>(module, "Slot", "Rows of a SlabPool; for tests.")
+      .def_property_readonly("first", [](const PySlot& self) { return self.slot->first; })
+      .def_property_readonly("capacity", [](const PySlot& self) { return self.slot->capacity; })
+      .def_property_readonly(
+          "slab",
+          [](const PySlot& self) {
+            return reinterpret_cast<std::uintptr_t>(self.slot->slab.unsafeGetTensorImpl());
+          })
+      .def("fill",
+           [](const PySlot& self, double value) {
+             const c10::InferenceMode as_in_workers;
+             self.slot->Rows().fill_(value);
+           })
+      .def("total",
+           [](const PySlot& self) {
+             const c10::InferenceMode as_in_workers;
+             return self.slot->Rows().sum().item<double>();
+           })
+      .def("copy", [](const PySlot& self) {
+        const c10::InferenceMode as_in_workers;
+        return PySlot{self.slot->Copy()};
+      });
+  py::class_<asr::SlabPool, std::shared_ptr<asr::SlabPool>>(
+      module, "SlabPool", "Rows of many streams in few tensors; for tests.")
+      .def(py::init(
+               [](std::vector<std::int64_t> front, std::int64_t size, std::int64_t first_slots) {
+                 return std::make_shared<asr::SlabPool>(std::move(front), size, at::kFloat,
+                                                        first_slots);
+               }),
+           py::arg("front"), py::arg("size"), py::arg("first_slots"))
+      .def("take", [](asr::SlabPool& self,
+                      std::int64_t capacity) { return PySlot{self.Take(capacity, at::kCPU)}; })
+      .def("usage", [](const asr::SlabPool& self) {
+        const auto usage = self.usage();
+        return py::make_tuple(usage.slabs, usage.slots, usage.taken);
+      });
+}
+
+}  // namespace safeasr
