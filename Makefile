@@ -9,7 +9,7 @@ JOBS ?= $(shell nproc)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 
-.PHONY: all venv build demo test unit tsan asan lint format bench clean
+.PHONY: all venv build demo test unit fake-device tsan asan lint format bench clean
 all: build
 
 # torch first and pinned: otherwise a dependency would pull its newest CUDA build, several GB.
@@ -40,7 +40,13 @@ unit:
 	cmake --build build-unit -j $(JOBS) -- -s
 	ctest --test-dir build-unit --output-on-failure
 
-test: unit build
+# An accelerator for tests to pretend that there is one.
+fake-device: $(VENV)/.dependencies
+	cmake -S . -B build-fake -DSAFEASR_BUILD_EXTENSION=OFF -DSAFEASR_BUILD_FAKE_DEVICE=ON \
+	  -DPython_EXECUTABLE=$(CURDIR)/$(PY) >/dev/null
+	cmake --build build-fake -j $(JOBS) -- -s
+
+test: unit build fake-device
 	$(PY) -m pytest
 
 tsan:
@@ -63,15 +69,15 @@ lint: $(VENV)/.dev build
 	$(VENV)/bin/ruff check python tests benchmarks training examples
 	$(VENV)/bin/ruff format --check python tests benchmarks training examples
 	$(VENV)/bin/mypy
-	$(VENV)/bin/clang-format --dry-run --Werror $(shell find csrc tests/cpp -name '*.h' -o -name '*.cc')
+	$(VENV)/bin/clang-format --dry-run --Werror $(shell find csrc tests/cpp tests/fake_device -name '*.h' -o -name '*.cc')
 
 format: $(VENV)/.dev
 	$(VENV)/bin/ruff check --fix python tests benchmarks training examples
 	$(VENV)/bin/ruff format python tests benchmarks training examples
-	$(VENV)/bin/clang-format -i $(shell find csrc tests/cpp -name '*.h' -o -name '*.cc')
+	$(VENV)/bin/clang-format -i $(shell find csrc tests/cpp tests/fake_device -name '*.h' -o -name '*.cc')
 
 bench: build
 	$(PY) -m benchmarks.run
 
 clean:
-	rm -rf build build-unit build-tsan build-asan $(VENV)/.installed
+	rm -rf build build-unit build-fake build-tsan build-asan $(VENV)/.installed

@@ -34,7 +34,7 @@ def relative_error(found: Tensor, exact: Tensor) -> float:
     return float((found - exact).norm() / exact.norm())
 
 
-class _Utterance:
+class Utterance:
     """Features of one utterance and what surrounds them."""
 
     def __init__(self, features: Tensor, left: int, right: int) -> None:
@@ -61,7 +61,7 @@ class Numbers:
     scores: Tensor
 
 
-def encode(encoder: nn.Module, one: _Utterance) -> tuple[Tensor, Tensor]:
+def encode(encoder: nn.Module, one: Utterance) -> tuple[Tensor, Tensor]:
     """Hidden vectors and CIF weights."""
     hidden, alphas = encoder(one.features, one.positions, one.offsets, one.neighbours)
     return hidden, alphas
@@ -115,7 +115,7 @@ def paraformer_numbers(clips: int) -> list[dict[str, Any]]:
     predictor = model.config["predictor_conf"]
     audio, features = _features("Paraformer", model, clips)
     span = int(predictor["l_order"]), int(predictor["r_order"])
-    utterances = [_Utterance(one, *span) for one in features]
+    utterances = [Utterance(one, *span) for one in features]
     tail = float(predictor["tail_threshold"])
     count = len(read_vocabulary(model.tokens))
     exact: list[Numbers] = []

@@ -89,7 +89,8 @@ def _funasr(directory: str, locked: bool) -> tuple[Any, Any]:
     return open_session, dict
 
 
-def _waves(count: int, seconds: float) -> list[NDArray[np.float32]]:
+def waves_of(count: int, seconds: float) -> list[NDArray[np.float32]]:
+    """Audio of so many sessions."""
     # Four voices; each session begins somewhere else in one of them.
     voices = [speech_like(seconds, seed=seed) for seed in range(4)]
     return [np.roll(voices[i % 4], 9600 * (i // 4)) for i in range(count)]
@@ -100,7 +101,7 @@ def measure(system: str, directory: str, count: int, seconds: float, check: bool
     open_session, stats = (
         _safeasr(directory, system) if system in OURS else _funasr(directory, "lock" in system)
     )
-    waves = _waves(count, seconds)
+    waves = waves_of(count, seconds)
     live_sessions(open_session, waves[:1], paced=False)  # warm up
     before, cpu = stats(), time.process_time()
     result: LiveResult = live_sessions(open_session, waves)

@@ -84,7 +84,7 @@ def _field(number: int, content: bytes | int) -> bytes:
     return _varint(number << 3 | 2) + _varint(len(content)) + content
 
 
-def _pieces() -> bytes:
+def pieces() -> bytes:
     """A SentencePiece model of the right size: special pieces, made-up characters, tags."""
     normal, unknown, control, user_defined = 1, 2, 3, 4
     out = bytearray()
@@ -135,7 +135,7 @@ def sense_voice_model() -> Path:
     if not (out / "model.pt").is_file():
         out.mkdir(parents=True, exist_ok=True)
         (out / "config.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
-        (out / "bpe.model").write_bytes(_pieces())
+        (out / "bpe.model").write_bytes(pieces())
         write_cmvn(out / "am.mvn", 560)  # 80 mels x 7 frames
         draft = out / f"model.{os.getpid()}.draft"
         torch.save(_random_network(out).state_dict(), draft)

@@ -28,6 +28,10 @@ add_library(safeasr_torch INTERFACE)
 target_include_directories(safeasr_torch SYSTEM INTERFACE
   ${torch_dir}/include ${torch_dir}/include/torch/csrc/api/include)
 target_compile_definitions(safeasr_torch INTERFACE _GLIBCXX_USE_CXX11_ABI=${torch_cxx11_abi})
+if(SAFEASR_TORCH_VERSION VERSION_GREATER_EQUAL 2.14)
+  # Its headers refuse anything older; safeasr's own sources are C++17.
+  target_compile_features(safeasr_torch INTERFACE cxx_std_20)
+endif()
 target_link_directories(safeasr_torch INTERFACE ${SAFEASR_TORCH_LIB_DIR})
 # A CUDA build of torch brings its backend in through libtorch's own dependencies, loaded by
 # `import torch`, so these names are the same for every build.

@@ -18,6 +18,7 @@ namespace {
 using Word = std::uint32_t;
 constexpr std::int64_t kLanes = 16;
 constexpr std::int64_t kTile = 24;  // queries whose weights are in work at a time
+constexpr std::size_t kLine = 64;   // bytes of a cache line
 
 std::int64_t RoundUp(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
 
@@ -34,6 +35,9 @@ struct Layout {
 
 Layout Lay(float* scratch, std::int64_t keys_count, std::int64_t depth) {
   Layout l;
+  // No vector across two cache lines.
+  const auto place = reinterpret_cast<std::uintptr_t>(scratch);
+  scratch += (kLine - place % kLine) % kLine / sizeof(float);
   l.keys = RoundUp(keys_count, kLanes);
   l.key_pairs = l.keys / 2;
   l.channel_pairs = depth / 2;
@@ -92,8 +96,21 @@ template <int kVectors>
 SAFEASR_BF16_INLINE void Panel(const Product& p, std::int64_t column) {
   std::int64_t row = 0;
   for (; row + 6 <= p.rows; row += 6) Tile<6, kVectors>(p, row, column);
-  for (; row + 2 <= p.rows; row += 2) Tile<2, kVectors>(p, row, column);
-  if (row < p.rows) Tile<1, kVectors>(p, row, column);
+  // The rest at once: alone, a row's sums would wait for each other.
+  switch (p.rows - row) {
+    case 5:
+      return Tile<5, kVectors>(p, row, column);
+    case 4:
+      return Tile<4, kVectors>(p, row, column);
+    case 3:
+      return Tile<3, kVectors>(p, row, column);
+    case 2:
+      return Tile<2, kVectors>(p, row, column);
+    case 1:
+      return Tile<1, kVectors>(p, row, column);
+    default:
+      return;
+  }
 }
 
 SAFEASR_BF16_CODE void Multiply(const Product& p) {
@@ -105,15 +122,53 @@ SAFEASR_BF16_CODE void Multiply(const Product& p) {
 
 const Word* Words(const BFloat16* row) { return reinterpret_cast<const Word*>(row); }
 
+// Rows become columns: word c of row r is word r of row c.
+SAFEASR_BF16_INLINE void Transpose(__m512i* rows) {
+  __m512i t[kLanes];
+#pragma GCC unroll 8
+  for (int i = 0; i < kLanes; i += 2) {
+    t[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
+    t[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
+  }
+  // rows[4 g + m]: of each four words the m-th, of rows 4 g to 4 g + 3
+#pragma GCC unroll 4
+  for (int i = 0; i < kLanes; i += 4) {
+    rows[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+    rows[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+    rows[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+    rows[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+  }
+  // What remains is to turn a square of four by four parts of four words.
+#pragma GCC unroll 4
+  for (int m = 0; m < 4; ++m) {
+    const __m512i even = _mm512_shuffle_i32x4(rows[m], rows[4 + m], 0x88);
+    const __m512i odd = _mm512_shuffle_i32x4(rows[m], rows[4 + m], 0xdd);
+    const __m512i even2 = _mm512_shuffle_i32x4(rows[8 + m], rows[12 + m], 0x88);
+    const __m512i odd2 = _mm512_shuffle_i32x4(rows[8 + m], rows[12 + m], 0xdd);
+    t[m] = _mm512_shuffle_i32x4(even, even2, 0x88);
+    t[4 + m] = _mm512_shuffle_i32x4(odd, odd2, 0x88);
+    t[8 + m] = _mm512_shuffle_i32x4(even, even2, 0xdd);
+    t[12 + m] = _mm512_shuffle_i32x4(odd, odd2, 0xdd);
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) rows[i] = t[i];
+}
+
 SAFEASR_BF16_CODE void TurnKeys(const HeadAttention<BFloat16>& head, const Layout& l) {
   for (std::int64_t first = 0; first < l.keys; first += kLanes) {
-    const BFloat16* rows[kLanes];
+    const Word* keys[kLanes];
     for (std::int64_t j = 0; j < kLanes; ++j) {
-      rows[j] = head.keys[std::min(first + j, head.keys_count - 1)];
+      keys[j] = Words(head.keys[std::min(first + j, head.keys_count - 1)]);
     }
-    for (std::int64_t c = 0; c < l.channel_pairs; ++c) {
+    for (std::int64_t c = 0; c < l.channel_pairs; c += kLanes) {
+      const std::int64_t pairs = std::min(kLanes, l.channel_pairs - c);
+      const auto there = static_cast<__mmask16>((1u << pairs) - 1);
+      __m512i words[kLanes];
+#pragma GCC unroll 16
+      for (int j = 0; j < kLanes; ++j) words[j] = _mm512_maskz_loadu_epi32(there, keys[j] + c);
+      Transpose(words);
       Word* to = l.keys_turned + c * l.keys + first;
-      for (std::int64_t j = 0; j < kLanes; ++j) __builtin_memcpy(to + j, Words(rows[j]) + c, 4);
+      for (std::int64_t p = 0; p < pairs; ++p) _mm512_storeu_si512(to + p * l.keys, words[p]);
     }
   }
 }
@@ -199,7 +254,8 @@ bool HasBf16Attention(std::int64_t depth) {
 
 std::int64_t Bf16AttentionScratch(std::int64_t keys_count, std::int64_t depth) {
   const std::int64_t keys = RoundUp(keys_count, kLanes);
-  return (keys + kTile) * depth + kTile * (keys / 2 + keys + depth);  // see Layout
+  const std::int64_t line = kLine / sizeof(float);
+  return line + (keys + kTile) * depth + kTile * (keys / 2 + keys + depth);  // see Layout
 }
 
 void AttendHeadBf16(const HeadAttention<BFloat16>& head) { Attend(head); }

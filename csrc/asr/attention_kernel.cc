@@ -14,7 +14,10 @@ namespace {
 constexpr std::int64_t kMostLanes = 16;
 constexpr std::int64_t kTile = 24;        // queries whose weights are in work at a time
 constexpr std::int64_t kWorthTiles = 32;  // queries; below, laying out keys and values costs more
-constexpr std::int64_t kKeys = 4;         // dot products at a time, so that none waits for another
+// The same where the processor multiplies bfloat16: the products are fast, and so is the laying
+// out.
+constexpr std::int64_t kWorthProducts = 4;
+constexpr std::int64_t kKeys = 4;  // dot products at a time, so that none waits for another
 
 using Four = Simd<4>::Floats;
 
@@ -224,16 +227,17 @@ SAFEASR_ENTRY_POINTS(RunNarrow, AttendNarrow, HeadAttention<BFloat16>)
 }  // namespace
 
 std::int64_t AttentionScratch(std::int64_t queries, std::int64_t keys_count, std::int64_t depth) {
-  if (queries >= kWorthTiles) {
-    return std::max(TilesScratch(keys_count, depth), Bf16AttentionScratch(keys_count, depth));
-  }
-  return depth + (keys_count + kMostLanes - 1) / kMostLanes * kMostLanes + kKeys;
+  const std::int64_t one_by_one =
+      depth + (keys_count + kMostLanes - 1) / kMostLanes * kMostLanes + kKeys;
+  const std::int64_t wide = queries < kWorthTiles ? one_by_one : TilesScratch(keys_count, depth);
+  if (queries < kWorthProducts) return wide;
+  return std::max(wide, Bf16AttentionScratch(keys_count, depth));
 }
 
 void AttendHead(const HeadAttention<float>& head, int lanes) { RunWide(head, lanes); }
 void AttendHead(const HeadAttention<BFloat16>& head, int lanes) {
-  const bool products = lanes == kMostLanes && head.queries >= kWorthTiles && head.keys_count > 0 &&
-                        HasBf16Attention(head.depth);
+  const bool products = lanes == kMostLanes && head.queries >= kWorthProducts &&
+                        head.keys_count > 0 && HasBf16Attention(head.depth);
   products ? AttendHeadBf16(head) : RunNarrow(head, lanes);
 }
 

@@ -28,7 +28,8 @@ struct HeadAttention {
 std::int64_t AttentionScratch(std::int64_t queries, std::int64_t keys_count, std::int64_t depth);
 
 // out[i] = softmax(scale * q[i] . keys) . values, computed in float32; zeros without keys. lanes:
-// of SimdLanes(). Few queries are done one by one (a chunk of a live stream), many in tiles.
+// of SimdLanes(). Few queries are done one by one, many in tiles; how many are few depends on the
+// type and the processor.
 void AttendHead(const HeadAttention<float>& head, int lanes);
 void AttendHead(const HeadAttention<BFloat16>& head, int lanes);
 

@@ -12,6 +12,7 @@
 #include "asr/device_ways.h"
 #include "asr/packed_attention.h"
 #include "asr/simd.h"
+#include "runtime/stream_context.h"
 
 namespace safeasr::asr {
 namespace {
@@ -219,6 +220,7 @@ at::Tensor RaggedAttention(const at::Tensor& q, const at::Tensor& k, const at::T
                            std::int64_t heads, const at::Tensor& query_offsets,
                            const at::Tensor& key_offsets, at::TensorList caches,
                            const at::Tensor& spans, std::int64_t layer) {
+  runtime::StreamContext::ShareCores();  // every layer of every network comes by here
   const Operands operands =
       Checked(q, k, v, heads, query_offsets, key_offsets, caches, spans, layer);
   const bool plain = Plain(q) && Plain(k) && Plain(v) && !ByDeviceWays(q.device()) &&

@@ -34,13 +34,13 @@ Engine::State::State(const EngineOptions& options)
     : intake(std::make_shared<Intake>(options.queue_size)) {}
 
 Engine::Engine(EngineOptions options, const ContextFactory& make_context)
-    : workers_count_(Checked(options).workers), state_(std::make_unique<State>(options)) {
+    : load_(Checked(options).workers), state_(std::make_unique<State>(options)) {
   std::exception_ptr first;
   std::vector<std::future<void>> started;
   try {
-    state_->threads.reserve(workers_count_);
-    started.reserve(workers_count_);
-    for (std::size_t i = 0; i < workers_count_; ++i) {
+    state_->threads.reserve(load_.workers());
+    started.reserve(load_.workers());
+    for (std::size_t i = 0; i < load_.workers(); ++i) {
       std::promise<void> promise;
       started.push_back(promise.get_future());
       StartWorker(i, make_context, std::move(promise));

@@ -64,11 +64,11 @@ class Engine {
 
   bool closed() const { return state_->intake->queue.closed(); }
   bool forked() const;
-  std::size_t workers() const { return workers_count_; }
+  std::size_t workers() const { return load_.workers(); }
   std::size_t queue_capacity() const { return state_->intake->queue.capacity(); }
   std::size_t Waiting() const;  // accepted and not in a batch, lanes too; 0 in a forked child
   std::size_t Lanes() const { return state_->intake->lanes.load(std::memory_order_relaxed); }
-  std::size_t Busy() const { return busy_.load(std::memory_order_relaxed); }
+  std::size_t Busy() const { return load_.busy(); }
   const Counters& counters() const { return state_->intake->counters; }
 
  private:
@@ -96,8 +96,7 @@ class Engine {
   void Act(WorkerContext& context, Batch& batch);
   // Starts the tickets of those that run for the first time; drops those that were cancelled.
   void Begin(std::vector<RequestPtr>& requests, TimePoint now);
-  // more: others are ready beside these.
-  void RunBatch(WorkerContext& context, std::vector<RequestPtr> requests, bool more);
+  void RunBatch(WorkerContext& context, std::vector<RequestPtr> requests);
   // Resolves, puts back or fails all of them: together, and if that fails, in parts.
   void RunParts(WorkerContext& context, RequestPtr* requests, std::size_t count);
   // A request that did not fit the memory: perhaps it does when others are done.
@@ -109,9 +108,8 @@ class Engine {
                    const char* begun, std::atomic<std::uint64_t>& counter);
   std::size_t FreeWorkers() const;
 
-  const std::size_t workers_count_;
+  WorkerLoad load_;
   std::unique_ptr<State> state_;
-  std::atomic<std::size_t> busy_{0};
   std::atomic<bool> cancel_waiting_{false};
 };
 

@@ -18,18 +18,6 @@ constexpr auto kOutOfMemoryPause = std::chrono::milliseconds(10);
 // pauses.
 constexpr int kOutOfMemoryTries = 5;
 
-// Counts a worker as busy for a scope.
-class BusyScope {
- public:
-  explicit BusyScope(std::atomic<std::size_t>& busy) : busy_(busy) { busy_.fetch_add(1); }
-  ~BusyScope() { busy_.fetch_sub(1); }
-  BusyScope(const BusyScope&) = delete;
-  BusyScope& operator=(const BusyScope&) = delete;
-
- private:
-  std::atomic<std::size_t>& busy_;
-};
-
 void Count(std::atomic<std::uint64_t>& counter, std::uint64_t n = 1) {
   counter.fetch_add(n, std::memory_order_relaxed);
 }
@@ -45,8 +33,8 @@ void FinishAnyway(WorkerContext& context) noexcept {
 }  // namespace
 
 std::size_t Engine::FreeWorkers() const {
-  const std::size_t busy = busy_.load(std::memory_order_relaxed);
-  return workers_count_ > busy ? workers_count_ - busy : 1;
+  const std::size_t busy = load_.busy();
+  return load_.workers() > busy ? load_.workers() - busy : 1;
 }
 
 Batch Engine::Take() {
@@ -62,9 +50,10 @@ Batch Engine::Take() {
 
 // Nothing will come any more. While others run a batch it may come back unfinished: then this
 // worker has its share of it.
-bool Engine::Over(const Batch& batch) const { return batch.finished && busy_.load() == 0; }
+bool Engine::Over(const Batch& batch) const { return batch.finished && load_.busy() == 0; }
 
 void Engine::WorkerLoop(WorkerContext& context) {
+  context.Watch(load_);
   RequestQueue<RequestPtr>& queue = state_->intake->queue;
   const auto nothing_to_do = [this](const Batch& batch) {
     return batch.requests.empty() && batch.expired.empty() && !Over(batch);
@@ -104,7 +93,7 @@ void Engine::Act(WorkerContext& context, Batch& batch) {
               "the deadline passed while the request was waiting in the queue",
               "the deadline passed when the request was partly done", counters.expired);
   if (batch.more && !batch.requests.empty()) state_->intake->queue.not_empty().WakeOne();
-  if (!batch.requests.empty()) RunBatch(context, std::move(batch.requests), batch.more);
+  if (!batch.requests.empty()) RunBatch(context, std::move(batch.requests));
 }
 
 void Engine::FailInstead(const std::vector<RequestPtr>& requests, ErrorKind kind,
@@ -136,8 +125,8 @@ void Engine::Begin(std::vector<RequestPtr>& requests, TimePoint now) {
 }
 
 // A ticket is counted before it is finished: whoever has its answer must find it in stats().
-void Engine::RunBatch(WorkerContext& context, std::vector<RequestPtr> requests, bool more) {
-  const BusyScope busy(busy_);
+void Engine::RunBatch(WorkerContext& context, std::vector<RequestPtr> requests) {
+  const WorkerLoad::Busy busy(load_);
   Counters& counters = state_->intake->counters;
   if (cancel_waiting_.load(std::memory_order_relaxed)) {
     FailInstead(requests, ErrorKind::kClosed, "the model was closed before the request ran",
@@ -146,8 +135,6 @@ void Engine::RunBatch(WorkerContext& context, std::vector<RequestPtr> requests, 
   }
   Begin(requests, Clock::now());
   if (requests.empty()) return;
-  // Who waits is about to be served by the workers that are free.
-  context.ShareOfIdle(more ? 1 : 1 + workers_count_ - std::min(workers_count_, busy_.load()));
 
   const std::size_t count = requests.size();
   std::uint64_t longest = 0, sum = 0;
@@ -193,7 +180,7 @@ void Engine::RunParts(WorkerContext& context, RequestPtr* requests, std::size_t 
 bool Engine::RunBesideOthers(WorkerContext& context, RequestPtr* request, Failure* failure) {
   auto pause = kOutOfMemoryPause;
   for (int i = 0; i < kOutOfMemoryTries; ++i, pause *= 2) {
-    const bool alone = busy_.load() <= 1;
+    const bool alone = load_.busy() <= 1;
     if (!alone) std::this_thread::sleep_for(pause);
     if (TryRun(context, request, 1, failure)) return true;
     if (alone || failure->kind != ErrorKind::kOutOfMemory) return false;

@@ -2,6 +2,7 @@
 // queues, threads or tickets.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -21,14 +22,46 @@ class Payload {
   virtual ~Payload() = default;
 };
 
+// How many of an engine's workers run a batch.
+class WorkerLoad {
+ public:
+  explicit WorkerLoad(std::size_t workers) : workers_(workers) {}
+  WorkerLoad(const WorkerLoad&) = delete;
+  WorkerLoad& operator=(const WorkerLoad&) = delete;
+
+  std::size_t workers() const { return workers_; }
+  std::size_t busy() const { return busy_.load(); }
+  // Of a machine that the workers share in equal parts, how many parts each busy one may use.
+  std::size_t Share() const {
+    const std::size_t now = std::max<std::size_t>(busy(), 1);
+    return now >= workers_ ? 1 : workers_ / now;
+  }
+
+  // Counts a worker as busy for a scope.
+  class Busy {
+   public:
+    explicit Busy(WorkerLoad& load) : load_(load) { load_.busy_.fetch_add(1); }
+    ~Busy() { load_.busy_.fetch_sub(1); }
+    Busy(const Busy&) = delete;
+    Busy& operator=(const Busy&) = delete;
+
+   private:
+    WorkerLoad& load_;
+  };
+
+ private:
+  const std::size_t workers_;
+  std::atomic<std::size_t> busy_{0};
+};
+
 // What a worker thread owns for as long as it lives: a device stream, thread-local settings.
 class WorkerContext {
  public:
   virtual ~WorkerContext() = default;
 
-  // Called before each batch, on the worker's thread: how many workers, this one included, have
-  // nothing else to do. Theirs is the share of the machine that the batch may use.
-  virtual void ShareOfIdle(std::size_t workers) { (void)workers; }
+  // Called once, on the worker's thread, before its first batch. Who has nothing to do leaves its
+  // share of the machine to the others, and takes it back at any time: look often.
+  virtual void Watch(const WorkerLoad& load) { (void)load; }
 
   // Called after each run of a batch, also after one that threw, on the worker's thread: returns
   // when all that the run queued on the worker's device is done. So nobody, on any thread, ever

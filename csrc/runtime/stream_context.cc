@@ -21,6 +21,9 @@ constexpr auto kLongestPause = std::chrono::microseconds(200);
 // After as many looks the device's own wait takes over.
 constexpr int kLooks = 50'000;
 
+// The context of the worker whose thread this is.
+thread_local StreamContext* of_this_thread = nullptr;
+
 // What torch's allocators and the interpreter of programs say. The interpreter throws another type
 // than it caught, and leaves only the words.
 bool SaysOutOfMemory(const char* message) {
@@ -40,6 +43,7 @@ StreamContext::StreamContext(at::Device device, IntraOpThreads threads)
   // Thread-local. Without it the executor would profile the first runs and then compile a version
   // for the shapes it saw: seconds of latency at moments nobody chose, for shapes that vary.
   torch::jit::setGraphExecutorOptimize(false);
+  of_this_thread = this;
   if (!device_.is_cpu()) {
     // There is a pool of streams on accelerators only; the CPU's guard throws.
     const c10::impl::VirtualGuardImpl guard(device_.type());
@@ -48,12 +52,18 @@ StreamContext::StreamContext(at::Device device, IntraOpThreads threads)
   }
 }
 
-void StreamContext::ShareOfIdle(std::size_t workers) {
-  const int share = static_cast<int>(std::min<std::size_t>(workers, 1 << 10)) * threads_.least;
-  const int wanted = std::max(threads_.least, std::min(share, threads_.most));
-  if (wanted == threads_now_) return;
+StreamContext::~StreamContext() { of_this_thread = nullptr; }
+
+void StreamContext::ShareCores() {
+  StreamContext* const context = of_this_thread;
+  if (context == nullptr || context->load_ == nullptr) return;
+  const IntraOpThreads& threads = context->threads_;
+  if (threads.most <= threads.least) return;
+  const int share = static_cast<int>(std::min<std::size_t>(context->load_->Share(), 1 << 10));
+  const int wanted = std::max(threads.least, std::min(share * threads.least, threads.most));
+  if (wanted == context->threads_now_) return;
   SwitchIntraOpThreads(wanted);
-  threads_now_ = wanted;
+  context->threads_now_ = wanted;
 }
 
 // Asked again and again instead of waited for: an accelerator's own wait spins, and takes a core

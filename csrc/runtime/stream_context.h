@@ -19,7 +19,7 @@ namespace safeasr::runtime {
 // Threads that one operator may use on the CPU.
 struct IntraOpThreads {
   int least = 1;  // always
-  int most = 1;   // when other workers have nothing to do: as many as they are
+  int most = 1;   // while other workers have nothing to do
 };
 
 class StreamContext : public core::WorkerContext {
@@ -27,7 +27,15 @@ class StreamContext : public core::WorkerContext {
   // Throws std::invalid_argument when the device does not exist.
   StreamContext(at::Device device, IntraOpThreads threads);
 
-  void ShareOfIdle(std::size_t workers) override;
+  ~StreamContext() override;
+
+  void Watch(const core::WorkerLoad& load) override { load_ = &load; }
+
+  // Gives the calling worker's next operators the cores that other workers have no use for at this
+  // moment. Called often, from between the layers of networks, so that a batch takes what becomes
+  // free while it runs, and gives it back as soon as somebody has work again. Does nothing on other
+  // threads.
+  static void ShareCores();
 
   // Waits for this worker's stream alone, and sleeps meanwhile.
   void Finish() override;
@@ -48,6 +56,7 @@ class StreamContext : public core::WorkerContext {
   const at::Device device_;
   const IntraOpThreads threads_;
   int threads_now_;
+  const core::WorkerLoad* load_ = nullptr;
   // Autograd bookkeeping stays off for the thread's whole life: the guard is thread-local.
   const c10::InferenceMode inference_mode_;
   std::optional<c10::StreamGuard> stream_guard_;

@@ -48,7 +48,7 @@ class AutoModel:
         max_batch_size: int | None = None,
         max_batch_frames: int | None = None,
         max_wait_ms: float = 0.0,
-        queue_size: int = 1024,
+        queue_size: int | None = None,
         timeout: float | None = None,
         intra_op_threads: int | None = None,
         online_model: str | None = None,
@@ -70,7 +70,8 @@ class AutoModel:
             max_batch_frames: limit of the encoder frames (60 ms) in a batch; default: 320, on CUDA
                 40,000.
             max_wait_ms: how long an utterance may wait for company though a worker is free, in ms.
-            queue_size: utterances that may wait; more callers wait or get QueueFullError.
+            queue_size: requests that may wait, for each device; more callers wait or get
+                QueueFullError. Default: 1024, on CUDA 8192.
             timeout: default time limit of a call, in seconds.
             intra_op_threads: cores that one batch uses on the CPU. Default: one, and while the
                 other workers have nothing to do, theirs too (up to 4), so that one caller alone

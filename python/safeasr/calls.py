@@ -46,7 +46,8 @@ class Calls:
         self.writer = ResultWriter()
         # Far enough ahead to keep the workers in full batches, near enough not to decode a whole
         # list of files into memory or to fill the queue for everyone else.
-        self.ahead = 2 * options.max_batch_size * options.num_workers
+        devices = options.device.count(",") + 1
+        self.ahead = 2 * options.max_batch_size * options.num_workers * devices
 
     def deadline(self, timeout: float | None) -> float | None:
         """When a call with that time limit ends; None: the model's limit."""

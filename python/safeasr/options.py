@@ -71,7 +71,7 @@ class ModelOptions:
         max_batch_size: utterances in a batch at most.
         max_batch_frames: limit of count x longest of a batch, in encoder frames (60 ms).
         max_wait_ms: how long an utterance may wait for company although a worker is free.
-        queue_size: utterances that may wait.
+        queue_size: requests that may wait, for each device.
         timeout: seconds that a call may take; None: as long as it takes.
         device: torch's name of the device, or names of several of one kind: "cuda:0,cuda:1".
         precision: of the linear layers: "float32", "bfloat16", "int8" or
@@ -159,7 +159,7 @@ def model_options(
     max_batch_size: int | None,
     max_batch_frames: int | None,
     max_wait_ms: float,
-    queue_size: int,
+    queue_size: int | None,
     timeout: float | None,
     device: str | None,
     family_options: frozenset[str] = frozenset(),
@@ -197,6 +197,9 @@ def model_options(
         workers = max(1, cores // threads) if chosen == "cpu" else min(4, cores)
     if max_batch_size is None:
         max_batch_size = 16 if chosen == "cpu" else 128
+    if queue_size is None:
+        # Enough for every live stream of a device to bring a chunk at the same moment.
+        queue_size = 1024 if chosen == "cpu" else 8192
     if max_batch_frames is None:
         # Enough rows to keep the CPU's matrix units busy while activations stay in cache; beyond
         # that a larger batch only adds latency.

@@ -2,6 +2,7 @@
 #include "core/engine.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include "check.h"
@@ -203,4 +204,31 @@ TEST(WaitsForCompanyUntilTheBatchIsFull) {
   const auto third = Submit(engine, runner, 3);
   engine.Close(CloseMode::kDrain);
   CHECK_EQ(NumberOf(*third), 4);
+}
+
+TEST(AWorkerSeesWhatOthersLeaveToIt) {
+  struct Watching : WorkerContext {
+    void Watch(const WorkerLoad& given) override { load = &given; }
+    const WorkerLoad* load = nullptr;
+  };
+  struct ShareRunner : FakeRunner {
+    using FakeRunner::FakeRunner;
+    Results Run(WorkerContext& context, const std::vector<const Payload*>&) const override {
+      const std::size_t share = static_cast<Watching&>(context).load->Share();
+      return {std::make_shared<NumberResult>(static_cast<std::int64_t>(share))};
+    }
+  };
+  const auto share_of_one_more = [](std::size_t workers, std::size_t busy) {
+    Engine engine({workers, 8}, [](std::size_t) { return std::make_unique<Watching>(); });
+    std::optional<Blocker> blocker;
+    if (busy > 0) blocker.emplace(engine, busy);
+    const auto ticket = Submit(engine, std::make_shared<ShareRunner>(AtMost(1)), 1);
+    CHECK(ticket->WaitUntil(Soon()));
+    return NumberOf(*ticket);
+  };
+  CHECK_EQ(share_of_one_more(4, 0), 4);
+  CHECK_EQ(share_of_one_more(4, 1), 2);
+  CHECK_EQ(share_of_one_more(4, 2), 1);  // equal parts only
+  CHECK_EQ(share_of_one_more(4, 3), 1);
+  CHECK_EQ(share_of_one_more(1, 0), 1);
 }

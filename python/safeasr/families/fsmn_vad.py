@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from safeasr import _ext
-from safeasr.errors import AudioError, CorruptBundleError, ExportError, UnsupportedModelError
+from safeasr.errors import AudioError, ExportError, UnsupportedModelError
 from safeasr.export.bundle import Bundle
 from safeasr.export.model_dir import ModelDir, read_weights
 from safeasr.families.configuration import online_frontend
+from safeasr.families.loading import live_limits, reading
 from safeasr.nets.fsmn_vad import FsmnVadScorer, FsmnVadSizes
 from safeasr.sessions import stream_of
 
@@ -169,7 +170,7 @@ class FsmnVadRecognizer:
     constructor_options = FsmnVadFamily.constructor_options
 
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
-        try:
+        with reading(bundle):
             #: Frontend and scorer, for runners and streams.
             self.model = _ext.VadModel(
                 frontend=_ext.OnlineFrontend(**bundle.frontend),
@@ -178,14 +179,10 @@ class FsmnVadRecognizer:
             )
             self._settings: dict[str, Any] = dict(bundle.decoding["options"])
             _ext.VadOptions(**self._settings)
-        except (KeyError, TypeError, ValueError) as error:
-            raise CorruptBundleError(
-                f"the bundle {bundle.path} cannot be loaded: {error}"
-            ) from error
         self.sample_rate = int(bundle.frontend["sample_rate"])
-        # A step costs little and others wait for what it finds.
+        # Before the steps of recognisers, which wait for what it finds.
         self._runner = _ext.VadRunner(
-            self.model, _ext.BatchLimits(**{**limits, "max_requests": 64, "priority": 2})
+            self.model, live_limits(limits, device, priority=2, ragged=False)
         )
 
     def check(self, options: Mapping[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from safeasr import _ext
-from safeasr.errors import CorruptBundleError, UnsupportedModelError
 from safeasr.export.bundle import Bundle
 from safeasr.export.model_dir import ModelDir, read_vocabulary, read_weights
 from safeasr.families.configuration import (
@@ -26,6 +24,7 @@ from safeasr.families.configuration import (
     pick,
     section,
 )
+from safeasr.families.loading import load_programs, reading, refuse_beam_search
 from safeasr.nets.cif_predictor import CifWeights
 from safeasr.nets.paraformer import DecoderProgram, EncoderProgram
 from safeasr.nets.precision import PRECISIONS, narrow
@@ -138,22 +137,14 @@ class ParaformerRecognizer:
     constructor_options = ParaformerFamily.constructor_options
 
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
-        try:
-            with ThreadPoolExecutor(2) as pool:  # loading lets go of the GIL
-                encoder, decoder = pool.map(
-                    lambda name: _ext.Program.load(bundle.program(name), device),
-                    ("encoder", "decoder"),
-                )
+        with reading(bundle):
+            encoder, decoder = load_programs(bundle, device, ("encoder", "decoder"))
             frontend = _ext.Frontend(**bundle.frontend)
             settings = bundle.decoding
             self._skip = frozenset({settings["blank_id"], settings["sos"], settings["eos"]})
             self._tail_threshold = float(settings["tail_threshold"])
             self._tail_mask = bool(settings["tail_mask"])
             self.sample_rate = int(bundle.frontend["sample_rate"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise CorruptBundleError(
-                f"the bundle {bundle.path} cannot be loaded: {error}"
-            ) from error
         self.tokens = bundle.tokens
         self._runner = _ext.ParaformerRunner(
             frontend=frontend,
@@ -167,11 +158,7 @@ class ParaformerRecognizer:
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Refuse beam search, which FunASR would run for these options."""
-        for name in ("decoding_ctc_weight", "lm_weight"):
-            if float(options.get(name) or 0.0) > 1e-5:
-                raise UnsupportedModelError(
-                    f"{name}={options[name]!r} asks for beam search, which is not supported"
-                )
+        refuse_beam_search(options)
 
     @staticmethod
     def _wants_timestamps(options: Mapping[str, Any]) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from safeasr import _ext
-from safeasr.errors import AudioError, CorruptBundleError, UnsupportedModelError
+from safeasr.errors import AudioError, UnsupportedModelError
 from safeasr.export.bundle import Bundle
 from safeasr.export.model_dir import ModelDir, read_vocabulary, read_weights
 from safeasr.families.configuration import (
@@ -27,6 +26,7 @@ from safeasr.families.configuration import (
     pick,
     section,
 )
+from safeasr.families.loading import live_limits, load_programs, reading, refuse_beam_search
 from safeasr.nets.cif_predictor import CifWeights
 from safeasr.nets.paraformer import StepDecoderProgram, StepEncoderProgram
 from safeasr.nets.precision import PRECISIONS, narrow
@@ -186,44 +186,23 @@ class ParaformerStreamingRecognizer:
     constructor_options = ParaformerStreamingFamily.constructor_options
 
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
-        try:
-            with ThreadPoolExecutor(2) as pool:  # loading lets go of the GIL
-                encoder, decoder = pool.map(
-                    lambda name: _ext.Program.load(bundle.program(name), device),
-                    ("encoder", "decoder"),
-                )
+        with reading(bundle):
+            encoder, decoder = load_programs(bundle, device, ("encoder", "decoder"))
             settings = bundle.decoding
             self._skip = frozenset({settings["blank_id"], settings["sos"], settings["eos"]})
             self._runner = _ext.ParaformerStreamRunner(
                 frontend=_ext.OnlineFrontend(**bundle.frontend),
                 encoder=encoder,
                 decoder=decoder,
-                # Rows stand one below the other: nothing is padded, whatever the lengths.
-                limits=_ext.BatchLimits(
-                    **{
-                        **limits,
-                        # A step on an accelerator costs nearly the same for few as for many.
-                        "max_requests": 64 if device == "cpu" else 512,
-                        "ragged": True,
-                        "priority": 1,
-                    }
-                ),
+                limits=live_limits(limits, device, priority=1, ragged=True),
                 **settings["shapes"],
             )
             self.sample_rate = int(bundle.frontend["sample_rate"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise CorruptBundleError(
-                f"the bundle {bundle.path} cannot be loaded: {error}"
-            ) from error
         self.tokens = bundle.tokens
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Refuse beam search, which FunASR would run for these options."""
-        for name in ("decoding_ctc_weight", "lm_weight"):
-            if float(options.get(name) or 0.0) > 1e-5:
-                raise UnsupportedModelError(
-                    f"{name}={options[name]!r} asks for beam search, which is not supported"
-                )
+        refuse_beam_search(options)
 
     @staticmethod
     def stream_options(options: Mapping[str, Any]) -> dict[str, Any]:

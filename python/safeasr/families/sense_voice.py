@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from safeasr import _ext
-from safeasr.errors import CorruptBundleError, ExportError, UnsupportedModelError
+from safeasr.errors import ExportError, UnsupportedModelError
 from safeasr.export.bundle import Bundle
 from safeasr.export.model_dir import ModelDir, read_weights
 from safeasr.families.configuration import load_parameters, offline_frontend, pick, require, section
+from safeasr.families.loading import reading
 from safeasr.nets.precision import PRECISIONS, narrow
 from safeasr.nets.sense_voice import (
     EMOTION,
@@ -146,7 +147,7 @@ class SenseVoiceRecognizer:
     constructor_options = SenseVoiceFamily.constructor_options
 
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
-        try:
+        with reading(bundle):
             self._pieces = Pieces(bundle.asset("tokenizer"))
             self._vocab_size = int(bundle.decoding["vocab_size"])
             if len(self._pieces) != self._vocab_size:
@@ -160,10 +161,6 @@ class SenseVoiceRecognizer:
                 blank=int(bundle.decoding["blank_id"]),
                 limits=_ext.BatchLimits(**limits, ragged=True),
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise CorruptBundleError(
-                f"the bundle {bundle.path} cannot be loaded: {error}"
-            ) from error
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Raise for a text form that is none; name languages that are none."""

@@ -1,0 +1,187 @@
+"""Model directories with seeded random weights, made by safeasr's own networks: no FunASR needed.
+
+The weights are torch's fresh ones. The predictor is set so that it gives about four tokens a
+second, its weights with more contrast than fresh ones have, and no token is the best one
+everywhere: otherwise tokens would fire at the edge of a rounding error, and all texts be alike.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from torch import Tensor, nn
+
+from benchmarks import sense_voice_model
+from benchmarks.accuracy_numbers import Utterance, encode, fire, score
+from benchmarks.models import CONFIG, STREAMING_CONFIG, TOKENS_PER_FRAME, VOCABULARY, write_cmvn
+from safeasr import _ext
+from safeasr.export.cache import cache_dir
+from safeasr.export.model_dir import ModelDir, read_model_dir
+from safeasr.families.configuration import DECODER_KEYS, ENCODER_KEYS, PREDICTOR_KEYS, pick
+from safeasr.families.configuration import offline_frontend as frontend_of
+from safeasr.loadgen import speech_like
+from safeasr.nets.cif_predictor import CifWeights
+from safeasr.nets.layers import FsmnMemory, Norm
+from safeasr.nets.paraformer import DecoderProgram, EncoderProgram
+from safeasr.nets.sanm_decoder import ParaformerDecoder
+from safeasr.nets.sanm_encoder import SanmEncoder
+from safeasr.nets.sense_voice import CtcHead, SenseVoiceEncoder, SenseVoiceNetwork
+
+KINDS = ("paraformer", "paraformer-streaming", "sense-voice")
+FEATURES = 560  # 80 mels x 7 frames
+#: What makes a small model of a published configuration.
+SMALL_ENCODER = {"output_size": 64, "attention_heads": 4, "linear_units": 128, "num_blocks": 3}
+SMALL: dict[str, dict[str, Any]] = {
+    "encoder_conf": SMALL_ENCODER,
+    "decoder_conf": {
+        "attention_heads": 4,
+        "linear_units": 128,
+        "num_blocks": 2,
+        "att_layer_num": 2,
+    },
+    "predictor_conf": {"idim": 64},
+}
+SMALL_SENSE_VOICE = {"encoder_conf": {**SMALL_ENCODER, "tp_blocks": 2}}
+CONTRAST = 6.0
+
+
+def configuration(kind: str, small: bool) -> dict[str, Any]:
+    """config.yaml of a kind of model."""
+    base = {
+        "paraformer": CONFIG,
+        "paraformer-streaming": STREAMING_CONFIG,
+        "sense-voice": sense_voice_model.CONFIG,
+    }[kind]
+    config = copy.deepcopy(base)
+    if small:
+        for name, changes in (SMALL_SENSE_VOICE if kind == "sense-voice" else SMALL).items():
+            config[name].update(changes)
+    return config
+
+
+def _fresh(network: nn.Module) -> nn.Module:
+    """Give the parameters that safeasr's layers leave empty what torch's own would have."""
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, Norm):
+                module.weight.fill_(1.0)
+                module.bias.zero_()
+            elif isinstance(module, FsmnMemory):
+                bound = 1 / math.sqrt(module.taps.size(0))
+                module.taps.uniform_(-bound, bound)
+    return network.eval().requires_grad_(False)
+
+
+def named_as_funasr(network: nn.Module, prefix: str) -> dict[str, Tensor]:
+    """Parameters by FunASR's names; the reverse of ``configuration.load_parameters``."""
+    named = {}
+    for name, value in network.state_dict().items():
+        if name.endswith(".taps"):
+            name, value = name.removesuffix("taps") + "weight", value.t().unsqueeze(1).contiguous()
+        named[prefix + name] = value
+    return named
+
+
+def _features(frontend: dict[str, Any]) -> Tensor:
+    """Rows of speech-like noise of several voices, which differ more than the rows of one."""
+    voices = np.concatenate([speech_like(3.0, seed=seed) for seed in range(90, 102)])
+    return torch.from_numpy(np.array(_ext.Frontend(**frontend).compute([voices])[0][0]))
+
+
+def _paraformer(config: dict[str, Any], frontend: dict[str, Any]) -> dict[str, Tensor]:
+    # As an offline model also where it is to be a streaming one: they differ in how they are run.
+    encoder = SanmEncoder(FEATURES, **pick(config["encoder_conf"], *ENCODER_KEYS))
+    predictor = CifWeights(**pick(config["predictor_conf"], *PREDICTOR_KEYS))
+    decoder = ParaformerDecoder(
+        len(VOCABULARY),
+        encoder.size,
+        **pick(config["decoder_conf"], *DECODER_KEYS, "att_layer_num", "kernel_size"),
+    )
+    for network in (encoder, predictor, decoder):
+        _fresh(network)
+    span = config["predictor_conf"]["l_order"], config["predictor_conf"]["r_order"]
+    one = Utterance(_features(frontend), *span)
+    predictor.cif_output.weight.mul_(CONTRAST)
+    hidden, _ = encode(EncoderProgram(encoder, predictor), one)
+    for _ in range(20):
+        alphas = predictor(hidden, one.neighbours)
+        step = math.log(TOKENS_PER_FRAME / float(alphas.mean().clamp(min=1e-6)))
+        predictor.cif_output.bias.add_(step)
+    alphas = predictor(hidden, one.neighbours)
+    tail = float(config["predictor_conf"]["tail_threshold"])
+    scores = score(DecoderProgram(decoder), fire(hidden, alphas, tail), hidden)
+    decoder.output_layer.bias.sub_(scores.mean(0))
+    networks = {"encoder.": encoder, "predictor.": predictor, "decoder.": decoder}
+    return {
+        name: value
+        for prefix, network in networks.items()
+        for name, value in named_as_funasr(network, prefix).items()
+    }
+
+
+def _sense_voice(config: dict[str, Any], frontend: dict[str, Any]) -> dict[str, Tensor]:
+    conf = pick(config["encoder_conf"], *ENCODER_KEYS, "tp_blocks")
+    head = CtcHead(conf["output_size"], sense_voice_model.VOCABULARY_SIZE, 25009)
+    network = SenseVoiceNetwork(SenseVoiceEncoder(FEATURES, **conf), head, FEATURES)
+    _fresh(network)
+    x = torch.cat([network.embed(torch.tensor([0, 1, 2, 15])), _features(frontend)])
+    hidden = network.encoder(x, torch.arange(1.0, len(x) + 1), torch.tensor([0, len(x)]))
+    last = head.ctc_lo
+    last.bias.sub_(last(hidden).mean(0))
+    scores = last(hidden)
+    ahead = scores[:, 1:].max(1).values - scores[:, 0]
+    last.bias[0] += ahead.quantile(1 - TOKENS_PER_FRAME)
+    return named_as_funasr(network, "")
+
+
+def _write(kind: str, small: bool, out: Path) -> None:
+    config = configuration(kind, small)
+    (out / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    write_cmvn(out / "am.mvn", FEATURES)
+    if kind == "sense-voice":
+        (out / "bpe.model").write_bytes(sense_voice_model.pieces())
+    else:
+        vocabulary = json.dumps(VOCABULARY, ensure_ascii=False)
+        (out / "tokens.json").write_text(vocabulary, encoding="utf-8")
+    described = ModelDir(out, {**config, "frontend": "WavFrontend"}, out, None, out / "am.mvn")
+    frontend = frontend_of(kind, described)
+    make = _sense_voice if kind == "sense-voice" else _paraformer
+    with torch.random.fork_rng(devices=[]), torch.inference_mode():
+        torch.manual_seed(0)
+        weights = make(config, frontend)
+    torch.save(weights, out / "model.pt")
+
+
+def model_dir(kind: str, small: bool) -> Path:
+    """The directory of a model; made once and kept in safeasr's cache.
+
+    Args:
+        kind: of :data:`KINDS`.
+        small: a few layers of 64 instead of the published size.
+    """
+    place = cache_dir() / "benchmark-models" / f"seeded-{kind}-{'small' if small else 'full'}"
+    if not (place / "model.pt").is_file():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(dir=place.parent, prefix=f"{place.name}.draft-"))
+        try:
+            _write(kind, small, draft)
+            shutil.rmtree(place, ignore_errors=True)
+            draft.rename(place)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+    return place
+
+
+def described(kind: str, small: bool) -> ModelDir:
+    """That directory, read."""
+    return read_model_dir(model_dir(kind, small))
