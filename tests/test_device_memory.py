@@ -74,8 +74,6 @@ STEADY: dict[str, Callable[[AutoModel], Any]] = {
 }
 
 
-# Strict: whoever brings the runners to Upload and Download takes this mark away.
-@pytest.mark.xfail(reason="runners copy tensor by tensor, and wait for each", strict=True)
 @pytest.mark.parametrize("family", list(STEADY))
 @on_fake_device
 def test_a_batch_waits_for_nothing_but_its_results(bundles: dict[str, Path], family: str) -> None:

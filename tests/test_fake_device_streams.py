@@ -53,6 +53,30 @@ def test_another_stream_must_wait(wait: bool) -> None:
     fakegpu.take_races()  # of y, read on the default stream
 
 
+@pytest.mark.parametrize("same", [False, True])
+@pytest.mark.parametrize("reads", [False, True])
+@on_fake_device
+def test_rows_are_told_apart(reads: bool, same: bool) -> None:
+    """Two streams may use rows of one tensor, each its own."""
+    slab = torch.zeros(2, 8, 4, device=HERE)
+    lists = [torch.tensor(rows).to(HERE) for rows in ([1, 2], [2, 5] if same else [4, 5])]
+    values = torch.ones(2, 2, 4, device=HERE)
+    torch.accelerator.synchronize(HERE)
+    one, other = torch.Stream(HERE), torch.Stream(HERE)
+    on_stream(lambda: slab.index_copy_(1, lists[0], values), one)
+    if reads:
+        on_stream(lambda: slab.index_select(1, lists[1]), other)
+    else:
+        on_stream(lambda: slab.index_copy_(1, lists[1], values), other)
+    races = fakegpu.take_races()
+    assert bool(races) is same, races
+    torch.accelerator.synchronize(HERE)
+    expected = torch.zeros(2, 8, 4)
+    expected[:, [1, 2] if reads else [1, 2, *lists[1].cpu().tolist()]] = 1
+    assert torch.equal(slab.cpu(), expected)
+    fakegpu.take_races()
+
+
 @pytest.mark.parametrize("wait", ["event", "stream", "device", None])
 @on_fake_device
 def test_waits_of_the_host_order_streams(wait: str | None) -> None:

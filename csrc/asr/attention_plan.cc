@@ -8,7 +8,7 @@
 #include <numeric>
 
 #include "asr/plan_memo.h"
-#include "asr/upload.h"
+#include "runtime/upload.h"
 
 namespace safeasr::asr {
 namespace {
@@ -229,7 +229,7 @@ class Maker {
   std::int64_t new_keys_ = 0;
   Rings rings_;
   AttentionPlan plan_;
-  IndexLists lists_;
+  runtime::IndexLists lists_;
   std::vector<at::Tensor*> targets_;
 };
 

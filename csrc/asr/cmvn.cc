@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "asr/upload.h"
+#include "runtime/upload.h"
 
 namespace safeasr::asr {
 namespace {
@@ -32,7 +32,8 @@ Cmvn::Cmvn(const std::vector<float>& shift, const std::vector<float>& scale, int
 void Cmvn::Apply(at::Tensor& values) const {
   if (empty()) return;
   // Two vectors of a few KiB: sending them along costs less than keeping a copy per device.
-  values.add_(Upload(shift_, values.device())).mul_(Upload(scale_, values.device()));
+  values.add_(runtime::Upload(shift_, values.device()))
+      .mul_(runtime::Upload(scale_, values.device()));
 }
 
 }  // namespace safeasr::asr

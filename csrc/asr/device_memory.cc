@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "asr/plan_memo.h"
-#include "asr/upload.h"
+#include "runtime/upload.h"
 
 namespace safeasr::asr {
 namespace {
@@ -45,7 +45,7 @@ MemoryPlan Plan(const DeviceMemory& call) {
   }
   Rows one(static_cast<std::size_t>(kernel), 0);
   one[static_cast<std::size_t>(call.left)] = 1;
-  IndexLists lists;
+  runtime::IndexLists lists;
   lists.Add(laid_out);
   lists.Add(back);
   lists.Add(kept);

@@ -10,7 +10,7 @@
 #include <stdexcept>
 
 #include "asr/fbank.h"
-#include "asr/upload.h"
+#include "runtime/upload.h"
 
 namespace safeasr::asr {
 namespace {
@@ -91,7 +91,7 @@ at::Tensor Fbank::ComputePortable(const std::vector<c10::ArrayRef<float>>& waves
   const at::Tensor there = PortableRun(whole, device);
   if (short_rows == 0) return there;
 
-  const at::Tensor here = Staging({short_rows, n_mels()}, at::kFloat, device);
+  const at::Tensor here = runtime::Staging({short_rows, n_mels()}, at::kFloat, device);
   int64_t next_whole = 0, next_short = 0;
   for (const auto& wave : waves) {
     const auto length = static_cast<int64_t>(wave.size());
@@ -103,7 +103,8 @@ at::Tensor Fbank::ComputePortable(const std::vector<c10::ArrayRef<float>>& waves
       for (int64_t f = 0; f < frames; ++f) order.push_back(whole_rows + next_short++);
     }
   }
-  return at::cat({there, Upload(here, device)}).index_select(0, Upload(order, device));
+  return at::cat({there, runtime::Upload(here, device)})
+      .index_select(0, runtime::Upload(order, device));
 }
 
 at::Tensor Fbank::PortableRun(const std::vector<c10::ArrayRef<float>>& waves,
@@ -122,8 +123,8 @@ at::Tensor Fbank::PortableRun(const std::vector<c10::ArrayRef<float>>& waves,
   if (total == 0) return at::empty({0, n_mels()}, at::TensorOptions(at::kFloat).device(device));
 
   const at::Tensor flat =
-      Staging({slots * window_shift_ + std::max(spill, window_size_)}, at::kFloat, device);
-  const at::Tensor kept = Staging({total}, at::kLong, device);
+      runtime::Staging({slots * window_shift_ + std::max(spill, window_size_)}, at::kFloat, device);
+  const at::Tensor kept = runtime::Staging({total}, at::kLong, device);
   int64_t* kept_next = kept.data_ptr<int64_t>();
   float* const begin = flat.data_ptr<float>();
   float* filled = begin;  // what lies between two waves is read, and dropped: it need be a number
@@ -143,7 +144,8 @@ at::Tensor Fbank::PortableRun(const std::vector<c10::ArrayRef<float>>& waves,
 
   const DeviceTables& tables = TablesOn(device);
   const int64_t fft_size = banks_.back().fft_size;
-  const at::Tensor all_frames = Upload(flat, device).unfold(0, window_size_, window_shift_);
+  const at::Tensor all_frames =
+      runtime::Upload(flat, device).unfold(0, window_size_, window_shift_);
   std::vector<at::Tensor> blocks;
   for (int64_t row = 0; row < slots; row += kBlock) {
     const int64_t count = std::min(kBlock, slots - row);
@@ -163,7 +165,7 @@ at::Tensor Fbank::PortableRun(const std::vector<c10::ArrayRef<float>>& waves,
         at::matmul(power, tables.mel).clamp_min_(std::numeric_limits<float>::epsilon()).log_());
   }
   const at::Tensor rows = blocks.size() == 1 ? blocks.front() : at::cat(blocks, 0);
-  return rows.index_select(0, Upload(kept, device));
+  return rows.index_select(0, runtime::Upload(kept, device));
 }
 
 }  // namespace safeasr::asr

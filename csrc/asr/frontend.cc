@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "asr/upload.h"
+#include "runtime/upload.h"
 
 namespace safeasr::asr {
 
@@ -92,7 +92,7 @@ FeatureRows Frontend::Assemble(const std::vector<c10::ArrayRef<float>>& waves,
     features.values = frames;
   } else {
     // One gather stacks the whole batch.
-    const at::Tensor index = Staging({rows * lfr_.m}, at::kLong, frames.device());
+    const at::Tensor index = runtime::Staging({rows * lfr_.m}, at::kLong, frames.device());
     int64_t* to = index.data_ptr<int64_t>();
     int64_t offset = 0;
     for (size_t i = 0; i < waves.size(); ++i) {
@@ -102,7 +102,7 @@ FeatureRows Frontend::Assemble(const std::vector<c10::ArrayRef<float>>& waves,
       offset += count;
     }
     features.values =
-        frames.index_select(0, Upload(index, frames.device())).view({rows, FeatureSize()});
+        frames.index_select(0, runtime::Upload(index, frames.device())).view({rows, FeatureSize()});
   }
   cmvn_.Apply(features.values);
   return features;

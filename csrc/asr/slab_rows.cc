@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "asr/upload.h"
+#include "runtime/upload.h"
 
 namespace safeasr::asr {
 namespace {
@@ -49,7 +49,7 @@ at::Tensor ReadSlabRows(const std::vector<const SlabRows*>& streams) {
     }
   }
   TORCH_CHECK(!slabs.empty(), "rows of no stream");
-  IndexLists lists;
+  runtime::IndexLists lists;
   Rows back(static_cast<std::size_t>(place));
   std::int64_t at = 0;
   for (const InSlab& in : slabs) {
@@ -79,7 +79,7 @@ void WriteSlabRows(const std::vector<SlabRows*>& streams, const at::Tensor& rows
     }
   }
   if (slabs.empty()) return;
-  IndexLists lists;
+  runtime::IndexLists lists;
   for (const InSlab& in : slabs) {
     lists.Add(in.rows);
     lists.Add(in.places);

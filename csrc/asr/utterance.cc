@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 
-#include "asr/upload.h"
+#include "runtime/upload.h"
 
 namespace safeasr::asr {
 
@@ -22,7 +22,7 @@ FeatureRows BatchFeatures(const Frontend& frontend, const std::vector<const Utte
   std::int64_t first = 0;
   for (const Utterance* u : batch) {
     if (u->features.defined()) {
-      parts.push_back(Upload(u->features, device));
+      parts.push_back(runtime::Upload(u->features, device));
     } else {
       parts.push_back(computed.values.narrow(0, first, computed.lengths[next]));
       first += computed.lengths[next++];

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "asr/decibels.h"
-#include "asr/upload.h"
+#include "runtime/upload.h"
 
 namespace safeasr::asr {
 namespace {
@@ -72,7 +72,7 @@ VadScores VadModel::Score(const std::vector<const VadBlock*>& blocks,
     if (blocks[i]->features.size(0) == 0) continue;
     streams.push_back(i);
     lengths.push_back(blocks[i]->features.size(0));
-    stacked.push_back(Upload(caches[i], device));
+    stacked.push_back(runtime::Upload(caches[i], device));
   }
   if (streams.empty()) return out;
 
@@ -80,19 +80,19 @@ VadScores VadModel::Score(const std::vector<const VadBlock*>& blocks,
   if (streams.size() == 1) {
     features = blocks[streams.front()]->features.unsqueeze(0);
   } else {
-    features =
-        Staging({static_cast<std::int64_t>(streams.size()),
-                 *std::max_element(lengths.begin(), lengths.end()), frontend_->FeatureSize()},
-                at::kFloat, device)
-            .zero_();
+    features = runtime::Staging(
+                   {static_cast<std::int64_t>(streams.size()),
+                    *std::max_element(lengths.begin(), lengths.end()), frontend_->FeatureSize()},
+                   at::kFloat, device)
+                   .zero_();
     for (std::size_t k = 0; k < streams.size(); ++k) {
       features[static_cast<std::int64_t>(k)]
           .narrow(0, 0, lengths[k])
           .copy_(blocks[streams[k]]->features);
     }
   }
-  const auto outputs =
-      scorer_->Run({Upload(features, device), Upload(lengths, device), at::stack(stacked)});
+  const auto outputs = scorer_->Run(
+      {runtime::Upload(features, device), runtime::Upload(lengths, device), at::stack(stacked)});
   const at::Tensor scores = outputs[0].to(at::kCPU).contiguous();
   for (std::size_t k = 0; k < streams.size(); ++k) {
     const auto row = static_cast<std::int64_t>(k);

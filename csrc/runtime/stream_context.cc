@@ -11,6 +11,7 @@
 
 #include "runtime/devices.h"
 #include "runtime/intra_op_threads.h"
+#include "runtime/upload.h"
 
 namespace safeasr::runtime {
 namespace {
@@ -102,10 +103,7 @@ core::Failure StreamContext::Describe(const std::exception_ptr& error) const noe
 }
 
 at::Tensor StreamContext::Upload(const at::Tensor& host) const {
-  if (device_.is_cpu() || !host.is_cpu()) return host;
-  const at::Tensor dense = host.contiguous();
-  const at::Tensor pinned = dense.is_pinned() ? dense : dense.pin_memory();
-  return pinned.to(device_, /*non_blocking=*/true);
+  return runtime::Upload(host, device_);
 }
 
 std::vector<at::Tensor> StreamContext::Download(const std::vector<at::Tensor>& tensors) {

@@ -43,9 +43,7 @@ class StreamContext : public core::WorkerContext {
 
   at::Device device() const { return device_; }
 
-  // A tensor of the host's on the device, without waiting for the copy: what is queued on this
-  // worker's stream from now on sees it. Copied through pinned memory, which torch's allocator
-  // keeps and reuses when the copy is done; pinned already, it must not be written to until Finish.
+  // runtime::Upload to the worker's device.
   at::Tensor Upload(const at::Tensor& host) const;
 
   // Tensors of the device on the host, contiguous; waits for them, once for all, and so for all

@@ -3,6 +3,8 @@
 #include <ATen/EmptyTensor.h>
 #include <c10/core/CPUAllocator.h>
 
+#include <algorithm>
+
 #include "device_memory.h"
 #include "world.h"
 
@@ -29,16 +31,66 @@ Block* BlockOf(const at::Tensor& tensor) {
   return DeviceMemory::BlockOf(tensor.storage().data_ptr());
 }
 
-void Use(const at::Tensor& tensor, int stream, std::uint64_t n, bool write,
-         const std::string& what) {
+namespace {
+
+// Of more ranges a tensor counts as one, from its first byte to its last.
+constexpr std::size_t kMostRanges = 1 << 14;
+
+using Range = std::pair<std::int64_t, std::int64_t>;  // of elements of the storage
+
+// Where the elements lie: of all rows of a dimension, or of some.
+std::vector<Range> Ranges(const at::Tensor& tensor, std::int64_t dim,
+                          const std::vector<std::int64_t>* rows) {
+  // From the last dimension on what lies together without gaps.
+  std::int64_t inner = tensor.dim(), length = 1;
+  while (inner > 0 && (rows == nullptr || inner - 1 > dim) && tensor.stride(inner - 1) == length) {
+    length *= tensor.size(--inner);
+  }
+  std::vector<Range> ranges{{tensor.storage_offset(), tensor.storage_offset() + length}};
+  for (std::int64_t d = inner - 1; d >= 0; --d) {
+    const bool some = rows != nullptr && d == dim;
+    const auto count = some ? static_cast<std::int64_t>(rows->size()) : tensor.size(d);
+    std::vector<Range> more;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::int64_t shift =
+          (some ? (*rows)[static_cast<std::size_t>(i)] : i) * tensor.stride(d);
+      for (const Range& range : ranges) more.push_back({range.first + shift, range.second + shift});
+    }
+    std::sort(more.begin(), more.end());
+    ranges.clear();
+    for (const Range& range : more) {
+      if (!ranges.empty() && range.first <= ranges.back().second) {
+        ranges.back().second = std::max(ranges.back().second, range.second);
+      } else {
+        ranges.push_back(range);
+      }
+    }
+    if (ranges.size() > kMostRanges) ranges = {{ranges.front().first, ranges.back().second}};
+  }
+  return ranges;
+}
+
+void UseRanges(const at::Tensor& tensor, const std::vector<Range>& ranges, int stream,
+               std::uint64_t n, bool write, const std::string& what) {
   Block* const block = BlockOf(tensor);
   if (block == nullptr || tensor.numel() == 0) return;
-  std::int64_t last = 0;
-  for (std::int64_t i = 0; i < tensor.dim(); ++i) last += (tensor.size(i) - 1) * tensor.stride(i);
   const std::size_t item = tensor.itemsize();
-  const std::size_t begin = static_cast<std::size_t>(tensor.storage_offset()) * item;
-  World::Get().Use(*block, begin, begin + static_cast<std::size_t>(last + 1) * item, stream, n,
-                   write, what);
+  for (const Range& range : ranges) {
+    World::Get().Use(*block, static_cast<std::size_t>(range.first) * item,
+                     static_cast<std::size_t>(range.second) * item, stream, n, write, what);
+  }
+}
+
+}  // namespace
+
+void Use(const at::Tensor& tensor, int stream, std::uint64_t n, bool write,
+         const std::string& what) {
+  UseRanges(tensor, Ranges(tensor, 0, nullptr), stream, n, write, what);
+}
+
+void UseRows(const at::Tensor& tensor, std::int64_t dim, const std::vector<std::int64_t>& rows,
+             int stream, std::uint64_t n, bool write, const std::string& what) {
+  UseRanges(tensor, Ranges(tensor, dim, &rows), stream, n, write, what);
 }
 
 }  // namespace fake

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "block.h"
 
@@ -27,5 +28,9 @@ Block* BlockOf(const at::Tensor& tensor);
 // Notes that a stream's n-th operation uses a device tensor.
 void Use(const at::Tensor& tensor, int stream, std::uint64_t n, bool write,
          const std::string& what);
+
+// The same of some rows of a dimension.
+void UseRows(const at::Tensor& tensor, std::int64_t dim, const std::vector<std::int64_t>& rows,
+             int stream, std::uint64_t n, bool write, const std::string& what);
 
 }  // namespace fake

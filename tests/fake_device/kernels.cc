@@ -2,9 +2,12 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/DeviceGuard.h>
+#include <c10/core/WrapDimMinimal.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
+#include <algorithm>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -34,6 +37,11 @@ bool IsView(const c10::FunctionSchema& schema) {
 
 // On CUDA these move indices from the CPU by themselves.
 bool TakesCpuIndices(const std::string& name) { return name.rfind("aten::index", 0) == 0; }
+
+// index_select and index_copy, and how they are called: (tensor, dimension, rows, ...).
+bool UsesRows(const std::string& name) {
+  return name.rfind("aten::index_select", 0) == 0 || name.rfind("aten::index_copy", 0) == 0;
+}
 
 // One call of an operator.
 class Call {
@@ -129,14 +137,39 @@ class Call {
     n_ = world.Tick(stream_);
     ++world.kernels[stream_];
     world.Count(device_, "kernels");
+    FindRows();
     for (const Argument& argument : given_) {
-      fake::Use(argument.device, stream_, n_, argument.write, name_);
+      // Of the tensor itself, also where it is named once more as the place of the result.
+      if (rows_ && argument.device.is_same(given_.front().device)) {
+        fake::UseRows(argument.device, row_dim_, *rows_, stream_, n_, argument.write, name_);
+      } else {
+        fake::Use(argument.device, stream_, n_, argument.write, name_);
+      }
     }
     // What has a size that depends on values: the host must know them.
     if (op_.hasTag(at::Tag::dynamic_output_shape) || op_.hasTag(at::Tag::data_dependent_output)) {
       world.Count(device_, "implicit_synchronisations");
       world.SynchroniseStream(stream_);
     }
+  }
+
+  // Which rows the operator looks at or changes, if not all: others may belong to somebody else.
+  void FindRows() {
+    if (!UsesRows(name_)) return;
+    const bool changes = name_.rfind("aten::index_copy", 0) == 0;
+    // Into a new tensor everything is copied.
+    const bool in_place =
+        std::count_if(given_.begin(), given_.end(), [this](const Argument& argument) {
+          return argument.write && argument.device.is_same(given_.front().device);
+        }) > 0;
+    if (changes && !in_place) return;
+    const std::size_t first = stack_.size() - op_.schema().arguments().size();
+    const at::Tensor& self = given_.front().device;
+    row_dim_ = c10::maybe_wrap_dim(stack_[first + 1].toInt(), self.dim());
+    const at::Tensor index = stack_[first + 2].toTensor().contiguous();
+    if (index.scalar_type() != at::kLong) return;
+    const std::int64_t* rows = index.data_ptr<std::int64_t>();
+    rows_.emplace(rows, rows + index.numel());
   }
 
   // A kernel may have given a result that it was handed other sizes, or other memory.
@@ -205,6 +238,8 @@ class Call {
   std::uint64_t n_ = 0;
   bool writes_now_ = false;
   std::vector<Argument> given_;
+  std::int64_t row_dim_ = 0;
+  std::optional<std::vector<std::int64_t>> rows_;
   std::unordered_map<c10::StorageImpl*, std::size_t> origins_;  // of aliases -> which argument
   std::unordered_map<c10::StorageImpl*, c10::Storage> made_;    // of results -> the device's
 };

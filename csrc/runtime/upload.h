@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace safeasr::asr {
+namespace safeasr::runtime {
 
 // An uninitialised tensor on the CPU, in memory that the device can copy from by itself where there
 // is such.
@@ -35,4 +35,4 @@ class IndexLists {
   std::vector<std::int64_t> sizes_;
 };
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::runtime

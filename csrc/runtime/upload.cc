@@ -1,14 +1,16 @@
-#include "asr/upload.h"
+#include "runtime/upload.h"
 
 #include <ATen/ATen.h>
 
 #include <cstring>
 
-namespace safeasr::asr {
+namespace safeasr::runtime {
 namespace {
 
 // Only these are known to have an allocator of pinned memory that minds pending copies.
-bool CopiesFromPinned(at::Device device) { return device.is_cuda() || device.is_xpu(); }
+bool CopiesFromPinned(at::Device device) {
+  return device.is_cuda() || device.is_xpu() || device.is_privateuseone();
+}
 
 template <class T>
 at::Tensor UploadValues(const std::vector<T>& values, at::ScalarType type, at::Device device) {
@@ -45,7 +47,7 @@ std::size_t IndexLists::Add(const std::vector<std::int64_t>& list) {
 }
 
 std::vector<at::Tensor> IndexLists::Upload(at::Device device) const {
-  const at::Tensor all = asr::Upload(numbers_, device);
+  const at::Tensor all = runtime::Upload(numbers_, device);
   std::vector<at::Tensor> lists;
   std::int64_t first = 0;
   for (const std::int64_t size : sizes_) {
@@ -55,4 +57,4 @@ std::vector<at::Tensor> IndexLists::Upload(at::Device device) const {
   return lists;
 }
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::runtime
