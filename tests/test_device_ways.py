@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from safeasr import AutoModel
+from safeasr import AutoModel, InferenceError
 from safeasr.export.exporter import open_bundle
 from support import models, sense_voice, streaming
 from support.audio import recordings, speech
@@ -129,3 +130,37 @@ def test_live_streams(
     usual, forced = both_ways(lambda: make_model(directory, num_workers=3, max_wait_ms=10), ask)
     assert forced == usual
     assert len({"".join(texts) for texts in usual}) == len(work)
+
+
+@pytest.mark.parametrize("forced", [False, True], ids=["kernels", "device ways"])
+@pytest.mark.parametrize("steps", [1, 3])
+def test_steps_that_fail_never_were(
+    steps: int, forced: bool, tmp_path: Path, make_model: Callable[..., AutoModel]
+) -> None:
+    """Every step fails once, when all of it is written; also in the middle of a long piece."""
+    directory = streaming.write_streaming_dir(tmp_path / "model", streaming.SHAPES[1])
+    countdown = streaming.Countdown(tmp_path / "countdown")
+    bundle = streaming.failing_streaming_bundle(directory, tmp_path / "failing", countdown)
+    options = {
+        "chunk_size": [5, 10, 5],
+        "encoder_chunk_look_back": 2,
+        "decoder_chunk_look_back": 1,
+    }
+    pieces = streaming.pieces_of(speech(12.0, seed=5), steps * 9600 + 77)
+    with by_device_ways() if forced else nullcontext():
+        model = make_model(bundle)
+        expected = streaming.safe_texts(model, pieces, options)
+        cache: dict[str, Any] = {}
+        texts, failed = [], 0
+        for number, (samples, is_final) in enumerate(pieces):
+            countdown.set(1 + number % steps)
+            try:
+                answer = model.generate(samples, cache=cache, is_final=is_final, **options)
+            except InferenceError:
+                failed += 1
+                countdown.set(0)
+                answer = model.generate(samples, cache=cache, is_final=is_final, **options)
+            texts.append(answer[0]["text"])
+        model.close()
+    assert tuple(texts) == expected
+    assert failed > len(pieces) / 2
