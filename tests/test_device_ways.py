@@ -63,8 +63,16 @@ def test_recordings(make_model: Callable[..., AutoModel]) -> None:
     usual, forced = both_ways(
         lambda: make_model("demo", max_batch_size=16, max_wait_ms=20, num_workers=2), ask
     )
-    assert forced == usual
+    real = len(recordings())
+    assert forced[real:] == usual[real:]
     assert sum(len(one["text"]) for one in usual) > 20
+    for one, other in zip(forced[:real], usual[:real], strict=True):
+        assert one["text"] == other["text"]
+        # Over a minute, sums of CIF weights come so near to a whole number that other roundings
+        # fire a frame earlier or later.
+        found, wanted = np.array(one["timestamp"]), np.array(other["timestamp"])
+        assert np.abs(found - wanted).max() <= 62
+        assert (found == wanted).mean() > 0.98
 
 
 def test_sense_voice(tmp_path: Path, make_model: Callable[..., AutoModel]) -> None:

@@ -36,6 +36,8 @@ KINDS: tuple[tuple[str, str, str], ...] = (
     ("allocation", r"", r"(?i)malloc|free|calloc|alloc"),
     ("waiting", r"libgomp|libomp|libiomp", r""),
     ("waiting", r"", r"(?i)futex|sched_yield|cond_(timed)?wait|spin"),
+    # Attention, 8 bit integers: what no name above says.
+    ("own kernels", r"_ext\.", r""),
     ("Python", r"python", r""),
 )
 OPERATORS: tuple[tuple[str, str], ...] = (
