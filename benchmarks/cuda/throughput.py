@@ -123,7 +123,8 @@ def describe(row: dict[str, Any]) -> str:
 def setups(context: Context) -> list[Setup]:
     """What is measured, the most important first."""
     fast = context.fastest()
-    paths = {name: model_dir(kind, context.quick) for name, kind in MODELS.items()}
+    named = {f"small {kind}": kind for kind in MODELS.values()} if context.quick else MODELS
+    paths = {name: model_dir(kind, context.quick) for name, kind in named.items()}
     first, path = next(iter(paths.items()))
     chosen = [Setup(name, place, fast, {}) for name, place in paths.items()]
     chosen += [Setup(first, path, p, {}) for p in context.precisions() if p != fast]
