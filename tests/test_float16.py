@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +99,14 @@ def test_texts_are_those_of_float32(tmp_path: Path, make_model: Callable[..., Au
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         half = make_model(out)
-    clips = recordings()
-    texts = [one["text"] for one in half.generate(clips)]
-    assert texts == [one["text"] for one in plain.generate(clips)]
-    assert all(texts)
+    clips = [*recordings(), *(speech(seconds, seed=7) for seconds in (2.0, 4.0, 7.0, 11.0))]
+    found, wanted = (
+        [word for one in model.generate(clips) for word in one["text"].split()]
+        for model in (half, plain)
+    )
+    assert len(wanted) > 20
+    # What the model was not trained for leaves it unsure, and rounding decides; so not every word.
+    assert SequenceMatcher(None, found, wanted, autojunk=False).ratio() > 0.9
 
 
 def test_the_weights_take_half_the_room(model_dir: Path) -> None:
