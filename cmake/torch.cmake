@@ -36,3 +36,19 @@ target_link_directories(safeasr_torch INTERFACE ${SAFEASR_TORCH_LIB_DIR})
 # A CUDA build of torch brings its backend in through libtorch's own dependencies, loaded by
 # `import torch`, so these names are the same for every build.
 target_link_libraries(safeasr_torch INTERFACE torch torch_cpu c10)
+
+# But for graphs (csrc/runtime/cuda_graph.cc), which have no device-generic name: with a CUDA build
+# of torch and the toolkit's headers they are there, otherwise `cuda_graphs=True` warns.
+if(EXISTS ${SAFEASR_TORCH_LIB_DIR}/libtorch_cuda.so)
+  file(GLOB cuda_wheels ${torch_dir}/../nvidia/cu*/include ${torch_dir}/../nvidia/cuda_runtime/include)
+  find_path(SAFEASR_CUDA_INCLUDE cuda_runtime_api.h
+    HINTS ${cuda_wheels} $ENV{CUDA_HOME}/include /usr/local/cuda/include)
+  if(SAFEASR_CUDA_INCLUDE)
+    message(STATUS "CUDA's headers in ${SAFEASR_CUDA_INCLUDE}: with graphs")
+    target_compile_definitions(safeasr_torch INTERFACE SAFEASR_CUDA_HEADERS)
+    target_include_directories(safeasr_torch SYSTEM INTERFACE ${SAFEASR_CUDA_INCLUDE})
+    target_link_libraries(safeasr_torch INTERFACE torch_cuda c10_cuda)
+  else()
+    message(STATUS "No headers of CUDA: without graphs")
+  endif()
+endif()

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from safeasr import AudioError, AutoModel, OutOfMemoryError
+from safeasr import AudioError, AutoModel, OutOfMemoryError, _ext
 from safeasr.loadgen import Item, closed_loop, synthetic_items
 from safeasr.nets.precision import PRECISIONS
 
@@ -96,6 +96,22 @@ def test_live_sessions_say_what_they_say_on_the_cpu(items: list[Item]) -> None:
     with load("demo-streaming") as model:
         found = ask_streams(model, items, THREADS)
     assert found == exact
+
+
+@pytest.mark.skipif(not _ext.graphs_supported(DEVICE), reason="this build records no graphs")
+def test_replayed_steps_say_the_same(items: list[Item]) -> None:
+    with load("demo-streaming", device="cpu") as model:
+        exact = ask_streams(model, items, 2)
+    _ext.keep_slower_graphs(True)
+    try:
+        with load("demo-streaming", cuda_graphs=True) as model:
+            for _ in range(3):
+                assert ask_streams(model, items, THREADS) == exact
+            graphs = model.stats()["graphs"]
+    finally:
+        _ext.keep_slower_graphs(False)
+    assert graphs["failed"] == 0
+    assert graphs["replayed"] > 0
 
 
 def test_segments_are_the_cpus(items: list[Item]) -> None:

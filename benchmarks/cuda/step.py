@@ -35,6 +35,7 @@ STEPS = (
     Step("throughput", "throughput", 3.0, 240),
     Step("eager", "eager", 1.5, 120),
     Step("live", "live", 2.5, 180),
+    Step("graphs", "graphs", 1.2, 100),
     Step("memory", "memory", 1.0, 90),
     Step("soak", "soak", 1.2, 90),
     Step("profile", "profile", 1.2, 90),

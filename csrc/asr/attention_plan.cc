@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 #include <numeric>
+#include <stdexcept>
 
 #include "asr/plan_memo.h"
 #include "runtime/upload.h"
@@ -25,7 +26,39 @@ struct Rings {
   Rows first_read;                                      // of each stream
 };
 
-Rings ReadRings(const Streams& streams, std::int64_t new_keys) {
+// What a graph has room for.
+struct Room {
+  runtime::StepRoom step;
+  AttentionSizes sizes;
+  std::int64_t spare_row;
+};
+
+void CheckFits(bool fits) {
+  if (!fits) throw std::length_error("a step that its graph has no room for");
+}
+
+// Of every slab as many rows as the streams could want of it: the rows of nobody are read where
+// there are zeros, and written where nobody looks.
+void FillUp(const Room& room, std::int64_t streams, Rings* rings) {
+  const auto fill = [](Rows* rows, std::int64_t count, std::int64_t row) {
+    CheckFits(static_cast<std::int64_t>(rows->size()) <= count);
+    rows->resize(static_cast<std::size_t>(count), row);
+  };
+  for (std::size_t c = 0; c < room.sizes.cache_rows.size(); ++c) {
+    const std::int64_t rows = room.sizes.cache_rows[c];
+    const auto cache = static_cast<std::int64_t>(c);
+    if (room.step.window > 0) {
+      fill(&rings->read[cache], std::min(streams * room.step.window, rows), rows - 1);
+    }
+    if (room.step.append > 0) {
+      const std::int64_t count = std::min(streams * room.step.append, rows);
+      fill(&rings->written[cache], count, rows - 2 - room.spare_row);
+      fill(&rings->sources[cache], count, 0);
+    }
+  }
+}
+
+Rings ReadRings(const Streams& streams, std::int64_t new_keys, const Room* room) {
   Rings rings;
   for (const AttentionStream& s : streams) {
     Rows* read = s.count > 0 ? &rings.read[s.cache] : nullptr;
@@ -37,6 +70,7 @@ Rings ReadRings(const Streams& streams, std::int64_t new_keys) {
       rings.sources[s.cache].push_back(s.first_key + t);
     }
   }
+  if (room != nullptr) FillUp(*room, static_cast<std::int64_t>(streams.size()), &rings);
   // Caches are read one after the other, so that is how their rows stand.
   std::map<std::int64_t, std::int64_t> next;
   std::int64_t at = new_keys;
@@ -104,13 +138,16 @@ std::vector<std::vector<std::size_t>> Buckets(const Streams& streams) {
 // What is worked out on the host, with places in the lists that go to the device together.
 class Maker {
  public:
-  Maker(const Streams& streams, at::ScalarType type, at::Device device)
-      : streams_(streams), type_(type), device_(device) {
-    if (!streams.empty()) {
+  Maker(const Streams& streams, at::ScalarType type, at::Device device, const Room* room = nullptr)
+      : streams_(streams), type_(type), device_(device), room_(room) {
+    if (room != nullptr) {
+      plan_.queries = room->sizes.queries;
+      new_keys_ = room->sizes.keys;
+    } else if (!streams.empty()) {
       plan_.queries = streams.back().first_query + streams.back().queries;
       new_keys_ = streams.back().first_key + streams.back().keys;
     }
-    rings_ = ReadRings(streams, new_keys_);
+    rings_ = ReadRings(streams, new_keys_, room);
     // Their elements may not move: lists are named by where they go.
     plan_.reads.reserve(rings_.read.size());
     plan_.writes.reserve(rings_.written.size());
@@ -139,7 +176,7 @@ class Maker {
     if (!plan_.reads.empty()) Later(rows, &plan_.packed_keys);
     Later(query_ends, &plan_.query_ends);
     Later(key_ends, &plan_.key_ends);
-    Send();
+    Place(lists_.Upload(device_));
     plan_.query_ends = plan_.query_ends.to(at::kInt);
     plan_.key_ends = plan_.key_ends.to(at::kInt);
     return std::move(plan_);
@@ -160,8 +197,40 @@ class Maker {
     }
     if (!InOrder(back)) Later(back, &plan_.back);
     if (!silent.empty()) Later(silent, &plan_.silent);
-    Send();
+    Place(lists_.Upload(device_));
     for (std::size_t b = 0; b < buckets.size(); ++b) Mask(&plan_.buckets[b], lengths[b]);
+    return std::move(plan_);
+  }
+
+  // One bucket of all streams, as large as the room. What `sent` makes of the numbers of all lists
+  // is taken for what is on the device.
+  AttentionPlan Roomy(const std::function<at::Tensor(const Rows&)>& sent) {
+    const runtime::StepRoom& step = room_->step;
+    plan_.buckets.resize(1);
+    AttentionBucket& bucket = plan_.buckets[0];
+    bucket.streams = static_cast<std::int64_t>(streams_.size());
+    bucket.queries = step.longest_query;
+    bucket.keys = (step.longest_key + step.window + kMaskStep - 1) / kMaskStep * kMaskStep;
+    Rows query_rows, key_rows, counts, back(static_cast<std::size_t>(plan_.queries), 0);
+    for (std::size_t i = 0; i < streams_.size(); ++i) {
+      const AttentionStream& s = streams_[i];
+      CheckFits(s.queries <= bucket.queries && Keys(s) <= bucket.keys);
+      AddQueries(s, static_cast<std::int64_t>(i) * bucket.queries, bucket.queries, &query_rows,
+                 &back);
+      AddKeys(s, rings_.first_read[i], &key_rows);
+      const std::int64_t repeated = Keys(s) > 0 ? key_rows.back() : 0;
+      key_rows.resize((i + 1) * static_cast<std::size_t>(bucket.keys), repeated);
+      counts.push_back(std::max<std::int64_t>(Keys(s), 1));
+    }
+    at::Tensor lengths;
+    Later(query_rows, &bucket.query_rows);
+    Later(key_rows, &bucket.key_rows);
+    Later(counts, &lengths);
+    Later(back, &plan_.back);
+    const at::Tensor all = sent(lists_.numbers());
+    if (!all.defined()) return {};
+    Place(lists_.Split(all));
+    Mask(&bucket, lengths);
     return std::move(plan_);
   }
 
@@ -171,8 +240,7 @@ class Maker {
     targets_.push_back(target);
   }
 
-  void Send() {
-    const std::vector<at::Tensor> sent = lists_.Upload(device_);
+  void Place(const std::vector<at::Tensor>& sent) {
     for (std::size_t i = 0; i < sent.size(); ++i) *targets_[i] = sent[i];
   }
 
@@ -181,6 +249,15 @@ class Maker {
       if (rows[i] != static_cast<std::int64_t>(i)) return false;
     }
     return true;
+  }
+
+  // Padding repeats a row of the stream's own: what another's holds could be NaN.
+  static void AddQueries(const AttentionStream& s, std::int64_t at, std::int64_t count,
+                         Rows* query_rows, Rows* back) {
+    for (std::int64_t t = 0; t < count; ++t) {
+      query_rows->push_back(s.queries > 0 ? s.first_query + std::min(t, s.queries - 1) : 0);
+    }
+    for (std::int64_t t = 0; t < s.queries; ++t) (*back)[s.first_query + t] = at + t;
   }
 
   void AddBucket(const std::vector<std::size_t>& members, std::int64_t* at, Rows* back,
@@ -198,11 +275,7 @@ class Maker {
     Rows query_rows, key_rows, counts;
     for (const std::size_t i : members) {
       const AttentionStream& s = streams_[i];
-      // Padding repeats a row of the stream's own: what another's holds could be NaN.
-      for (std::int64_t t = 0; t < bucket->queries; ++t) {
-        query_rows.push_back(s.first_query + std::min(t, s.queries - 1));
-      }
-      for (std::int64_t t = 0; t < s.queries; ++t) (*back)[s.first_query + t] = *at + t;
+      AddQueries(s, *at, bucket->queries, &query_rows, back);
       *at += bucket->queries;
       AddKeys(s, rings_.first_read[i], &key_rows);
       for (std::int64_t t = Keys(s); t < bucket->keys; ++t) key_rows.push_back(key_rows.back());
@@ -226,6 +299,7 @@ class Maker {
   const Streams& streams_;
   const at::ScalarType type_;
   const at::Device device_;
+  const Room* const room_;
   std::int64_t new_keys_ = 0;
   Rings rings_;
   AttentionPlan plan_;
@@ -233,19 +307,46 @@ class Maker {
   std::vector<at::Tensor*> targets_;
 };
 
-}  // namespace
-
-std::shared_ptr<const AttentionPlan> PlanAttention(const Streams& streams, at::ScalarType type,
-                                                   bool packed, at::Device device) {
-  std::vector<std::int64_t> numbers{packed, static_cast<std::int64_t>(type)};
+// What tells a plan from others.
+Rows Distinct(const Streams& streams, at::ScalarType type, bool packed) {
+  Rows numbers{packed, static_cast<std::int64_t>(type)};
   numbers.reserve(streams.size() * 8 + 8);
   for (const AttentionStream& s : streams) {
     numbers.insert(numbers.end(),
                    {s.queries, s.keys, s.start, s.count, s.append, s.cache, s.first, s.capacity});
   }
-  return PlanMemo<AttentionPlan>::OfThisThread().Get(std::move(numbers), device, [&] {
+  return numbers;
+}
+
+}  // namespace
+
+std::shared_ptr<const AttentionPlan> PlanAttention(const Streams& streams, at::ScalarType type,
+                                                   bool packed, at::Device device) {
+  return PlanMemo<AttentionPlan>::OfThisThread().Get(Distinct(streams, type, packed), device, [&] {
     Maker maker(streams, type, device);
     return packed ? maker.Packed() : maker.Padded();
+  });
+}
+
+std::shared_ptr<const AttentionPlan> PlanAttention(runtime::GraphLists& lists,
+                                                   const std::function<Streams()>& reread,
+                                                   const AttentionSizes& sizes, at::ScalarType type,
+                                                   at::Device device) {
+  const Streams streams = reread();
+  const Room room{lists.room(), sizes, lists.spare_row()};
+  return PlanMemo<AttentionPlan>::OfThisThread().Get(Distinct(streams, type, false), device, [&] {
+    return Maker(streams, type, device, &room).Roomy([&](const Rows&) {
+      const auto fill = [reread, room, type, device] {
+        const Streams now = reread();
+        Rows filled;
+        Maker(now, type, device, &room).Roomy([&](const Rows& numbers) {
+          filled = numbers;
+          return at::Tensor();
+        });
+        return filled;
+      };
+      return lists.Add(fill, device);
+    });
   });
 }
 

@@ -5,8 +5,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
+
+#include "runtime/graph_lists.h"
 
 namespace safeasr::asr {
 
@@ -55,5 +58,18 @@ struct AttentionPlan {
 std::shared_ptr<const AttentionPlan> PlanAttention(const std::vector<AttentionStream>& streams,
                                                    at::ScalarType type, bool packed,
                                                    at::Device device);
+
+// Rows of the tensors of a batch whose attention becomes part of a graph.
+struct AttentionSizes {
+  std::int64_t queries, keys;              // of q and of k
+  std::vector<std::int64_t> cache_rows{};  // of slabs (asr/slab_pool.h)
+};
+
+// The same with the room that the graph leaves, in one bucket, whatever the streams bring. reread:
+// the streams as the host's inputs have them before a replay; a replay throws std::length_error if
+// they do not fit.
+std::shared_ptr<const AttentionPlan> PlanAttention(
+    runtime::GraphLists& lists, const std::function<std::vector<AttentionStream>()>& reread,
+    const AttentionSizes& sizes, at::ScalarType type, at::Device device);
 
 }  // namespace safeasr::asr

@@ -2,7 +2,10 @@
 
 #include <ATen/ATen.h>
 
+#include <memory>
+
 #include "asr/packed_attention.h"
+#include "runtime/graph_lists.h"
 
 namespace safeasr::asr {
 namespace {
@@ -16,7 +19,8 @@ struct Sources {
 Sources ReadSources(const DeviceAttention& call, const AttentionPlan& plan) {
   if (plan.reads.empty() && plan.writes.empty()) return {{}, call.k, call.v};
   std::vector<at::Tensor> parts{at::stack({call.k, call.v})};
-  if (!call.streams.empty()) {  // the rows of nobody do not stand between
+  // The rows of nobody do not stand between, but in graphs, which have room for them.
+  if (!call.streams.empty() && !call.reread) {
     const AttentionStream& last = call.streams.back();
     parts[0] = parts[0].narrow(1, 0, last.first_key + last.keys);
   }
@@ -68,8 +72,18 @@ at::Tensor WithRowsOfNobody(const at::Tensor& rows, std::int64_t count) {
   return missing == 0 ? rows : at::constant_pad_nd(rows, {0, 0, 0, missing});
 }
 
+std::shared_ptr<const AttentionPlan> PlanOf(const DeviceAttention& call) {
+  runtime::GraphLists* const lists = runtime::GraphLists::OfThisThread();
+  if (lists == nullptr || !call.reread) {
+    return PlanAttention(call.streams, call.q.scalar_type(), false, call.q.device());
+  }
+  AttentionSizes sizes{call.q.size(0), call.k.size(0)};
+  for (const at::Tensor& cache : call.caches) sizes.cache_rows.push_back(cache.size(2));
+  return PlanAttention(*lists, call.reread, sizes, call.q.scalar_type(), call.q.device());
+}
+
 at::Tensor Padded(const DeviceAttention& call) {
-  const auto plan = PlanAttention(call.streams, call.q.scalar_type(), false, call.q.device());
+  const auto plan = PlanOf(call);
   const Sources sources = ReadSources(call, *plan);
   std::vector<at::Tensor> parts;
   for (const AttentionBucket& bucket : plan->buckets) {
@@ -115,6 +129,7 @@ at::Tensor AttendOnDevice(const DeviceAttention& call, const std::string& packed
 }
 
 at::Tensor AttendOnDevice(const DeviceAttention& call) {
+  if (call.reread) return Padded(call);
   const std::string way = PackedWay(call.q.device(), call.q.scalar_type());
   const bool good = !way.empty() && PackedWayIsGood(way, call.q.device(), call.q.scalar_type(),
                                                     call.heads, call.q.size(1) / call.heads);

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,8 @@ struct DeviceAttention {
   std::int64_t heads, layer;
   at::TensorList caches;
   const std::vector<AttentionStream>& streams;
+  // While a graph is made: the streams as the host's inputs have them at the moment.
+  std::function<std::vector<AttentionStream>()> reread{};
 };
 
 // A few launches, however many streams there are: their number grows with the number of caches, and

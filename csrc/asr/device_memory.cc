@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "asr/plan_memo.h"
+#include "runtime/graph_lists.h"
 #include "runtime/upload.h"
 
 namespace safeasr::asr {
@@ -24,43 +25,75 @@ struct MemoryPlan {
   at::Tensor identity;  // (kernel, 1): 1 for the row itself
 };
 
-MemoryPlan Plan(const DeviceMemory& call) {
-  const std::int64_t kernel = call.taps.size(0), right = kernel - 1 - call.left;
-  const bool with_past = !call.past.empty();
+// What a plan is made from, beside the offsets.
+struct Layout {
+  std::int64_t kernel, left, rows;  // rows: of x
+  bool with_past, roomy;            // roomy: lists as long as they can be for so many rows
+};
+
+Rows RowsOf(const at::Tensor& offsets) {
+  const std::int64_t* first = offsets.data_ptr<std::int64_t>();
+  return {first, first + offsets.size(0)};
+}
+
+runtime::IndexLists Lists(const Layout& layout, const Rows& offsets) {
+  const std::int64_t kernel = layout.kernel, right = kernel - 1 - layout.left;
   // Behind a past there is no other way out of a stream than its own rows.
-  const std::int64_t gap = std::max(call.left, right), nothing = call.x.size(0);
-  Rows laid_out(static_cast<std::size_t>(with_past ? 0 : call.left), nothing), back, kept;
-  for (std::size_t i = 0; i + 1 < call.offsets.size(); ++i) {
-    const std::int64_t first = call.offsets[i], count = call.offsets[i + 1] - first;
+  const std::int64_t gap = std::max(layout.left, right), nothing = layout.rows;
+  Rows laid_out(static_cast<std::size_t>(layout.with_past ? 0 : layout.left), nothing), back, kept;
+  for (std::size_t i = 0; i + 1 < offsets.size(); ++i) {
+    const std::int64_t first = offsets[i], count = offsets[i + 1] - first;
     const auto past = nothing + static_cast<std::int64_t>(i) * (kernel - 1);
-    for (std::int64_t t = 0; with_past && t < kernel - 1; ++t) laid_out.push_back(past + t);
+    for (std::int64_t t = 0; layout.with_past && t < kernel - 1; ++t) laid_out.push_back(past + t);
     for (std::int64_t t = 0; t < count; ++t) {
-      back.push_back(static_cast<std::int64_t>(laid_out.size()) - call.left);
+      back.push_back(static_cast<std::int64_t>(laid_out.size()) - layout.left);
       laid_out.push_back(first + t);
     }
-    if (!with_past) laid_out.insert(laid_out.end(), static_cast<std::size_t>(gap), nothing);
-    for (std::int64_t t = count; with_past && t < count + kernel - 1; ++t) {
+    if (!layout.with_past) laid_out.insert(laid_out.end(), static_cast<std::size_t>(gap), nothing);
+    for (std::int64_t t = count; layout.with_past && t < count + kernel - 1; ++t) {
       kept.push_back(t < kernel - 1 ? past + t : first + t - (kernel - 1));
     }
   }
+  if (layout.roomy) {
+    const auto unused = static_cast<std::size_t>(layout.rows - offsets.back());
+    laid_out.insert(laid_out.end(), unused, layout.with_past ? 0 : nothing);
+    back.insert(back.end(), unused, 0);
+  }
   Rows one(static_cast<std::size_t>(kernel), 0);
-  one[static_cast<std::size_t>(call.left)] = 1;
+  one[static_cast<std::size_t>(layout.left)] = 1;
   runtime::IndexLists lists;
   lists.Add(laid_out);
   lists.Add(back);
   lists.Add(kept);
   lists.Add(one);
-  std::vector<at::Tensor> sent = lists.Upload(call.x.device());
+  return lists;
+}
+
+MemoryPlan Plan(const DeviceMemory& call, runtime::GraphLists* graph) {
+  const at::Device device = call.x.device();
+  const Layout layout{call.taps.size(0), call.left, call.x.size(0), !call.past.empty(),
+                      graph != nullptr};
+  const runtime::IndexLists lists = Lists(layout, RowsOf(call.offsets));
+  std::vector<at::Tensor> sent;
+  if (graph == nullptr) {
+    sent = lists.Upload(device);
+  } else {
+    const auto fill = [layout, offsets = call.offsets] {
+      return Lists(layout, RowsOf(offsets)).numbers();
+    };
+    sent = lists.Split(graph->Add(fill, device));
+  }
   return {std::move(sent[0]), std::move(sent[1]), std::move(sent[2]),
           sent[3].to(call.taps.scalar_type()).unsqueeze(1)};
 }
 
-std::shared_ptr<const MemoryPlan> PlanOf(const DeviceMemory& call) {
+std::shared_ptr<const MemoryPlan> PlanOf(const DeviceMemory& call, runtime::GraphLists* graph) {
   Rows numbers{call.taps.size(0), call.left, call.x.size(0), !call.past.empty(),
                static_cast<std::int64_t>(call.taps.scalar_type())};
-  numbers.insert(numbers.end(), call.offsets.begin(), call.offsets.end());
+  const Rows offsets = RowsOf(call.offsets);
+  numbers.insert(numbers.end(), offsets.begin(), offsets.end());
   return PlanMemo<MemoryPlan>::OfThisThread().Get(std::move(numbers), call.x.device(),
-                                                  [&] { return Plan(call); });
+                                                  [&] { return Plan(call, graph); });
 }
 
 // All streams' past of the layer, (streams * (kernel - 1), size).
@@ -85,8 +118,11 @@ at::Tensor RememberOnDevice(const DeviceMemory& call) {
   // These are sums over rows of a network, not a linear layer: float32 is float32.
   const at::NoTF32Guard no_tf32;
   const at::ScalarType type = call.taps.scalar_type();
-  const std::int64_t rows = call.x.size(0), used = call.offsets.back(), size = call.x.size(1);
-  const auto plan = PlanOf(call);
+  runtime::GraphLists* const graph = runtime::GraphLists::OfThisThread();
+  const std::int64_t rows = call.x.size(0), size = call.x.size(1);
+  // How many belong to somebody differs between replays of a graph.
+  const std::int64_t used = graph != nullptr ? rows : RowsOf(call.offsets).back();
+  const auto plan = PlanOf(call, graph);
   at::Tensor sources = call.past.empty() ? at::constant_pad_nd(call.x, {0, 0, 0, 1})
                                          : at::cat({call.x.to(type), Past(call)});
   if (!call.past.empty()) KeepNext(call, sources.index_select(0, plan->kept));

@@ -12,7 +12,7 @@ namespace safeasr::asr {
 struct DeviceMemory {
   const at::Tensor &x, &taps;
   std::int64_t left;
-  std::vector<std::int64_t> offsets;
+  const at::Tensor& offsets;   // checked; the place is read again while a graph is made
   const at::Tensor& residual;  // may be undefined
   at::TensorList past, next;
   std::int64_t layer;

@@ -80,6 +80,8 @@ void RingList::Add(const KvRing& ring, std::int64_t append) {
   spans_.insert(spans_.end(), {cache, ring.first(), ring.capacity()});
 }
 
+void RingList::AddNobody() { spans_.insert(spans_.end(), {0, 0, 0, -1, 0, 0}); }
+
 at::Tensor RingList::Spans() const { return Numbers(spans_).view({-1, in_slabs_ ? 6 : 3}); }
 
 }  // namespace safeasr::asr

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "asr/slab_pool.h"
@@ -49,9 +50,13 @@ class RingList {
  public:
   // in_slabs: rings of several streams may lie in one tensor, which is handed over once.
   explicit RingList(bool in_slabs) : in_slabs_(in_slabs) {}
+  // All slabs that there are for such rings, whichever of them the batch is in.
+  explicit RingList(std::vector<at::Tensor> slabs) : in_slabs_(true), caches_(std::move(slabs)) {}
 
   // append: rows that the step writes.
   void Add(const KvRing& ring, std::int64_t append);
+  // A stream that is not there.
+  void AddNobody();
 
   const std::vector<at::Tensor>& caches() const { return caches_; }
   at::Tensor Spans() const;

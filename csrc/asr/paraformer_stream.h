@@ -27,6 +27,11 @@ struct StreamingOptions {
 
   // Throws std::invalid_argument.
   void Check() const;
+  bool operator==(const StreamingOptions& other) const {
+    return left == other.left && chunk == other.chunk && right == other.right &&
+           encoder_look_back == other.encoder_look_back &&
+           decoder_look_back == other.decoder_look_back;
+  }
   // Samples of a step. As in FunASR, 960 a row at any sample rate.
   std::size_t StepSamples() const { return static_cast<std::size_t>(chunk) * 960; }
 };

@@ -2,10 +2,12 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "asr/device_ways.h"
 #include "asr/paraformer_stream_step.h"
 #include "asr/ragged_batch.h"
+#include "asr/step_room.h"
 
 namespace safeasr::asr {
 namespace {
@@ -24,7 +26,7 @@ void ParaformerStreamRunner::Decode(std::vector<Step>& steps, const Encoded& enc
   const std::int64_t size = hidden.size(1), kept = shapes_.decoder_kernel - 1;
   const auto floats = at::TensorOptions(at::kFloat).device(device);
   std::vector<Step*> with_tokens;
-  RingList rings(on_device);
+  std::vector<StepPart> parts;
   std::vector<at::Tensor> memory, past, next;
   std::vector<const SlabRows*> past_in_slabs;
   std::vector<SlabRows*> next_in_slabs;
@@ -58,7 +60,7 @@ void ParaformerStreamRunner::Decode(std::vector<Step>& steps, const Encoded& enc
       past.push_back(step.next.memory.defined() ? step.next.memory : at::zeros(shape, floats));
       next.push_back(at::empty(shape, floats));
     }
-    rings.Add(ring, appends.back());
+    parts.push_back({&ring, appends.back(), step.rows, step.tokens.count});
   }
 
   std::vector<at::Tensor> wanted;
@@ -68,18 +70,36 @@ void ParaformerStreamRunner::Decode(std::vector<Step>& steps, const Encoded& enc
     if (on_device) {
       past = {kept > 0 ? ReadSlabRows(past_in_slabs)
                        : at::zeros({shapes_.decoder_layers, 0, size}, floats)};
-      next = {at::empty_like(past[0])};
     }
-    at::Tensor seen = hidden;
-    if (with_tokens.size() < steps.size()) {
+    std::optional<StepRoom> room;
+    if (UsesGraphs(steps, device)) {
+      room = RoomForDecoder(steps[0].options(), parts, *slabs_.decoder);
+    }
+    at::Tensor seen = hidden, embeddings = PadRows(encoded.embeddings, StepOn(device, kTokenStep));
+    std::vector<std::int64_t> row_offsets = Offsets(row_counts), query_offsets = token_offsets;
+    if (room) {
+      rows.resize(static_cast<std::size_t>(room->rows), 0);
+      embeddings = FilledUp(embeddings, room->tokens);
+      past[0] = FilledUp(past[0], room->streams * kept);
+      row_offsets = OffsetsIn(*room, row_offsets);
+      query_offsets = OffsetsIn(*room, query_offsets);
+    }
+    if (on_device) next = {at::empty_like(past[0])};
+    if (room || with_tokens.size() < steps.size()) {
       seen = on_device ? hidden.index_select(0, context.Upload(Numbers(rows)))
                        : PadRows(at::cat(memory), kRowStep);
     }
-    const auto outputs = decoder_->Run({PadRows(encoded.embeddings, StepOn(device, kTokenStep)),
-                                        Numbers(token_offsets), seen, Numbers(Offsets(row_counts)),
-                                        rings.caches(), rings.Spans(), past, next});
+    const RingList rings = room ? RingsIn(*room, parts) : RingsOf(parts, on_device);
+    const std::vector<runtime::ProgramInput> inputs{
+        embeddings,     Numbers(query_offsets), seen, Numbers(row_offsets),
+        rings.caches(), rings.Spans(),          past, next};
+    const auto outputs =
+        room ? context.graphs().Run({*decoder_, inputs, room->operators, /*shared=*/4,
+                                     /*written=*/7},
+                                    context, graph_counts_)
+             : decoder_->Run(inputs);
     wanted.insert(wanted.begin(), outputs[0]);
-    if (on_device) WriteSlabRows(next_in_slabs, next[0], next_first);
+    if (on_device) WriteSlabRows(next_in_slabs, room ? outputs.back() : next[0], next_first);
   }
   const std::vector<at::Tensor> host = context.Download(wanted);
 

@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
 #include "asr/device_ways.h"
 #include "asr/paraformer_stream_step.h"
 #include "asr/ragged_batch.h"
+#include "asr/step_room.h"
 
 namespace safeasr::asr {
 namespace {
@@ -26,7 +28,7 @@ ParaformerStreamRunner::Encoded ParaformerStreamRunner::Encode(
   const std::int64_t width = frontend_->FeatureSize();
   std::vector<at::Tensor> fresh, past;
   std::vector<const SlabRows*> past_in_slabs;
-  RingList rings(on_device);
+  std::vector<StepPart> parts;
   std::vector<float> positions, scales;
   std::vector<std::int64_t> counts, appends;
   std::int64_t past_rows = 0;
@@ -67,13 +69,17 @@ ParaformerStreamRunner::Encoded ParaformerStreamRunner::Encode(
       step.next.encoder.Reserve(appends.back(), expected, shapes_.encoder_layers,
                                 shapes_.encoder_size, shapes_.CacheOptions(device));
     }
-    rings.Add(step.next.encoder, appends.back());
+    parts.push_back({&step.next.encoder, appends.back(), step.rows, 0});
   }
   const std::vector<std::int64_t> offsets = Offsets(counts);
+  std::optional<StepRoom> room;
+  if (UsesGraphs(steps, device)) {
+    room = RoomForEncoder(steps[0].options(), parts, *slabs_.encoder);
+  }
 
   // Each stream's overlap comes before its new rows.
   std::vector<std::int64_t> order;
-  std::int64_t next_past = 0, next_fresh = past_rows;
+  std::int64_t next_past = 0, next_fresh = room ? room->rows : past_rows;
   for (std::size_t i = 0; i < steps.size(); ++i) {
     steps[i].first_row = offsets[i];
     for (std::int64_t t = 0; t < steps[i].overlap(); ++t) order.push_back(next_past++);
@@ -86,18 +92,33 @@ ParaformerStreamRunner::Encoded ParaformerStreamRunner::Encode(
     return count == counts.front() && !steps.front().is_final;
   });
   const std::int64_t step_of_rows = alike && offsets.back() > 1 ? 1 : StepOn(device, kRowStep);
-  order.resize(static_cast<std::size_t>(Padded(offsets.back(), step_of_rows)), 0);
+  const std::int64_t rows = room ? room->rows : Padded(offsets.back(), step_of_rows);
+  order.resize(static_cast<std::size_t>(rows), 0);
 
   at::Tensor before = on_device ? ReadSlabRows(past_in_slabs) : at::cat(past);
   if (on_device && any_tail) {
     before = before * context.Upload(at::tensor(scales, at::kFloat)).unsqueeze(1);
   }
-  const auto outputs = encoder_->Run(
-      {context.Upload(at::cat(fresh)), context.Upload(at::tensor(positions, at::kFloat)), before,
-       context.Upload(Numbers(order)), Numbers(offsets),
-       context.Upload(Neighbours(counts, static_cast<std::int64_t>(order.size()), shapes_.cif_left,
-                                 shapes_.cif_right)),
-       rings.caches(), rings.Spans()});
+  at::Tensor features = at::cat(fresh), numbers = at::tensor(positions, at::kFloat);
+  if (room) {
+    features = FilledUp(features, rows);
+    numbers = FilledUp(numbers, rows);
+    before = FilledUp(before, rows);
+  }
+  const RingList rings = room ? RingsIn(*room, parts) : RingsOf(parts, on_device);
+  const std::vector<runtime::ProgramInput> inputs{
+      context.Upload(features),
+      context.Upload(numbers),
+      before,
+      context.Upload(Numbers(order)),
+      Numbers(room ? OffsetsIn(*room, offsets) : offsets),
+      context.Upload(Neighbours(counts, rows, shapes_.cif_left, shapes_.cif_right)),
+      rings.caches(),
+      rings.Spans()};
+  const auto outputs =
+      room ? context.graphs().Run({*encoder_, inputs, room->operators, /*shared=*/6}, context,
+                                  graph_counts_)
+           : encoder_->Run(inputs);
 
   std::vector<SlabRows*> kept;
   std::vector<std::int64_t> kept_first;

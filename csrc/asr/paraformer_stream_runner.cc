@@ -6,8 +6,10 @@
 #include <stdexcept>
 #include <utility>
 
+#include "asr/device_ways.h"
 #include "asr/paraformer_stream_step.h"
 #include "asr/utterance.h"
+#include "runtime/device_graph.h"
 #include "runtime/stream_context.h"
 
 namespace safeasr::asr {
@@ -30,6 +32,13 @@ StreamSlabs::StreamSlabs(const StreamingShapes& s, std::int64_t feature_size)
                                           kFirstRows)),
       memories(std::make_shared<SlabPool>(std::vector<std::int64_t>{s.decoder_layers},
                                           s.encoder_size, at::kFloat, kFirstRows)) {}
+
+bool ParaformerStreamRunner::UsesGraphs(const std::vector<Step>& steps, at::Device device) const {
+  if (!graphs_ || !ByDeviceWays(device) || !runtime::DeviceGraph::Supported(device)) return false;
+  const StreamingOptions& options = steps[0].options();
+  return std::all_of(steps.begin(), steps.end(),
+                     [&](const Step& step) { return step.options() == options; });
+}
 
 void ParaformerStreamRunner::Begin(const StreamRequest& request) const {
   StreamRequest::Progress& progress = request.progress;

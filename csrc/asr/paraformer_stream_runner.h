@@ -1,6 +1,7 @@
 // Streaming Paraformer: one step of many streams at a time, whatever their ages and options.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "asr/slab_pool.h"
 #include "core/runner.h"
 #include "runtime/program.h"
+#include "runtime/step_graphs.h"
 #include "runtime/stream_context.h"
 
 namespace safeasr::asr {
@@ -54,8 +56,14 @@ class ParaformerStreamRunner : public core::Runner {
 
   const OnlineFrontend& frontend() const { return *frontend_; }
 
+  // From now on steps are recorded and replayed, on devices that can (runtime/step_graphs.h).
+  void UseGraphs() { graphs_ = true; }
+  const runtime::GraphCounts& graph_counts() const { return graph_counts_; }
+
  private:
   struct Step;
+  // Whether the step of these streams may be part of a graph.
+  bool UsesGraphs(const std::vector<Step>& steps, at::Device device) const;
   // Makes the request's own copy of the stream's state, the first time.
   void Begin(const StreamRequest& request) const;
   // The samples of the next step, and their features.
@@ -75,7 +83,9 @@ class ParaformerStreamRunner : public core::Runner {
   const std::shared_ptr<const OnlineFrontend> frontend_;
   const std::shared_ptr<const runtime::Program> encoder_, decoder_;
   const StreamingShapes shapes_;
+  std::atomic<bool> graphs_{false};
   const StreamSlabs slabs_;
+  mutable runtime::GraphCounts graph_counts_;
 };
 
 }  // namespace safeasr::asr

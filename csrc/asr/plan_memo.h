@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/graph_lists.h"
+
 namespace safeasr::asr {
 
 // A few plans of the calling thread, found by the numbers they were made from: the layers of a
@@ -29,6 +31,8 @@ class PlanMemo {
   template <class Make>
   std::shared_ptr<const Plan> Get(std::vector<std::int64_t> numbers, at::Device device,
                                   const Make& make) {
+    // What a graph is made of is its own.
+    numbers.push_back(runtime::GraphLists::PassOfThisThread());
     numbers.push_back(static_cast<std::int64_t>(device.type()));
     numbers.push_back(device.has_index() ? device.index() : -1);
     if (!device.is_cpu()) {

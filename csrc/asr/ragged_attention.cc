@@ -12,6 +12,7 @@
 #include "asr/device_ways.h"
 #include "asr/packed_attention.h"
 #include "asr/simd.h"
+#include "runtime/graph_lists.h"
 #include "runtime/stream_context.h"
 
 namespace safeasr::asr {
@@ -211,7 +212,7 @@ Operands Checked(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, 
 }
 
 DeviceAttention ForDevice(const Operands& o) {
-  return {o.q, o.k, o.v, o.heads, o.layer, o.caches, o.streams};
+  return {o.q, o.k, o.v, o.heads, o.layer, o.caches, o.streams, {}};
 }
 
 }  // namespace
@@ -227,7 +228,17 @@ at::Tensor RaggedAttention(const at::Tensor& q, const at::Tensor& k, const at::T
                      (caches.empty() || spans.size(1) == kSpan) &&
                      std::all_of(caches.begin(), caches.end(),
                                  [](const at::Tensor& cache) { return cache.device().is_cpu(); });
-  if (!plain) return AttendOnDevice(ForDevice(operands));
+  if (!plain) {
+    DeviceAttention call = ForDevice(operands);
+    if (runtime::GraphLists::OfThisThread() != nullptr) {
+      call.reread = [query_offsets, key_offsets, kept = caches.vec(), spans] {
+        std::vector<AttentionStream> streams = Streams(query_offsets, key_offsets, kept, spans);
+        for (const AttentionStream& stream : streams) CheckSpan(stream, kept);
+        return streams;
+      };
+    }
+    return AttendOnDevice(call);
+  }
   return q.scalar_type() == at::kFloat ? OnTheCpu<float>(operands) : OnTheCpu<BFloat16>(operands);
 }
 

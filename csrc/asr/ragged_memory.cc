@@ -120,7 +120,7 @@ at::Tensor RaggedMemory(const at::Tensor& given, const at::Tensor& taps, std::in
   TORCH_CHECK(past.empty() || left == taps.size(0) - 1,
               "ragged_memory: with a past, the memory may not see the future");
   if (plain) return OnTheCpu(x, taps, left, first, streams, r, past, next, layer);
-  return RememberOnDevice({x, taps, left, {first, first + streams + 1}, r, past, next, layer});
+  return RememberOnDevice({x, taps, left, offsets, r, past, next, layer});
 }
 
 }  // namespace safeasr::asr

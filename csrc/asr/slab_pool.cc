@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/graph_lists.h"
+
 namespace safeasr::asr {
 namespace {
 
@@ -81,7 +83,7 @@ std::size_t SlabPool::Grow(std::int64_t capacity, at::Device device) {
   }
   slots = std::max(slots, first_slots_);
   std::vector<std::int64_t> shape = front_;
-  shape.insert(shape.end(), {slots * capacity + 1, size_});
+  shape.insert(shape.end(), {slots * capacity + runtime::kSpareRows + 1, size_});
   // Whoever takes the first slot, it outlives the mode of this thread.
   const c10::InferenceMode inference_mode;
   Slab slab{device, capacity, slots, at::zeros(shape, at::TensorOptions(type_).device(device)), {}};
@@ -97,6 +99,15 @@ std::size_t SlabPool::Grow(std::int64_t capacity, at::Device device) {
 void SlabPool::GiveBack(std::size_t slab, std::int64_t first) noexcept {
   const std::lock_guard<std::mutex> lock(mutex_);
   slabs_[slab].free.push_back(first);
+}
+
+std::vector<at::Tensor> SlabPool::Slabs(std::int64_t capacity, at::Device device) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::vector<at::Tensor> found;
+  for (const Slab& slab : slabs_) {
+    if (slab.capacity == capacity && slab.device == device) found.push_back(slab.rows);
+  }
+  return found;
 }
 
 SlabPool::Usage SlabPool::usage() const {

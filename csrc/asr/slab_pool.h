@@ -53,8 +53,12 @@ class SlabPool : public std::enable_shared_from_this<SlabPool> {
            std::int64_t first_slots = 32);
 
   // Rows for one stream; what is in them is left from another. The last row of every slab is zeros
-  // and nobody's. Safe from any thread.
+  // and nobody's, and the kSpareRows before it are for graphs to write what nobody wants. Safe from
+  // any thread.
   std::shared_ptr<const Slot> Take(std::int64_t capacity, at::Device device);
+
+  // The slabs whose slots have so many rows, oldest first.
+  std::vector<at::Tensor> Slabs(std::int64_t capacity, at::Device device) const;
 
   // Slots that are taken, and rows of all slabs; for tests.
   struct Usage {

@@ -6,11 +6,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "asr/device_ways.h"
 #include "asr/slab_pool.h"
+#include "runtime/device_graph.h"
+#include "runtime/step_graphs.h"
 
 namespace py = pybind11;
 
@@ -27,6 +30,12 @@ struct PySlot {
 void BindDevices(py::module_& module) {
   module.def("force_device_ways", &asr::ForceDeviceWays, py::arg("force"),
              "Send the CPU the way of other devices, in the whole process; for tests.");
+  module.def(
+      "graphs_supported",
+      [](const std::string& device) { return runtime::DeviceGraph::Supported(at::Device(device)); },
+      py::arg("device"), "Whether steps can be recorded as graphs on a device, by this build.");
+  module.def("keep_slower_graphs", &runtime::StepGraphs::KeepSlower, py::arg("keep"),
+             "Keep graphs that are no faster, in the whole process; for tests and benchmarks.");
   py::class_<PySlot>(module, "Slot", "Rows of a SlabPool; for tests.")
       .def_property_readonly("first", [](const PySlot& self) { return self.slot->first; })
       .def_property_readonly("capacity", [](const PySlot& self) { return self.slot->capacity; })

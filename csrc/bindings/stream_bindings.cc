@@ -75,6 +75,20 @@ void BindStreams(py::module_& module) {
            py::arg("encoder_size"), py::arg("decoder_layers"), py::arg("decoder_kernel"),
            py::arg("cif_left"), py::arg("cif_right"), py::arg("tail_threshold"),
            py::arg("feature_scale"), py::arg("narrow") = false, py::arg("half") = false)
+      .def("use_graphs", &asr::ParaformerStreamRunner::UseGraphs,
+           "Record steps and replay them, on devices that can.")
+      .def(
+          "graph_counts",
+          [](const asr::ParaformerStreamRunner& self) {
+            const runtime::GraphCounts& counts = self.graph_counts();
+            py::dict found;
+            found["made"] = counts.made.load();
+            found["replayed"] = counts.replayed.load();
+            found["slower"] = counts.slower.load();
+            found["failed"] = counts.failed.load();
+            return found;
+          },
+          "What became of the graphs of steps: made, replayed, slower than launches, failed.")
       .def(
           "open",
           [](std::shared_ptr<asr::ParaformerStreamRunner> self, PyEngine& engine,

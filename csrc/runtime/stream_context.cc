@@ -71,6 +71,14 @@ void StreamContext::ShareCores() {
 // from those who prepare the next batch.
 void StreamContext::Finish() {
   if (!reached_) return;
+  Reach();
+  if (out_of_memory_) {  // nothing uses them now, and others need what they hold
+    out_of_memory_ = false;
+    graphs_.Clear();
+  }
+}
+
+void StreamContext::Reach() {
   reached_->record(stream_guard_->current_stream());
   auto pause = kFirstPause;
   for (int i = 0; i < kLooks; ++i) {
@@ -82,6 +90,12 @@ void StreamContext::Finish() {
 }
 
 core::Failure StreamContext::Describe(const std::exception_ptr& error) const noexcept {
+  core::Failure failure = Known(error);
+  out_of_memory_ = failure.kind == core::ErrorKind::kOutOfMemory;
+  return failure;
+}
+
+core::Failure StreamContext::Known(const std::exception_ptr& error) const noexcept {
   try {
     std::rethrow_exception(error);
   } catch (const c10::OutOfMemoryError& e) {

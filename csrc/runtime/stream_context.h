@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/runner.h"
+#include "runtime/step_graphs.h"
 
 namespace safeasr::runtime {
 
@@ -43,6 +44,9 @@ class StreamContext : public core::WorkerContext {
 
   at::Device device() const { return device_; }
 
+  // The worker's graphs of steps.
+  StepGraphs& graphs() { return graphs_; }
+
   // runtime::Upload to the worker's device.
   at::Tensor Upload(const at::Tensor& host) const;
 
@@ -51,6 +55,10 @@ class StreamContext : public core::WorkerContext {
   std::vector<at::Tensor> Download(const std::vector<at::Tensor>& tensors);
 
  private:
+  // Sleeps until the stream has come as far as it is queued now.
+  void Reach();
+  core::Failure Known(const std::exception_ptr& error) const noexcept;
+
   const at::Device device_;
   const IntraOpThreads threads_;
   int threads_now_;
@@ -59,6 +67,8 @@ class StreamContext : public core::WorkerContext {
   const c10::InferenceMode inference_mode_;
   std::optional<c10::StreamGuard> stream_guard_;
   std::optional<c10::Event> reached_;  // how far the stream is
+  mutable bool out_of_memory_ = false;
+  StepGraphs graphs_;  // go first: while there is a stream
 };
 
 // The context behind the base class, for runners.

@@ -13,10 +13,10 @@ bool CopiesFromPinned(at::Device device) {
 }
 
 template <class T>
-at::Tensor UploadValues(const std::vector<T>& values, at::ScalarType type, at::Device device) {
+at::Tensor Staged(const std::vector<T>& values, at::ScalarType type, at::Device device) {
   const at::Tensor host = Staging({static_cast<std::int64_t>(values.size())}, type, device);
   if (!values.empty()) std::memcpy(host.data_ptr(), values.data(), values.size() * sizeof(T));
-  return Upload(host, device);
+  return host;
 }
 
 }  // namespace
@@ -32,12 +32,16 @@ at::Tensor Upload(const at::Tensor& host, at::Device device) {
   return (dense.is_pinned() ? dense : dense.pin_memory()).to(device, /*non_blocking=*/true);
 }
 
+void Upload(const std::vector<std::int64_t>& numbers, const at::Tensor& to) {
+  to.copy_(Staged(numbers, at::kLong, to.device()), /*non_blocking=*/true);
+}
+
 at::Tensor Upload(const std::vector<std::int64_t>& numbers, at::Device device) {
-  return UploadValues(numbers, at::kLong, device);
+  return Upload(Staged(numbers, at::kLong, device), device);
 }
 
 at::Tensor Upload(const std::vector<float>& numbers, at::Device device) {
-  return UploadValues(numbers, at::kFloat, device);
+  return Upload(Staged(numbers, at::kFloat, device), device);
 }
 
 std::size_t IndexLists::Add(const std::vector<std::int64_t>& list) {
@@ -47,7 +51,10 @@ std::size_t IndexLists::Add(const std::vector<std::int64_t>& list) {
 }
 
 std::vector<at::Tensor> IndexLists::Upload(at::Device device) const {
-  const at::Tensor all = runtime::Upload(numbers_, device);
+  return Split(runtime::Upload(numbers_, device));
+}
+
+std::vector<at::Tensor> IndexLists::Split(const at::Tensor& all) const {
   std::vector<at::Tensor> lists;
   std::int64_t first = 0;
   for (const std::int64_t size : sizes_) {

@@ -17,6 +17,9 @@ at::Tensor Staging(at::IntArrayRef shape, at::ScalarType type, at::Device device
 // pinned memory waits for the copies out of it before it gives it to somebody else.
 at::Tensor Upload(const at::Tensor& host, at::Device device);
 
+// Numbers (n) int64 to a tensor that is there, (n) int64.
+void Upload(const std::vector<std::int64_t>& numbers, const at::Tensor& to);
+
 // Numbers (n) int64 and (n) float32 on the device.
 at::Tensor Upload(const std::vector<std::int64_t>& numbers, at::Device device);
 at::Tensor Upload(const std::vector<float>& numbers, at::Device device);
@@ -29,6 +32,10 @@ class IndexLists {
 
   // The lists on the device, int64, in the order of Add.
   std::vector<at::Tensor> Upload(at::Device device) const;
+
+  // All lists, one behind the other, and a tensor of them taken apart.
+  const std::vector<std::int64_t>& numbers() const { return numbers_; }
+  std::vector<at::Tensor> Split(const at::Tensor& all) const;
 
  private:
   std::vector<std::int64_t> numbers_;

@@ -161,7 +161,10 @@ class ParaformerStreamRunner(Runner):
         tail_threshold: float,
         feature_scale: float,
         narrow: bool = ...,
+        half: bool = ...,
     ) -> None: ...
+    def use_graphs(self) -> None: ...
+    def graph_counts(self) -> dict[str, int]: ...
     def open(
         self,
         engine: Engine,
@@ -234,6 +237,8 @@ class Engine:
 
 # For tests.
 def force_device_ways(force: bool) -> None: ...
+def graphs_supported(device: str) -> bool: ...
+def keep_slower_graphs(keep: bool) -> None: ...
 
 class Slot:
     @property

@@ -51,6 +51,7 @@ class AutoModel:
         queue_size: int | None = None,
         timeout: float | None = None,
         intra_op_threads: int | None = None,
+        cuda_graphs: bool = False,
         online_model: str | None = None,
         vad_model: str | None = None,
         vad_kwargs: Mapping[str, Any] | None = None,
@@ -76,6 +77,9 @@ class AutoModel:
             intra_op_threads: cores that one batch uses on the CPU. Default: one, and while the
                 other workers have nothing to do, theirs too (up to 4), so that one caller alone
                 is served by the whole of a small machine.
+            cuda_graphs: record the steps of live streams, a graph for each size of batch that keeps
+                coming, and replay them where that turns out faster than launching kernel by
+                kernel. CUDA only, and of builds that found CUDA's headers.
             online_model: streaming model beside this one, for the first pass of ``stream``.
             vad_model: voice activity detector beside this one: ``generate`` then takes recordings
                 of any length, segment by segment, and ``stream`` has ``mode="2pass"``.
@@ -100,6 +104,7 @@ class AutoModel:
             queue_size=queue_size,
             timeout=timeout,
             device=device,
+            cuda_graphs=cuda_graphs,
             family_options=FAMILY_OPTIONS,
         )
         self._vad_kwargs = dict(vad_kwargs or {})
@@ -322,11 +327,13 @@ class AutoModel:
             expired, rejected; batches, batched_requests, mean_batch_size, padding (share of the
             computed frames that was padding), retried_alone, halved (batches that did not fit the
             memory); queue_seconds, run_seconds (sums); queue_time_us_log2, run_time_us_log2
-            (histograms: entry i counts those under 2^i us); devices (most of this, of each device).
+            (histograms: entry i counts those under 2^i us); devices (most of this, of each device);
+            graphs (with ``cuda_graphs``: made, replayed, slower and so given up, failed).
         """
         stats: dict[str, Any] = dict(self._engine.stats())
         batches, cost = stats["batches"], stats["batch_cost"]
         stats["mean_batch_size"] = stats["batched_requests"] / batches if batches else 0.0
+        stats["graphs"] = self._streams.graph_counts()
         stats["padding"] = 1 - stats["batch_length"] / cost if cost else 0.0
         return stats
 

@@ -14,7 +14,7 @@ from safeasr.export.bundle import Bundle
 from safeasr.export.exporter import open_bundle
 from safeasr.export.hub import find_model
 from safeasr.families import family_of_bundle
-from safeasr.families.base import Recognizer
+from safeasr.families.base import Recognizer, UsesGraphs
 from safeasr.options import ModelOptions
 
 __all__ = ["Loaded", "load_model"]
@@ -104,4 +104,6 @@ def load_model(
             "share": options.device == "cpu",
         },
     )
+    if options.cuda_graphs and isinstance(recognizer, UsesGraphs):
+        recognizer.use_graphs()
     return Loaded(directory, recognizer, bundle.precision)

@@ -76,6 +76,7 @@ class ModelOptions:
         device: torch's name of the device, or names of several of one kind: "cuda:0,cuda:1".
         precision: of the linear layers: "float32", "bfloat16", "int8" or
             "float16".
+        cuda_graphs: steps of live streams are recorded and replayed.
         disable_pbar: no progress bar.
         overrides: keys of config.yaml.
         call_defaults: options of ``generate`` that were given to the constructor, as FunASR allows.
@@ -91,6 +92,7 @@ class ModelOptions:
     timeout: float | None
     device: str
     precision: str
+    cuda_graphs: bool
     disable_pbar: bool
     overrides: Mapping[str, Any] = field(default_factory=dict)
     call_defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -151,6 +153,15 @@ def not_negative(name: str, value: Any) -> float:
     return float(value)
 
 
+def _have_graphs(device: str) -> bool:
+    """Whether graphs can be recorded there; says so if they cannot."""
+    if _ext.graphs_supported(device.split(",")[0].strip()):
+        return True
+    hint = ": this safeasr was built without CUDA's headers" if device.startswith("cuda") else ""
+    _warn(f"cuda_graphs=True has no effect on {device}{hint}", stacklevel=5)
+    return False
+
+
 def model_options(
     given: Mapping[str, Any],
     *,
@@ -162,6 +173,7 @@ def model_options(
     queue_size: int | None,
     timeout: float | None,
     device: str | None,
+    cuda_graphs: bool = False,
     family_options: frozenset[str] = frozenset(),
 ) -> ModelOptions:
     """Sort and check the arguments of ``AutoModel``; ``family_options``: those of any family.
@@ -216,6 +228,7 @@ def model_options(
         timeout=None if timeout is None else not_negative("timeout", timeout),
         device=chosen,
         precision=pick_precision(given, chosen),
+        cuda_graphs=cuda_graphs and _have_graphs(chosen),
         disable_pbar=bool(given.get("disable_pbar", False)),
         overrides=overrides,
         call_defaults=call_defaults,

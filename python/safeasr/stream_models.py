@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeGuard
 
 from safeasr import _ext
 from safeasr.errors import UnsupportedModelError
-from safeasr.families.base import Recognizer, StreamingRecognizer
+from safeasr.families.base import Recognizer, StreamingRecognizer, UsesGraphs
 from safeasr.inputs import random_key
 from safeasr.model_pipeline import ModelPipeline
 from safeasr.stream import Stream
@@ -80,6 +81,16 @@ class StreamModels:
                     raise UnsupportedModelError(f"{role}={name!r} is no {wanted}")
                 self._loaded[role] = recognizer
             return self._loaded[role]
+
+    def graph_counts(self) -> dict[str, int]:
+        """What became of the graphs of all models: made, replayed, slower, failed."""
+        with self._lock:
+            models: list[Recognizer] = [self._main, *self._loaded.values()]
+        counts: Counter[str] = Counter()
+        for model in models:
+            if isinstance(model, UsesGraphs):
+                counts.update(model.graph_counts())
+        return dict(counts)
 
     def open(
         self,

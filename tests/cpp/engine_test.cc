@@ -206,6 +206,18 @@ TEST(WaitsForCompanyUntilTheBatchIsFull) {
   CHECK_EQ(NumberOf(*third), 4);
 }
 
+TEST(WhoPausesForAMomentKeepsItsShare) {
+  WorkerLoad load(2);
+  const WorkerLoad::Busy one(load);
+  CHECK_EQ(load.Share(), std::size_t{2});
+  {
+    const WorkerLoad::Busy other(load);
+  }
+  const TimePoint now = Clock::now();
+  CHECK_EQ(load.Share(now), std::size_t{1});
+  CHECK_EQ(load.Share(now + WorkerLoad::kRemembered), std::size_t{2});
+}
+
 TEST(AWorkerSeesWhatOthersLeaveToIt) {
   struct Watching : WorkerContext {
     void Watch(const WorkerLoad& given) override { load = &given; }

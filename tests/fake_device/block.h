@@ -24,9 +24,10 @@ struct Block {
   void* data = nullptr;
   std::size_t bytes = 0;  // rounded up
   int device = 0;
-  int stream = 0;              // whose free list it comes from and returns to
-  std::vector<Access> uses{};  // those that could still matter to somebody
-  std::set<int> recorded{};    // streams named by record_stream
+  int stream = 0;                     // whose free list it comes from and returns to
+  std::vector<Access> uses{};         // those that could still matter to somebody
+  std::set<int> recorded{};           // streams named by record_stream
+  const void* recorded_in = nullptr;  // the Recording (graphs.h) that it was taken for
 };
 
 // What every byte is set to that nobody has written yet: NaN in any floating point type, -1 in any

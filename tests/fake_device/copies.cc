@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "alias.h"
+#include "graphs.h"
 #include "pinned_memory.h"
 #include "world.h"
 
@@ -58,8 +59,16 @@ at::Tensor CopyFrom(const at::Tensor& from, const at::Tensor& to, bool non_block
   const c10::InferenceMode inference_mode;  // the aliases are nobody else's
   if (OnDevice(from) && OnDevice(to)) {
     CopyOnDevices(from, to);
+    if (Recording* const recording = Recording::OfThisThread()) {
+      const auto again = [from, to] {
+        CopyOnDevices(from, to);
+        return torch::jit::Stack{to};
+      };
+      recording->Add(again, {to});
+    }
     return to;
   }
+  Recording::Forbid("a copy between host and device");
   World& world = World::Get();
   const bool send = OnDevice(to);
   const at::Tensor& device_side = send ? to : from;
@@ -101,6 +110,7 @@ c10::Scalar ReadScalar(const at::Tensor& tensor) {
   const c10::InferenceMode inference_mode;
   World& world = World::Get();
   const int device = tensor.device().index(), stream = CurrentStream(device);
+  Recording::Forbid("reading a number");
   world.Count(device, "scalars_read");
   Use(tensor, stream, world.Tick(stream), /*write=*/false, "item");
   world.SynchroniseStream(stream);

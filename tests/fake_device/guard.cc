@@ -5,6 +5,7 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 
 #include "device_memory.h"
+#include "graphs.h"
 #include "pinned_memory.h"
 #include "world.h"
 
@@ -63,15 +64,18 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
   }
   bool queryStream(const c10::Stream& stream) const override {
     const World::Lock lock;
+    Recording::Forbid("waiting");
     return World::Get().QueryStream(NumberOf(stream));
   }
   void synchronizeStream(const c10::Stream& stream) const override {
     const World::Lock lock;
+    Recording::Forbid("waiting");
     World::Get().Count(stream.device_index(), "stream_synchronisations");
     World::Get().SynchroniseStream(NumberOf(stream));
   }
   void synchronizeDevice(c10::DeviceIndex device) const override {
     const World::Lock lock;
+    Recording::Forbid("waiting");
     World::Get().Count(device, "device_synchronisations");
     World::Get().SynchroniseDevice(device);
   }
@@ -91,10 +95,12 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
   }
   bool queryEvent(void* event) const override {
     const World::Lock lock;
+    Recording::Forbid("waiting");
     return event == nullptr || World::Get().Query(*static_cast<Event*>(event));
   }
   void synchronizeEvent(void* event) const override {
     const World::Lock lock;
+    Recording::Forbid("waiting");
     if (event == nullptr) return;
     auto& given = *static_cast<Event*>(event);
     if (given.stream >= 0) World::Get().Count(DeviceOf(given.stream), "event_synchronisations");

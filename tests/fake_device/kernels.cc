@@ -14,6 +14,7 @@
 
 #include "alias.h"
 #include "device_memory.h"
+#include "graphs.h"
 #include "world.h"
 
 namespace fake {
@@ -148,6 +149,7 @@ class Call {
     }
     // What has a size that depends on values: the host must know them.
     if (op_.hasTag(at::Tag::dynamic_output_shape) || op_.hasTag(at::Tag::data_dependent_output)) {
+      Recording::Forbid(name_);
       world.Count(device_, "implicit_synchronisations");
       world.SynchroniseStream(stream_);
     }
@@ -244,18 +246,36 @@ class Call {
   std::unordered_map<c10::StorageImpl*, c10::Storage> made_;    // of results -> the device's
 };
 
+// And again, if the thread records.
+void RunAs(const c10::OperatorHandle& op, const c10::OperatorHandle& kernel,
+           torch::jit::Stack* stack) {
+  const World::Lock lock;
+  Recording* const recording = Recording::OfThisThread();
+  if (recording == nullptr || IsView(op.schema())) {
+    Call(op, kernel, stack).Run();
+    return;
+  }
+  const auto arguments = static_cast<std::ptrdiff_t>(op.schema().arguments().size());
+  const torch::jit::Stack given(stack->end() - arguments, stack->end());
+  Call(op, kernel, stack).Run();
+  const auto count = static_cast<std::ptrdiff_t>(op.schema().returns().size());
+  recording->Add(
+      [op, kernel, given] {
+        torch::jit::Stack again = given;
+        Call(op, kernel, &again).Run();
+        return again;
+      },
+      torch::jit::Stack(stack->end() - count, stack->end()));
+}
+
 }  // namespace
 
-void RunOnCpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
-  const World::Lock lock;
-  Call(op, op, stack).Run();
-}
+void RunOnCpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) { RunAs(op, op, stack); }
 
 void RunConvolution(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   static const auto convolution =
       c10::Dispatcher::singleton().findSchemaOrThrow("aten::convolution", "");
-  const World::Lock lock;
-  Call(op, convolution, stack).Run();
+  RunAs(op, convolution, stack);
 }
 
 }  // namespace fake

@@ -5,6 +5,7 @@
 #include <torch/library.h>
 
 #include <algorithm>
+#include <chrono>
 #include <limits>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 #include "alias.h"
 #include "copies.h"
 #include "device_memory.h"
+#include "graphs.h"
 #include "kernels.h"
 #include "world.h"
 
@@ -110,6 +112,10 @@ void SetLimit(std::int64_t device, std::int64_t bytes) {
   AccountOf(device).limit = bytes < 0 ? std::numeric_limits<std::int64_t>::max() : bytes;
 }
 
+void SlowReplays(std::int64_t milliseconds) {
+  Recording::Delay(std::chrono::milliseconds(milliseconds));
+}
+
 void FailAllocations(std::int64_t device, std::int64_t after, std::int64_t times) {
   const World::Lock lock;
   TORCH_CHECK(after >= 0 && times >= 1, "after: 0 or more, times: 1 or more");
@@ -141,6 +147,7 @@ TORCH_LIBRARY(fakegpu, m) {
   m.def("forget_races() -> ()", &ForgetRaces);
   m.def("reset() -> ()", &Reset);
   m.def("set_limit(int device, int bytes) -> ()", &SetLimit);
+  m.def("slow_replays(int milliseconds) -> ()", &SlowReplays);
   m.def("fail_allocations(int device, int after, int times) -> ()", &FailAllocations);
 }
 

@@ -111,6 +111,11 @@ def set_limit(limit: int | None, device: int = 0) -> None:
     torch.ops.fakegpu.set_limit(device, -1 if limit is None else limit)
 
 
+def slow_replays(milliseconds: int) -> None:
+    """Replays of graphs take so much longer from now on."""
+    torch.ops.fakegpu.slow_replays(milliseconds)
+
+
 def fail_allocations(after: int, times: int = 1, device: int = 0) -> None:
     """After so many allocations from now, so many fail."""
     torch.ops.fakegpu.fail_allocations(device, after, times)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,17 @@ class StreamingRecognizer(Recognizer, Protocol):
 
     def text_of(self, ids: list[int]) -> str:
         """The text of token ids; empty for models that give none."""
+
+
+@runtime_checkable
+class UsesGraphs(Protocol):
+    """A model whose steps can be recorded as graphs on devices that have them."""
+
+    def use_graphs(self) -> None:
+        """Record steps as graphs, and replay them where that is faster."""
+
+    def graph_counts(self) -> dict[str, int]:
+        """What became of graphs: made, replayed, slower (given up), failed."""
 
 
 class Family(Protocol):

@@ -200,6 +200,14 @@ class ParaformerStreamingRecognizer:
             self.sample_rate = int(bundle.frontend["sample_rate"])
         self.tokens = bundle.tokens
 
+    def use_graphs(self) -> None:
+        """Record steps as graphs, and replay them where that is faster."""
+        self._runner.use_graphs()
+
+    def graph_counts(self) -> dict[str, int]:
+        """What became of graphs: made, replayed, slower (given up), failed."""
+        return self._runner.graph_counts()
+
     def check(self, options: Mapping[str, Any]) -> None:
         """Refuse beam search, which FunASR would run for these options."""
         refuse_beam_search(options)
