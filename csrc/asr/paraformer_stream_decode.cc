@@ -71,35 +71,59 @@ void ParaformerStreamRunner::Decode(std::vector<Step>& steps, const Encoded& enc
       past = {kept > 0 ? ReadSlabRows(past_in_slabs)
                        : at::zeros({shapes_.decoder_layers, 0, size}, floats)};
     }
+    if (on_device) next = {at::empty_like(past[0])};
+    // What the program takes, filled up to a room if there is one.
+    const auto inputs = [&](const StepRoom* room) -> std::vector<runtime::ProgramInput> {
+      at::Tensor seen = hidden;
+      if (room != nullptr || with_tokens.size() < steps.size()) {
+        std::vector<std::int64_t> chosen = rows;
+        if (room != nullptr) chosen.resize(static_cast<std::size_t>(room->rows), 0);
+        seen = on_device ? hidden.index_select(0, context.Upload(Numbers(chosen)))
+                         : PadRows(at::cat(memory), kRowStep);
+      }
+      const std::vector<std::int64_t> row_offsets = Offsets(row_counts);
+      if (room == nullptr) {
+        const RingList rings = RingsOf(parts, on_device);
+        return {PadRows(encoded.embeddings, StepOn(device, kTokenStep)),
+                Numbers(token_offsets),
+                seen,
+                Numbers(row_offsets),
+                rings.caches(),
+                rings.Spans(),
+                past,
+                next};
+      }
+      const RingList rings = RingsIn(*room, parts);
+      const at::Tensor filled = FilledUp(past[0], room->streams * kept);
+      return {FilledUp(encoded.embeddings, room->tokens),
+              Numbers(OffsetsIn(*room, token_offsets)),
+              seen,
+              Numbers(OffsetsIn(*room, row_offsets)),
+              rings.caches(),
+              rings.Spans(),
+              std::vector<at::Tensor>{filled},
+              std::vector<at::Tensor>{at::empty_like(filled)}};
+    };
     std::optional<StepRoom> room;
     if (UsesGraphs(steps, device)) {
       room = RoomForDecoder(steps[0].options(), parts, *slabs_.decoder);
     }
-    at::Tensor seen = hidden, embeddings = PadRows(encoded.embeddings, StepOn(device, kTokenStep));
-    std::vector<std::int64_t> row_offsets = Offsets(row_counts), query_offsets = token_offsets;
-    if (room) {
-      rows.resize(static_cast<std::size_t>(room->rows), 0);
-      embeddings = FilledUp(embeddings, room->tokens);
-      past[0] = FilledUp(past[0], room->streams * kept);
-      row_offsets = OffsetsIn(*room, row_offsets);
-      query_offsets = OffsetsIn(*room, query_offsets);
-    }
-    if (on_device) next = {at::empty_like(past[0])};
-    if (room || with_tokens.size() < steps.size()) {
-      seen = on_device ? hidden.index_select(0, context.Upload(Numbers(rows)))
-                       : PadRows(at::cat(memory), kRowStep);
-    }
-    const RingList rings = room ? RingsIn(*room, parts) : RingsOf(parts, on_device);
-    const std::vector<runtime::ProgramInput> inputs{
-        embeddings,     Numbers(query_offsets), seen, Numbers(row_offsets),
-        rings.caches(), rings.Spans(),          past, next};
+    const auto plain = [&] {
+      std::vector<at::Tensor> outputs = decoder_->Run(inputs(nullptr));
+      if (on_device) outputs.push_back(next[0]);
+      return outputs;
+    };
     const auto outputs =
-        room ? context.graphs().Run({*decoder_, inputs, room->operators, /*shared=*/4,
-                                     /*written=*/7},
-                                    context, graph_counts_)
-             : decoder_->Run(inputs);
+        room ? context.graphs().Run(
+                   room->KeyWith(*decoder_), plain,
+                   [&] {
+                     return runtime::GraphStep{*decoder_, inputs(&*room), room->operators,
+                                               /*shared=*/4, /*written=*/7};
+                   },
+                   context, graph_counts_)
+             : plain();
     wanted.insert(wanted.begin(), outputs[0]);
-    if (on_device) WriteSlabRows(next_in_slabs, room ? outputs.back() : next[0], next_first);
+    if (on_device) WriteSlabRows(next_in_slabs, outputs.back(), next_first);
   }
   const std::vector<at::Tensor> host = context.Download(wanted);
 

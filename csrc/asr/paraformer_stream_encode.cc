@@ -72,53 +72,58 @@ ParaformerStreamRunner::Encoded ParaformerStreamRunner::Encode(
     parts.push_back({&step.next.encoder, appends.back(), step.rows, 0});
   }
   const std::vector<std::int64_t> offsets = Offsets(counts);
-  std::optional<StepRoom> room;
-  if (UsesGraphs(steps, device)) {
-    room = RoomForEncoder(steps[0].options(), parts, *slabs_.encoder);
-  }
-
-  // Each stream's overlap comes before its new rows.
-  std::vector<std::int64_t> order;
-  std::int64_t next_past = 0, next_fresh = room ? room->rows : past_rows;
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    steps[i].first_row = offsets[i];
-    for (std::int64_t t = 0; t < steps[i].overlap(); ++t) order.push_back(next_past++);
-    for (std::int64_t t = 0; t < steps[i].features.size(0); ++t) order.push_back(next_fresh++);
-  }
-
-  // Streams of one kind bring few numbers of rows by themselves. (oneDNN rounds the products of a
-  // single row in another order.)
-  const bool alike = std::all_of(counts.begin(), counts.end(), [&](std::int64_t count) {
-    return count == counts.front() && !steps.front().is_final;
-  });
-  const std::int64_t step_of_rows = alike && offsets.back() > 1 ? 1 : StepOn(device, kRowStep);
-  const std::int64_t rows = room ? room->rows : Padded(offsets.back(), step_of_rows);
-  order.resize(static_cast<std::size_t>(rows), 0);
-
+  for (std::size_t i = 0; i < steps.size(); ++i) steps[i].first_row = offsets[i];
   at::Tensor before = on_device ? ReadSlabRows(past_in_slabs) : at::cat(past);
   if (on_device && any_tail) {
     before = before * context.Upload(at::tensor(scales, at::kFloat)).unsqueeze(1);
   }
-  at::Tensor features = at::cat(fresh), numbers = at::tensor(positions, at::kFloat);
-  if (room) {
-    features = FilledUp(features, rows);
-    numbers = FilledUp(numbers, rows);
-    before = FilledUp(before, rows);
+
+  // What the program takes, filled up to a room if there is one.
+  const auto inputs = [&](const StepRoom* room) -> std::vector<runtime::ProgramInput> {
+    // Each stream's overlap comes before its new rows.
+    std::vector<std::int64_t> order;
+    std::int64_t next_past = 0, next_fresh = room != nullptr ? room->rows : past_rows;
+    for (const Step& step : steps) {
+      for (std::int64_t t = 0; t < step.overlap(); ++t) order.push_back(next_past++);
+      for (std::int64_t t = 0; t < step.features.size(0); ++t) order.push_back(next_fresh++);
+    }
+    // Streams of one kind bring few numbers of rows by themselves. (oneDNN rounds the products of a
+    // single row in another order.)
+    const bool alike = std::all_of(counts.begin(), counts.end(), [&](std::int64_t count) {
+      return count == counts.front() && !steps.front().is_final;
+    });
+    const std::int64_t step_of_rows = alike && offsets.back() > 1 ? 1 : StepOn(device, kRowStep);
+    const std::int64_t rows = room != nullptr ? room->rows : Padded(offsets.back(), step_of_rows);
+    order.resize(static_cast<std::size_t>(rows), 0);
+    at::Tensor features = at::cat(fresh), numbers = at::tensor(positions, at::kFloat);
+    if (room != nullptr) {
+      features = FilledUp(features, rows);
+      numbers = FilledUp(numbers, rows);
+    }
+    const RingList rings = room != nullptr ? RingsIn(*room, parts) : RingsOf(parts, on_device);
+    return {context.Upload(features),
+            context.Upload(numbers),
+            room != nullptr ? FilledUp(before, rows) : before,
+            context.Upload(Numbers(order)),
+            Numbers(room != nullptr ? OffsetsIn(*room, offsets) : offsets),
+            context.Upload(Neighbours(counts, rows, shapes_.cif_left, shapes_.cif_right)),
+            rings.caches(),
+            rings.Spans()};
+  };
+  std::optional<StepRoom> room;
+  if (UsesGraphs(steps, device)) {
+    room = RoomForEncoder(steps[0].options(), parts, *slabs_.encoder);
   }
-  const RingList rings = room ? RingsIn(*room, parts) : RingsOf(parts, on_device);
-  const std::vector<runtime::ProgramInput> inputs{
-      context.Upload(features),
-      context.Upload(numbers),
-      before,
-      context.Upload(Numbers(order)),
-      Numbers(room ? OffsetsIn(*room, offsets) : offsets),
-      context.Upload(Neighbours(counts, rows, shapes_.cif_left, shapes_.cif_right)),
-      rings.caches(),
-      rings.Spans()};
+  const auto plain = [&] { return encoder_->Run(inputs(nullptr)); };
   const auto outputs =
-      room ? context.graphs().Run({*encoder_, inputs, room->operators, /*shared=*/6}, context,
-                                  graph_counts_)
-           : encoder_->Run(inputs);
+      room ? context.graphs().Run(
+                 room->KeyWith(*encoder_), plain,
+                 [&] {
+                   return runtime::GraphStep{*encoder_, inputs(&*room), room->operators,
+                                             /*shared=*/6};
+                 },
+                 context, graph_counts_)
+           : plain();
 
   std::vector<SlabRows*> kept;
   std::vector<std::int64_t> kept_first;

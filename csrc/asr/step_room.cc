@@ -54,6 +54,22 @@ std::optional<StepRoom> RoomFor(const StreamingOptions& options, std::int64_t wi
 
 }  // namespace
 
+std::vector<std::int64_t> StepRoom::KeyWith(const runtime::Program& program) const {
+  std::vector<std::int64_t> key{reinterpret_cast<std::int64_t>(&program),
+                                streams,
+                                rows,
+                                tokens,
+                                operators.longest_query,
+                                operators.longest_key,
+                                operators.window,
+                                operators.append};
+  // They are never moved, and others come.
+  for (const at::Tensor& slab : slabs) {
+    key.push_back(reinterpret_cast<std::int64_t>(slab.unsafeGetTensorImpl()));
+  }
+  return key;
+}
+
 std::int64_t GraphSize(std::int64_t count) {
   std::int64_t size = 1;
   while (size < count) {

@@ -10,6 +10,7 @@
 #include "asr/kv_ring.h"
 #include "asr/paraformer_stream.h"
 #include "runtime/graph_lists.h"
+#include "runtime/program.h"
 
 namespace safeasr::asr {
 
@@ -29,6 +30,9 @@ struct StepRoom {
   std::int64_t streams, rows, tokens;
   runtime::StepRoom operators;
   std::vector<at::Tensor> slabs;
+
+  // What tells the graph of a program for this room from others.
+  std::vector<std::int64_t> KeyWith(const runtime::Program& program) const;
 };
 
 // Room for the encoder's step, or for the decoder's, of streams with the same options; none if the

@@ -18,7 +18,8 @@ struct StepRoom {
   std::int64_t append = 0;         // rows of a stream that are written to it
 };
 
-// Rows of a slab that no stream owns; each worker takes one of them.
+// Rows of a slab that no stream owns. Each worker takes one of them; what is there nobody reads, so
+// more workers than rows do no harm.
 constexpr std::int64_t kSpareRows = 16;
 
 // A program runs twice before it can be replayed. In the first pass lists are made, filled and

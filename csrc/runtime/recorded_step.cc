@@ -23,13 +23,13 @@ GraphStep WithInputsOfItsOwn(const GraphStep& step) {
   return own;
 }
 
-}  // namespace
-
+// The tensors of an input, one or many.
 std::vector<at::Tensor> TensorsOf(const ProgramInput& input) {
   if (const auto* one = std::get_if<at::Tensor>(&input)) return {*one};
   return std::get<std::vector<at::Tensor>>(input);
 }
 
+// The program's outputs, and behind them what it wrote.
 std::vector<at::Tensor> RunOnce(const GraphStep& step) {
   std::vector<at::Tensor> outputs = step.program.Run(step.inputs);
   if (step.written >= 0) {
@@ -40,6 +40,8 @@ std::vector<at::Tensor> RunOnce(const GraphStep& step) {
   }
   return outputs;
 }
+
+}  // namespace
 
 RecordedStep::RecordedStep(const GraphStep& step, at::Device device, std::int64_t spare_row,
                            c10::MempoolId_t pool)

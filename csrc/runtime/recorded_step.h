@@ -20,8 +20,8 @@ class RecordedStep {
 
   c10::MempoolId_t pool() const { return graph_->pool(); }
 
-  // As StepGraphs::Run. Throws std::length_error, with nothing queued that matters, if the step
-  // does not fit.
+  // Its outputs, then what it wrote. Throws std::length_error, with nothing queued that matters, if
+  // the step does not fit.
   std::vector<at::Tensor> Run(const GraphStep& step);
 
  private:
@@ -30,11 +30,5 @@ class RecordedStep {
   std::unique_ptr<DeviceGraph> graph_;
   std::vector<at::Tensor> outputs_;
 };
-
-// The tensors of an input, one or many.
-std::vector<at::Tensor> TensorsOf(const ProgramInput& input);
-
-// The program's outputs, and behind them what it wrote.
-std::vector<at::Tensor> RunOnce(const GraphStep& step);
 
 }  // namespace safeasr::runtime

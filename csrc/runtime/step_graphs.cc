@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <limits>
 #include <stdexcept>
 #include <utility>
 
@@ -35,28 +34,6 @@ std::mutex& Recording() {
   return mutex;
 }
 
-std::vector<std::int64_t> KeyOf(const GraphStep& step) {
-  const StepRoom& room = step.room;
-  std::vector<std::int64_t> key{reinterpret_cast<std::int64_t>(&step.program),
-                                room.longest_query,
-                                room.longest_key,
-                                room.window,
-                                room.append,
-                                static_cast<std::int64_t>(step.shared),
-                                step.written};
-  for (std::size_t i = 0; i < step.inputs.size(); ++i) {
-    const std::vector<at::Tensor> tensors = TensorsOf(step.inputs[i]);
-    key.push_back(static_cast<std::int64_t>(tensors.size()));
-    for (const at::Tensor& tensor : tensors) {
-      key.push_back(static_cast<std::int64_t>(tensor.scalar_type()));
-      key.push_back(tensor.dim());
-      key.insert(key.end(), tensor.sizes().begin(), tensor.sizes().end());
-      if (i == step.shared) key.push_back(reinterpret_cast<std::int64_t>(tensor.data_ptr()));
-    }
-  }
-  return key;
-}
-
 // The shortest of some runs.
 struct Timed {
   int runs = 0;
@@ -64,9 +41,9 @@ struct Timed {
 
   bool enough() const { return runs >= kTimed; }
   template <class Run>
-  std::vector<at::Tensor> Once(StreamContext& context, const Run& run) {
+  StepGraphs::Outputs Once(StreamContext& context, const Run& run) {
     const Clock::time_point before = Clock::now();
-    std::vector<at::Tensor> outputs = run();
+    StepGraphs::Outputs outputs = run();
     context.Finish();
     best = std::min(best, Clock::now() - before);
     ++runs;
@@ -77,7 +54,7 @@ struct Timed {
 }  // namespace
 
 struct StepGraphs::Entry {
-  std::vector<std::int64_t> key;
+  Key key;
   Timed plain, replayed;
   std::unique_ptr<RecordedStep> recorded;
   bool given_up = false;
@@ -94,25 +71,26 @@ void StepGraphs::Clear() {
   pool_ = {0, 0};
 }
 
-StepGraphs::Entry& StepGraphs::Find(const GraphStep& step) {
-  std::vector<std::int64_t> key = KeyOf(step);
+StepGraphs::Entry& StepGraphs::Find(const Key& key) {
   const auto found = std::find_if(entries_.begin(), entries_.end(),
                                   [&](const auto& entry) { return entry->key == key; });
   if (found != entries_.end()) {
     entries_.splice(entries_.begin(), entries_, found);
   } else {
     entries_.push_front(std::make_unique<Entry>());
-    entries_.front()->key = std::move(key);
+    entries_.front()->key = key;
     if (entries_.size() > kMost) entries_.pop_back();
   }
   return *entries_.front();
 }
 
-void StepGraphs::Make(Entry& entry, const GraphStep& step, GraphCounts& counts) {
+void StepGraphs::Make(Entry& entry, const std::function<GraphStep()>& filled_up,
+                      GraphCounts& counts) {
   const std::unique_lock<std::mutex> lock(Recording(), std::try_to_lock);
   if (!lock) return;  // somebody else records; the next step of this shape tries again
   try {
-    const at::Device device = TensorsOf(step.inputs[0])[0].device();
+    const GraphStep step = filled_up();
+    const at::Device device = std::get<at::Tensor>(step.inputs[0]).device();
     entry.recorded = std::make_unique<RecordedStep>(step, device, spare_row_, pool_);
     pool_ = entry.recorded->pool();
     counts.made.fetch_add(1);
@@ -123,38 +101,35 @@ void StepGraphs::Make(Entry& entry, const GraphStep& step, GraphCounts& counts) 
   }
 }
 
-std::vector<at::Tensor> StepGraphs::Run(const GraphStep& step, StreamContext& context,
-                                        GraphCounts& counts) {
-  Entry& entry = Find(step);
-  if (entry.given_up) return RunOnce(step);
+StepGraphs::Outputs StepGraphs::Run(const Key& key, const std::function<Outputs()>& plain,
+                                    const std::function<GraphStep()>& filled_up,
+                                    StreamContext& context, GraphCounts& counts) {
+  Entry& entry = Find(key);
+  if (entry.given_up) return plain();
   if (!entry.recorded) {
-    if (!entry.plain.enough()) {
-      return entry.plain.Once(context, [&] { return RunOnce(step); });
-    }
+    if (!entry.plain.enough()) return entry.plain.Once(context, plain);
     // The step itself runs as ever, so nothing depends on whether it can be recorded.
-    std::vector<at::Tensor> outputs = RunOnce(step);
-    Make(entry, step, counts);
+    Outputs outputs = plain();
+    Make(entry, filled_up, counts);
     return outputs;
   }
+  const auto replay = [&] { return entry.recorded->Run(filled_up()); };
   try {
-    if (entry.replayed.enough()) {
-      std::vector<at::Tensor> outputs = entry.recorded->Run(step);
-      counts.replayed.fetch_add(1);
-      return outputs;
-    }
-    std::vector<at::Tensor> outputs =
-        entry.replayed.Once(context, [&] { return entry.recorded->Run(step); });
+    Outputs outputs = entry.replayed.enough() ? replay() : entry.replayed.Once(context, replay);
     counts.replayed.fetch_add(1);
-    if (entry.replayed.enough() && entry.replayed.best >= entry.plain.best && !keep_slower) {
-      // Its outputs are in use until the step is done, and stay as long as they are.
-      entry.recorded.reset();
-      entry.given_up = true;
-      counts.slower.fetch_add(1);
-    }
+    if (entry.replayed.runs == kTimed) Judge(entry, counts);
     return outputs;
   } catch (const std::length_error&) {
-    return RunOnce(step);
+    return plain();
   }
+}
+
+void StepGraphs::Judge(Entry& entry, GraphCounts& counts) {
+  ++entry.replayed.runs;  // once
+  if (entry.replayed.best < entry.plain.best || keep_slower) return;
+  entry.recorded.reset();  // the outputs of its last run stay as long as somebody has them
+  entry.given_up = true;
+  counts.slower.fetch_add(1);
 }
 
 }  // namespace safeasr::runtime

@@ -1,7 +1,8 @@
 // StepGraphs: a worker's graphs of programs, one for each shape of a step that keeps coming.
 //
 // A graph has to earn its place: the first steps of a shape run as ever and are timed, then a graph
-// is made, and its first replays are timed too. The faster way is kept.
+// is made, and its first replays are timed too, with the rows of nobody that fill them up. The
+// faster way is kept.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -10,6 +11,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -45,9 +47,15 @@ class StepGraphs {
   StepGraphs(const StepGraphs&) = delete;
   StepGraphs& operator=(const StepGraphs&) = delete;
 
-  // The program's outputs, then the tensors that it wrote; the next run on this thread may write
-  // to them. A step that a graph has no room for runs without one.
-  std::vector<at::Tensor> Run(const GraphStep& step, StreamContext& context, GraphCounts& counts);
+  using Key = std::vector<std::int64_t>;
+  using Outputs = std::vector<at::Tensor>;
+
+  // The outputs of a step, by launches or by the graph of its shape; the next run on this thread
+  // may write to them. plain: runs it; its outputs are the program's, then the tensors that it
+  // wrote. filled_up: the step as a graph takes it, with the same shapes for the same key.
+  Outputs Run(const Key& key, const std::function<Outputs()>& plain,
+              const std::function<GraphStep()>& filled_up, StreamContext& context,
+              GraphCounts& counts);
 
   // Whether graphs are kept that are no faster, in the whole process: for tests and benchmarks.
   static void KeepSlower(bool keep);
@@ -57,8 +65,9 @@ class StepGraphs {
 
  private:
   struct Entry;
-  Entry& Find(const GraphStep& step);
-  void Make(Entry& entry, const GraphStep& step, GraphCounts& counts);
+  Entry& Find(const Key& key);
+  void Judge(Entry& entry, GraphCounts& counts);
+  void Make(Entry& entry, const std::function<GraphStep()>& filled_up, GraphCounts& counts);
 
   const std::int64_t spare_row_;
   c10::MempoolId_t pool_{0, 0};                // a worker's graphs run one after the other

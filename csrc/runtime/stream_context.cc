@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstring>
 #include <thread>
+#include <utility>
 
 #include "runtime/devices.h"
 #include "runtime/intra_op_threads.h"
@@ -71,11 +72,9 @@ void StreamContext::ShareCores() {
 // from those who prepare the next batch.
 void StreamContext::Finish() {
   if (!reached_) return;
+  const bool clear = std::exchange(out_of_memory_, false);
   Reach();
-  if (out_of_memory_) {  // nothing uses them now, and others need what they hold
-    out_of_memory_ = false;
-    graphs_.Clear();
-  }
+  if (clear) graphs_.Clear();  // nothing uses them now, and others need what they hold
 }
 
 void StreamContext::Reach() {
