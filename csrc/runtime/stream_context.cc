@@ -56,13 +56,13 @@ StreamContext::StreamContext(at::Device device, IntraOpThreads threads)
 
 StreamContext::~StreamContext() { of_this_thread = nullptr; }
 
-void StreamContext::ShareCores() {
+void StreamContext::ShareCores(bool worth_it) {
   StreamContext* const context = of_this_thread;
   if (context == nullptr || context->load_ == nullptr) return;
   const IntraOpThreads& threads = context->threads_;
   if (threads.most <= threads.least) return;
   const int share = static_cast<int>(std::min<std::size_t>(context->load_->Share(), 1 << 10));
-  const int wanted = std::max(threads.least, std::min(share * threads.least, threads.most));
+  const int wanted = worth_it ? std::min(share * threads.least, threads.most) : threads.least;
   if (wanted == context->threads_now_) return;
   SwitchIntraOpThreads(wanted);
   context->threads_now_ = wanted;

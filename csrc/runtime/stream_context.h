@@ -34,9 +34,9 @@ class StreamContext : public core::WorkerContext {
 
   // Gives the calling worker's next operators the cores that other workers have no use for at this
   // moment. Called often, from between the layers of networks, so that a batch takes what becomes
-  // free while it runs, and gives it back as soon as somebody has work again. Does nothing on other
-  // threads.
-  static void ShareCores();
+  // free while it runs, and gives it back as soon as somebody has work again. worth_it: whether the
+  // batch is large enough to gain by it. Does nothing on other threads.
+  static void ShareCores(bool worth_it);
 
   // Waits for this worker's stream alone, and sleeps meanwhile.
   void Finish() override;
