@@ -18,7 +18,7 @@ class DeviceGraph {
   // Between the two, what the calling thread queues on its stream is recorded and does not run.
   // Memory that it takes comes from a pool, of graphs of which no two ever run at the same time;
   // {0, 0} makes a new one. Other threads go on as they are, but only one thread of the process may
-  // record at a time. The stream is not a device's default one.
+  // record, or destroy a graph, at a time. The stream is not a device's default one.
   virtual void Begin(c10::MempoolId_t pool) = 0;
   virtual void End() = 0;
   virtual c10::MempoolId_t pool() const = 0;

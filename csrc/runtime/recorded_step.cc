@@ -66,6 +66,16 @@ RecordedStep::RecordedStep(const GraphStep& step, at::Device device, std::int64_
   graph_->End();
 }
 
+RecordedStep::~RecordedStep() {
+  const std::lock_guard<std::mutex> lock(Books());
+  graph_.reset();
+}
+
+std::mutex& RecordedStep::Books() {
+  static std::mutex mutex;
+  return mutex;
+}
+
 std::vector<at::Tensor> RecordedStep::Run(const GraphStep& step) {
   for (std::size_t i = 0; i < own_.inputs.size(); ++i) {
     // What is written has nothing to bring.

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "runtime/device_graph.h"
@@ -14,9 +15,18 @@ namespace safeasr::runtime {
 
 class RecordedStep {
  public:
-  // Runs the step once, and records it. Only one thread of the process at a time.
+  // Held by the one thread of the process that records or lets go of a recording: CUDA's memory and
+  // its generators of random numbers keep books of both, without locks of their own.
+  static std::mutex& Books();
+
+  // Runs the step once, and records it. The caller holds Books().
   RecordedStep(const GraphStep& step, at::Device device, std::int64_t spare_row,
                c10::MempoolId_t pool);
+
+  // Takes Books().
+  ~RecordedStep();
+  RecordedStep(const RecordedStep&) = delete;
+  RecordedStep& operator=(const RecordedStep&) = delete;
 
   c10::MempoolId_t pool() const { return graph_->pool(); }
 

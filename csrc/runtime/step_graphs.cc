@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <mutex>
 #include <stdexcept>
 #include <utility>
 
@@ -27,12 +28,6 @@ std::int64_t NextSpareRow() {
 }
 
 std::atomic<bool> keep_slower{false};
-
-// Of all threads: CUDA's memory and its generators of random numbers mind who records.
-std::mutex& Recording() {
-  static std::mutex mutex;
-  return mutex;
-}
 
 // The shortest of some runs.
 struct Timed {
@@ -86,7 +81,7 @@ StepGraphs::Entry& StepGraphs::Find(const Key& key) {
 
 void StepGraphs::Make(Entry& entry, const std::function<GraphStep()>& filled_up,
                       GraphCounts& counts) {
-  const std::unique_lock<std::mutex> lock(Recording(), std::try_to_lock);
+  const std::unique_lock<std::mutex> lock(RecordedStep::Books(), std::try_to_lock);
   if (!lock) return;  // somebody else records; the next step of this shape tries again
   try {
     const GraphStep step = filled_up();

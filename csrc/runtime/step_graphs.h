@@ -14,7 +14,6 @@
 #include <functional>
 #include <list>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "runtime/graph_lists.h"
