@@ -52,6 +52,8 @@ def load(library: Path) -> None:
     module.is_available = lambda: True  # type: ignore[attr-defined]
     module.device_count = lambda: DEVICE_COUNT  # type: ignore[attr-defined]
     module.is_initialized = lambda: True  # type: ignore[attr-defined]
+    # torch 2.11 waits for no device that it has not initialised, and does not without this.
+    module._lazy_init = lambda: None  # type: ignore[attr-defined]
     module._is_in_bad_fork = lambda: False  # type: ignore[attr-defined]
     module.manual_seed_all = lambda seed: None  # type: ignore[attr-defined]
     module.current_device = lambda: torch.accelerator.current_device_index()  # type: ignore[attr-defined]
