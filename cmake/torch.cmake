@@ -40,15 +40,34 @@ target_link_libraries(safeasr_torch INTERFACE torch torch_cpu c10)
 # But for graphs (csrc/runtime/cuda_graph.cc), which have no device-generic name: with a CUDA build
 # of torch and the toolkit's headers they are there, otherwise `cuda_graphs=True` warns.
 if(EXISTS ${SAFEASR_TORCH_LIB_DIR}/libtorch_cuda.so)
-  file(GLOB cuda_wheels ${torch_dir}/../nvidia/cu*/include ${torch_dir}/../nvidia/cuda_runtime/include)
-  find_path(SAFEASR_CUDA_INCLUDE cuda_runtime_api.h
-    HINTS ${cuda_wheels} $ENV{CUDA_HOME}/include /usr/local/cuda/include)
-  if(SAFEASR_CUDA_INCLUDE)
+  file(GLOB cuda_includes ${torch_dir}/../nvidia/cu*/include)
+  list(APPEND cuda_includes $ENV{CUDA_HOME}/include /usr/local/cuda/include)
+  find_path(SAFEASR_CUDA_INCLUDE cuda_runtime_api.h HINTS ${cuda_includes})
+  # What torch installs beside itself leaves these out; they have a wheel of their own.
+  find_path(SAFEASR_CUDA_CRT_INCLUDE crt/host_config.h
+    HINTS ${SAFEASR_CUDA_INCLUDE} ${cuda_includes})
+  if(SAFEASR_CUDA_INCLUDE AND SAFEASR_CUDA_CRT_INCLUDE)
+    # Of two places they need not fit together.
+    include(CheckCXXSourceCompiles)
+    set(CMAKE_REQUIRED_INCLUDES ${torch_dir}/include ${SAFEASR_CUDA_INCLUDE}
+      ${SAFEASR_CUDA_CRT_INCLUDE})
+    set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
+    if(SAFEASR_TORCH_VERSION VERSION_GREATER_EQUAL 2.14)
+      set(CMAKE_REQUIRED_FLAGS -std=c++20)
+    endif()
+    check_cxx_source_compiles("#include <ATen/cuda/CUDAGraph.h>" SAFEASR_CUDA_HEADERS_COMPILE)
+    unset(CMAKE_REQUIRED_INCLUDES)
+    unset(CMAKE_REQUIRED_FLAGS)
+    unset(CMAKE_TRY_COMPILE_TARGET_TYPE)
+  endif()
+  if(SAFEASR_CUDA_HEADERS_COMPILE)
     message(STATUS "CUDA's headers in ${SAFEASR_CUDA_INCLUDE}: with graphs")
     target_compile_definitions(safeasr_torch INTERFACE SAFEASR_CUDA_HEADERS)
-    target_include_directories(safeasr_torch SYSTEM INTERFACE ${SAFEASR_CUDA_INCLUDE})
+    target_include_directories(safeasr_torch SYSTEM INTERFACE
+      ${SAFEASR_CUDA_INCLUDE} ${SAFEASR_CUDA_CRT_INCLUDE})
     target_link_libraries(safeasr_torch INTERFACE torch_cuda c10_cuda)
   else()
-    message(STATUS "No headers of CUDA: without graphs")
+    message(STATUS "No headers of CUDA that torch's compile with: without graphs. "
+      "They are in the toolkit ($CUDA_HOME) and in the wheels nvidia-cuda-runtime and nvidia-cuda-crt")
   endif()
 endif()
