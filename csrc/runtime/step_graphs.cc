@@ -61,9 +61,13 @@ StepGraphs::~StepGraphs() = default;
 
 void StepGraphs::KeepSlower(bool keep) { keep_slower = keep; }
 
-void StepGraphs::Clear() {
-  entries_.clear();
-  pool_ = {0, 0};
+void StepGraphs::Clear() { entries_.clear(); }
+
+c10::MempoolId_t StepGraphs::Pool() const {
+  for (const auto& entry : entries_) {
+    if (entry->recorded) return entry->recorded->pool();
+  }
+  return {0, 0};
 }
 
 StepGraphs::Entry& StepGraphs::Find(const Key& key) {
@@ -80,14 +84,18 @@ StepGraphs::Entry& StepGraphs::Find(const Key& key) {
 }
 
 void StepGraphs::Make(Entry& entry, const std::function<GraphStep()>& filled_up,
-                      GraphCounts& counts) {
-  const std::unique_lock<std::mutex> lock(RecordedStep::Books(), std::try_to_lock);
+                      const StreamContext& context, GraphCounts& counts) {
+  // So that the stream stays alone, and because one records at a time.
+  const std::unique_lock<std::mutex> lock(WorkerStream::Mutex(), std::try_to_lock);
   if (!lock) return;  // somebody else records; the next step of this shape tries again
   try {
+    if (!context.stream()->Alone()) {
+      throw std::runtime_error("the device has more workers than torch has streams for it");
+    }
     const GraphStep step = filled_up();
     const at::Device device = std::get<at::Tensor>(step.inputs[0]).device();
-    entry.recorded = std::make_unique<RecordedStep>(step, device, spare_row_, pool_);
-    pool_ = entry.recorded->pool();
+    const std::lock_guard<std::mutex> books(RecordedStep::Books());
+    entry.recorded = std::make_unique<RecordedStep>(step, device, spare_row_, Pool());
     counts.made.fetch_add(1);
   } catch (const std::exception& e) {
     entry.given_up = true;
@@ -105,7 +113,7 @@ StepGraphs::Outputs StepGraphs::Run(const Key& key, const std::function<Outputs(
     if (!entry.plain.enough()) return entry.plain.Once(context, plain);
     // The step itself runs as ever, so nothing depends on whether it can be recorded.
     Outputs outputs = plain();
-    Make(entry, filled_up, counts);
+    Make(entry, filled_up, context, counts);
     return outputs;
   }
   const auto replay = [&] { return entry.recorded->Run(filled_up()); };

@@ -66,10 +66,13 @@ class StepGraphs {
   struct Entry;
   Entry& Find(const Key& key);
   void Judge(Entry& entry, GraphCounts& counts);
-  void Make(Entry& entry, const std::function<GraphStep()>& filled_up, GraphCounts& counts);
+  void Make(Entry& entry, const std::function<GraphStep()>& filled_up, const StreamContext& context,
+            GraphCounts& counts);
+  // A worker's graphs run one after the other, so they can share their memory. That is let go of
+  // with the last of them, and then there must be another.
+  c10::MempoolId_t Pool() const;
 
   const std::int64_t spare_row_;
-  c10::MempoolId_t pool_{0, 0};                // a worker's graphs run one after the other
   std::list<std::unique_ptr<Entry>> entries_;  // the last used first
 };
 

@@ -1,7 +1,6 @@
 #include "runtime/stream_context.h"
 
 #include <ATen/ATen.h>
-#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include <algorithm>
@@ -48,8 +47,8 @@ StreamContext::StreamContext(at::Device device, IntraOpThreads threads)
   of_this_thread = this;
   if (!device_.is_cpu()) {
     // There is a pool of streams on accelerators only; the CPU's guard throws.
-    const c10::impl::VirtualGuardImpl guard(device_.type());
-    stream_guard_.emplace(guard.getStreamFromGlobalPool(device_, /*isHighPriority=*/false));
+    stream_.emplace(device_);
+    stream_guard_.emplace(stream_->stream());
     reached_.emplace(device_.type());
   }
 }

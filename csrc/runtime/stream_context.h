@@ -14,6 +14,7 @@
 
 #include "core/runner.h"
 #include "runtime/step_graphs.h"
+#include "runtime/worker_stream.h"
 
 namespace safeasr::runtime {
 
@@ -44,6 +45,9 @@ class StreamContext : public core::WorkerContext {
 
   at::Device device() const { return device_; }
 
+  // The worker's stream; null on the CPU.
+  const WorkerStream* stream() const { return stream_ ? &*stream_ : nullptr; }
+
   // The worker's graphs of steps.
   StepGraphs& graphs() { return graphs_; }
 
@@ -65,6 +69,7 @@ class StreamContext : public core::WorkerContext {
   const core::WorkerLoad* load_ = nullptr;
   // Autograd bookkeeping stays off for the thread's whole life: the guard is thread-local.
   const c10::InferenceMode inference_mode_;
+  std::optional<WorkerStream> stream_;
   std::optional<c10::StreamGuard> stream_guard_;
   std::optional<c10::Event> reached_;  // how far the stream is
   mutable bool out_of_memory_ = false;

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <string>
 #include <thread>
 #include <utility>
@@ -105,22 +106,40 @@ namespace {
 class FakeGraph : public GraphImplInterface {
  public:
   explicit FakeGraph(const GraphImplArgs& /*args*/) {}
+  ~FakeGraph() override { LeavePool(); }
 
   void capture_begin(MempoolId_t pool, GraphCaptureMode mode) override {
     TORCH_CHECK(mode == GraphCaptureMode::ThreadLocal, "other threads must be let go on");
-    pool_ = pool.second == 0 ? MempoolId_t{0, ++pools} : pool;
+    const fake::World::Lock lock;
+    const bool is_new = pool.second == 0;
+    TORCH_CHECK(is_new || graphs_of_pool.count(pool.second) > 0,
+                "the pool went with the last of its graphs");
     recording_.Begin();
+    pool_ = is_new ? MempoolId_t{0, ++pools} : pool;
+    ++graphs_of_pool[pool_.second];
   }
   void capture_end() override { recording_.End(); }
   void instantiate() override {}
   void replay() override { recording_.Replay(); }
-  void reset() override { recording_.Clear(); }
+  void reset() override {
+    recording_.Clear();
+    LeavePool();
+  }
   MempoolId_t pool() const override { return pool_; }
   void enable_debug_mode() override {}
   void debug_dump(const std::string& /*path*/) override {}
 
  private:
-  static inline std::atomic<std::uint64_t> pools{0};
+  void LeavePool() {
+    const fake::World::Lock lock;
+    const auto found = graphs_of_pool.find(pool_.second);
+    if (found != graphs_of_pool.end() && --found->second == 0) graphs_of_pool.erase(found);
+    pool_ = {0, 0};
+  }
+
+  // Under the World's lock.
+  static inline std::uint64_t pools = 0;
+  static inline std::map<std::uint64_t, int> graphs_of_pool;
   fake::Recording recording_;
   MempoolId_t pool_{0, 0};
 };

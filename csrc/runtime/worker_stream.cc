@@ -1,0 +1,46 @@
+#include "runtime/worker_stream.h"
+
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+#include <unordered_map>
+
+namespace safeasr::runtime {
+namespace {
+
+// More than torch has of a device, so that each comes up.
+constexpr int kTries = 64;
+
+// How many workers have a stream; behind the mutex.
+std::unordered_map<c10::Stream, int>& Users() {
+  static std::unordered_map<c10::Stream, int> users;
+  return users;
+}
+
+c10::Stream Take(c10::Device device) {
+  const std::lock_guard<std::mutex> lock(WorkerStream::Mutex());
+  const c10::impl::VirtualGuardImpl guard(device.type());
+  const auto draw = [&] { return guard.getStreamFromGlobalPool(device, /*isHighPriority=*/false); };
+  c10::Stream stream = draw();
+  for (int i = 1; i < kTries && Users().count(stream) > 0; ++i) stream = draw();
+  ++Users()[stream];
+  return stream;
+}
+
+}  // namespace
+
+WorkerStream::WorkerStream(c10::Device device) : stream_(Take(device)) {}
+
+WorkerStream::~WorkerStream() {
+  const std::lock_guard<std::mutex> lock(Mutex());
+  const auto found = Users().find(stream_);
+  if (--found->second == 0) Users().erase(found);
+}
+
+std::mutex& WorkerStream::Mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+bool WorkerStream::Alone() const { return Users().at(stream_) == 1; }
+
+}  // namespace safeasr::runtime
