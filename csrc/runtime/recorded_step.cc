@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <stdexcept>
 #include <utility>
 
 namespace safeasr::runtime {
@@ -82,7 +83,11 @@ std::vector<at::Tensor> RecordedStep::Run(const GraphStep& step) {
     if (i == own_.shared || static_cast<int>(i) == own_.written) continue;
     const std::vector<at::Tensor> mine = TensorsOf(own_.inputs[i]);
     const std::vector<at::Tensor> given = TensorsOf(step.inputs[i]);
-    for (std::size_t t = 0; t < mine.size(); ++t) mine[t].copy_(given[t], /*non_blocking=*/true);
+    for (std::size_t t = 0; t < mine.size(); ++t) {
+      // copy_ would repeat a row where there is one.
+      if (mine[t].sizes() != given[t].sizes()) throw std::length_error("inputs of another shape");
+      mine[t].copy_(given[t], /*non_blocking=*/true);
+    }
   }
   lists_.Refill();
   graph_->Replay();
