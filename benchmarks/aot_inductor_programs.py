@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._inductor.package import load_package
+from torch._inductor.package import load_package  # type: ignore[attr-defined]
 
 from benchmarks.aot_inductor_networks import (
     FEATURES,

@@ -107,8 +107,8 @@ def compare(
         theirs = processes.of(SETUPS[1][1]).texts
     systems = [summary(label, taken[label]) for label, _, _ in SETUPS]
     best = max(one["rtfx"] for one in systems[1:])
-    for one in systems:
-        one["ratio_to_best_funasr"] = round(one["rtfx"] / best, 2)
+    for row in systems:
+        row["ratio_to_best_funasr"] = round(row["rtfx"] / best, 2)
     return {
         "utterances": len(items),
         "passes": passes,

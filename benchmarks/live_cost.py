@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.live import OPTIONS, OURS, _waves
+from benchmarks.live import OPTIONS, OURS, waves_of
 from benchmarks.models import full_size_model
 from safeasr import AutoModel
 from safeasr.liveload import Feed, live_sessions
@@ -39,7 +39,7 @@ def cost(model: AutoModel, streams: int, rounds: int) -> tuple[float, float]:
     batches = chunks = 0
     for _ in range(rounds):
         before, cpu = model.stats(), time.process_time()
-        live_sessions(open_session, _waves(streams, SECONDS), paced=False)
+        live_sessions(open_session, waves_of(streams, SECONDS), paced=False)
         cpu = time.process_time() - cpu
         after = model.stats()
         batches += after["batches"] - before["batches"]

@@ -258,7 +258,11 @@ def measure_streams(
         for chunk in CHUNKS_MS:
             mine = [job for job in jobs if job.chunk_ms == chunk]
             counts = dict(run["outcomes"][chunk])
-            row = {"library": library, "chunk_ms": chunk, "streams": passes * len(mine)}
+            row: dict[str, Any] = {
+                "library": library,
+                "chunk_ms": chunk,
+                "streams": passes * len(mine),
+            }
             row["equal"] = counts.pop("equal", 0)
             row["wrong"] = counts.pop("wrong", 0)
             row["exceptions"] = counts

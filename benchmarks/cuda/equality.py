@@ -212,7 +212,7 @@ def _numbers(context: Context) -> None:
     waves = [speech_like(seconds, seed=seed) for seed, seconds in enumerate((2.0, 5.0, 9.0))]
     features = [torch.from_numpy(np.array(frontend.compute([wave])[0][0])) for wave in waves]
     for name, make in (("Paraformer", _paraformer_numbers), ("SenseVoice", _sense_voice_numbers)):
-        more = ([],) if make is _paraformer_numbers else ()
+        more: tuple[Any, ...] = ([],) if make is _paraformer_numbers else ()
         exact = make(small, features, "float32", "cpu", *more)
         for precision in context.precisions():
             more = (exact,) if make is _paraformer_numbers else ()

@@ -18,7 +18,7 @@ THREADS = 64
 
 def _texts(context: Context) -> None:
     """With every graph kept, the texts of the launches."""
-    items = demo_items(12)
+    items = demo_items()
     with AutoModel("demo-streaming", device="cpu", disable_pbar=True, num_workers=2) as model:
         expected = ask_streams(model, items, 2)
     _ext.keep_slower_graphs(True)

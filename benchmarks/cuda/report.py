@@ -33,5 +33,5 @@ def page(steps: Mapping[str, Mapping[str, Any]]) -> str:
         for place, row in enumerate(rows_of(step)):
             first = f"{name} ({step.get('took_s', 0):.0f} s)" if place == 0 else ""
             cells = (one.replace("|", "/").replace("\n", " ") for one in row)
-            rows.append((first, *cells))  # type: ignore[arg-type]
+            rows.append((first, *cells))
     return table(("step", "what", "found", "beside"), rows)

@@ -20,9 +20,11 @@ def main() -> None:
     items = demo_items()[:4]
     for model, more in (("demo", {}), ("demo", narrow), (str(model_dir("sense-voice", True)), {})):
         with AutoModel(model, device=device, **options, **more) as one:
-            load = closed_loop(
-                lambda audio, one=one: str(one.generate(audio)[0]["text"]), items, 4, passes=1
-            )
+
+            def ask(audio: Any, model: AutoModel = one) -> str:
+                return str(model.generate(audio)[0]["text"])
+
+            load = closed_loop(ask, items, 4, passes=1)
         if load.errors:
             raise SystemExit(f"{model}: {dict(load.errors)}")
     with AutoModel("demo-streaming", device=device, **options) as live:

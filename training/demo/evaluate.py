@@ -30,7 +30,7 @@ STREAM: dict[str, Any] = {
 STREAM_SAMPLES = STREAM["chunk_size"][1] * 960
 
 
-def errors_between(reference: Sequence, hypothesis: Sequence) -> tuple[int, int, int]:
+def errors_between(reference: Sequence[Any], hypothesis: Sequence[Any]) -> tuple[int, int, int]:
     """Substitutions, deletions and insertions of a cheapest alignment."""
     # Each cell: (cost, substitutions, deletions, insertions).
     row = [(j, 0, 0, j) for j in range(len(hypothesis) + 1)]
