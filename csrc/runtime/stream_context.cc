@@ -128,9 +128,7 @@ std::vector<at::Tensor> StreamContext::Download(const std::vector<at::Tensor>& t
       continue;
     }
     const at::Tensor dense = tensor.contiguous();
-    host.push_back(
-        at::empty(dense.sizes(),
-                  at::TensorOptions(dense.scalar_type()).device(at::kCPU).pinned_memory(true)));
+    host.push_back(Staging(dense.sizes(), dense.scalar_type(), dense.device()));
     host.back().copy_(dense, /*non_blocking=*/true);
     waits = true;
   }

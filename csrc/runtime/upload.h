@@ -8,8 +8,8 @@
 
 namespace safeasr::runtime {
 
-// An uninitialised tensor on the CPU, in memory that the device can copy from by itself where there
-// is such.
+// An uninitialised tensor on the CPU, in memory that the device can copy from and to by itself
+// where there is such.
 at::Tensor Staging(at::IntArrayRef shape, at::ScalarType type, at::Device device);
 
 // The tensor on the device. The copy is queued, and the caller goes on; what is not in Staging

@@ -2,6 +2,7 @@
 
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include <optional>
 #include <unordered_map>
 
 namespace safeasr::runtime {
@@ -10,20 +11,31 @@ namespace {
 // More than torch has of a device, so that each comes up.
 constexpr int kTries = 64;
 
-// How many workers have a stream; behind the mutex.
+// How many workers have a stream, none for those that were given back; behind the mutex.
 std::unordered_map<c10::Stream, int>& Users() {
   static std::unordered_map<c10::Stream, int> users;
   return users;
+}
+
+// One that an earlier worker had.
+std::optional<c10::Stream> GivenBack(c10::Device device) {
+  for (const auto& [stream, count] : Users()) {
+    if (count == 0 && stream.device() == device) return stream;
+  }
+  return std::nullopt;
 }
 
 c10::Stream Take(c10::Device device) {
   const std::lock_guard<std::mutex> lock(WorkerStream::Mutex());
   const c10::impl::VirtualGuardImpl guard(device.type());
   const auto draw = [&] { return guard.getStreamFromGlobalPool(device, /*isHighPriority=*/false); };
-  c10::Stream stream = draw();
-  for (int i = 1; i < kTries && Users().count(stream) > 0; ++i) stream = draw();
-  ++Users()[stream];
-  return stream;
+  std::optional<c10::Stream> stream = GivenBack(device);
+  if (!stream) {
+    stream = draw();
+    for (int i = 1; i < kTries && Users().count(*stream) > 0; ++i) stream = draw();
+  }
+  ++Users()[*stream];
+  return *stream;
 }
 
 }  // namespace
@@ -32,8 +44,7 @@ WorkerStream::WorkerStream(c10::Device device) : stream_(Take(device)) {}
 
 WorkerStream::~WorkerStream() {
   const std::lock_guard<std::mutex> lock(Mutex());
-  const auto found = Users().find(stream_);
-  if (--found->second == 0) Users().erase(found);
+  --Users().at(stream_);
 }
 
 std::mutex& WorkerStream::Mutex() {

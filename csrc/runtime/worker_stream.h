@@ -10,7 +10,10 @@ namespace safeasr::runtime {
 
 // torch hands out the few streams of its pool in turn, whether or not somebody has them already.
 // This one is nobody else's here as long as there are enough: while a stream records, what another
-// thread queues on it would be recorded with the rest.
+// thread queues on it would be recorded with the rest. Streams that workers gave back go to the
+// next ones first: torch keeps scratch memory of cuBLAS for every stream that it saw (32 MiB on
+// Hopper, for each of its handles), and a service that opens models again and again would lose
+// gigabytes.
 class WorkerStream {
  public:
   explicit WorkerStream(c10::Device device);

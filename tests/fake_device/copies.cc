@@ -56,6 +56,7 @@ void CopyOnDevices(const at::Tensor& from, const at::Tensor& to) {
 at::Tensor CopyFrom(const at::Tensor& from, const at::Tensor& to, bool non_blocking) {
   if (from.numel() == 0 && to.numel() == 0) return to;
   const World::Lock lock;
+  World::CheckAlive();
   const c10::InferenceMode inference_mode;  // the aliases are nobody else's
   if (OnDevice(from) && OnDevice(to)) {
     CopyOnDevices(from, to);
@@ -107,6 +108,7 @@ at::Tensor CopyFrom(const at::Tensor& from, const at::Tensor& to, bool non_block
 
 c10::Scalar ReadScalar(const at::Tensor& tensor) {
   const World::Lock lock;
+  World::CheckAlive();
   const c10::InferenceMode inference_mode;
   World& world = World::Get();
   const int device = tensor.device().index(), stream = CurrentStream(device);

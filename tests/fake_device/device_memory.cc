@@ -43,6 +43,7 @@ bool DeviceMemory::ShallFail(Account& account) {
 
 c10::DataPtr DeviceMemory::allocate(std::size_t bytes) {
   const World::Lock lock;
+  World::CheckAlive();
   World& world = World::Get();
   const int device = CurrentDevice(), stream = CurrentStream(device);
   const c10::Device where(c10::DeviceType::PrivateUse1, static_cast<c10::DeviceIndex>(device));

@@ -64,17 +64,20 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
   }
   bool queryStream(const c10::Stream& stream) const override {
     const World::Lock lock;
+    World::CheckAlive();
     Recording::Forbid("waiting");
     return World::Get().QueryStream(NumberOf(stream));
   }
   void synchronizeStream(const c10::Stream& stream) const override {
     const World::Lock lock;
+    World::CheckAlive();
     Recording::Forbid("waiting");
     World::Get().Count(stream.device_index(), "stream_synchronisations");
     World::Get().SynchroniseStream(NumberOf(stream));
   }
   void synchronizeDevice(c10::DeviceIndex device) const override {
     const World::Lock lock;
+    World::CheckAlive();
     Recording::Forbid("waiting");
     World::Get().Count(device, "device_synchronisations");
     World::Get().SynchroniseDevice(device);
@@ -83,6 +86,7 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
   void record(void** event, const c10::Stream& stream, c10::DeviceIndex /*device*/,
               c10::EventFlag /*flag*/) const override {
     const World::Lock lock;
+    World::CheckAlive();
     if (*event == nullptr) *event = new Event;
     World::Get().Record(*static_cast<Event*>(*event), NumberOf(stream));
     World::Get().Count(stream.device_index(), "events_recorded");
@@ -95,11 +99,13 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
   }
   bool queryEvent(void* event) const override {
     const World::Lock lock;
+    World::CheckAlive();
     Recording::Forbid("waiting");
     return event == nullptr || World::Get().Query(*static_cast<Event*>(event));
   }
   void synchronizeEvent(void* event) const override {
     const World::Lock lock;
+    World::CheckAlive();
     Recording::Forbid("waiting");
     if (event == nullptr) return;
     auto& given = *static_cast<Event*>(event);

@@ -250,6 +250,7 @@ class Call {
 void RunAs(const c10::OperatorHandle& op, const c10::OperatorHandle& kernel,
            torch::jit::Stack* stack) {
   const World::Lock lock;
+  World::CheckAlive();
   Recording* const recording = Recording::OfThisThread();
   if (recording == nullptr || IsView(op.schema())) {
     Call(op, kernel, stack).Run();

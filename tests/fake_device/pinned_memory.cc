@@ -22,6 +22,7 @@ class Allocator : public at::HostAllocator {
   }
 
   c10::DataPtr allocate(std::size_t bytes) override {
+    World::CheckAlive();
     void* const data = std::aligned_alloc(64, (bytes / 64 + 1) * 64);
     TORCH_CHECK(data != nullptr, "no host memory to pin");
     std::memset(data, kPoison, bytes);
@@ -56,6 +57,7 @@ class Allocator : public at::HostAllocator {
 
  private:
   static void Delete(void* data) {
+    World::CheckAlive();
     {
       const std::lock_guard<std::mutex> lock(Get().mutex_);
       Get().blocks_.erase(static_cast<const char*>(data));

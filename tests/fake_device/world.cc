@@ -1,6 +1,9 @@
 #include "world.h"
 
+#include <c10/util/Exception.h>
+
 #include <algorithm>
+#include <atomic>
 #include <iterator>
 #include <utility>
 
@@ -10,6 +13,7 @@ namespace {
 constexpr std::size_t kMostReports = 100;
 constexpr std::size_t kMostUses = 64;
 
+std::atomic<bool> broken{false};
 thread_local int current_device = 0;
 thread_local int current_stream[kDevices] = {};
 
@@ -29,6 +33,10 @@ World& World::Get() {
   static World* const world = new World;
   return *world;
 }
+
+void World::SetBroken(bool value) { broken = value; }
+
+void World::CheckAlive() { TORCH_CHECK(!broken, "the fake devices are out of order"); }
 
 World::Lock::Lock() : held_(Get().mutex_) { ++Get().depth_; }
 

@@ -40,6 +40,11 @@ class World {
  public:
   static World& Get();  // never destroyed: tensors may outlive static objects
 
+  // Out of order, as after a kernel that wrote where it may not: whatever is asked of a device
+  // throws, also what destructors ask.
+  static void SetBroken(bool broken);
+  static void CheckAlive();
+
   // Holds the lock; what was let go under it (host memory, whose deleters may want other locks) is
   // destroyed behind it.
   class Lock {

@@ -113,6 +113,11 @@ def set_limit(limit: int | None, device: int = 0) -> None:
     torch.ops.fakegpu.set_limit(device, -1 if limit is None else limit)
 
 
+def break_devices(broken: bool = True) -> None:
+    """Whatever is asked of a device fails from now on, as after an illegal access on CUDA."""
+    torch.ops.fakegpu.break_devices(broken)
+
+
 def slow_replays(milliseconds: int) -> None:
     """Replays of graphs take so much longer from now on."""
     torch.ops.fakegpu.slow_replays(milliseconds)

@@ -1,0 +1,145 @@
+"""A device that is out of order: whatever is asked of it fails, now and for ever.
+
+On CUDA an illegal access or a fault of the card leaves it so. Callers get their errors, the process
+lives on, and what runs on other devices with it.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from safeasr import AutoModel, EngineClosedError, InferenceError
+from support import fakegpu
+from support.audio import speech
+from support.device_process import on_fake_device
+from support.fakegpu import HERE
+
+pytest.importorskip("funasr", reason="funasr makes the models that the tests use")
+
+CLIPS = [speech(1.0 + 0.3 * seed, seed=seed) for seed in range(8)]
+#: Seconds after which a call counts as hanging.
+TOO_LONG = 60
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    from safeasr.export.exporter import open_bundle
+    from support import models, streaming
+
+    made = {
+        "offline": models.write_model_dir(tmp_path_factory.mktemp("paraformer")),
+        "live": streaming.write_streaming_dir(tmp_path_factory.mktemp("streaming")),
+    }
+    return {name: Path(open_bundle(directory).path) for name, directory in made.items()}
+
+
+def load(bundle: Path, device: str = HERE, **options: Any) -> AutoModel:
+    return AutoModel(str(bundle), device=device, disable_pbar=True, num_workers=2, **options)
+
+
+def ask(model: AutoModel, number: int) -> str:
+    return str(model.generate(CLIPS[number % len(CLIPS)])[0]["text"])
+
+
+def ask_live(model: AutoModel, number: int) -> str:
+    stream, clip = model.stream(), CLIPS[number % len(CLIPS)]
+    return "|".join(
+        stream.feed(clip[i : i + 9600], i + 9600 >= len(clip))["text"]
+        for i in range(0, len(clip), 9600)
+    )
+
+
+class Load:
+    """Threads that ask again and again, and what became of it."""
+
+    def __init__(self, asking: list[Callable[[int], str]]) -> None:
+        self.answers: Counter[str] = Counter()
+        self._end = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(one,)) for one in asking]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self, one: Callable[[int], str]) -> None:
+        number = 0
+        while not self._end.is_set():
+            number += 1
+            try:
+                one(number)
+            except Exception as error:
+                self.answers[type(error).__name__] += 1
+                time.sleep(0.005)
+            else:
+                self.answers["good"] += 1
+
+    def wait_for(self, what: str, more: int) -> None:
+        until, wanted = time.monotonic() + TOO_LONG, self.answers[what] + more
+        while self.answers[what] < wanted:
+            assert time.monotonic() < until, (what, self.answers)
+            time.sleep(0.01)
+
+    def end(self) -> None:
+        self._end.set()
+        for thread in self._threads:
+            thread.join(TOO_LONG)
+            assert not thread.is_alive(), self.answers
+
+
+def break_under_load(bundles: dict[str, Path], graphs: bool) -> None:
+    cpu, offline = load(bundles["offline"], "cpu"), load(bundles["offline"])
+    live = load(bundles["live"], cuda_graphs=graphs)
+    expected = [ask(cpu, number) for number in range(len(CLIPS))]
+    held = live.stream()
+    held.feed(CLIPS[0][:9600], False)
+    load_ = Load([lambda n: ask(offline, n)] * 4 + [lambda n: ask_live(live, n)] * 4)
+    try:
+        load_.wait_for("good", 24)
+        fakegpu.break_devices()
+        load_.wait_for("InferenceError", 64)
+        with pytest.raises(InferenceError, match="out of order"):
+            ask(offline, 0)
+        with pytest.raises(InferenceError, match="out of order"):
+            held.feed(CLIPS[0][9600:], True)
+        # Not so on other devices.
+        assert [ask(cpu, number) for number in range(len(CLIPS))] == expected
+        load_.end()
+        assert set(load_.answers) == {"good", "InferenceError"}
+        begun = time.monotonic()
+        for model in (offline, live, cpu):
+            model.close()
+        assert time.monotonic() - begun < TOO_LONG
+        with pytest.raises(EngineClosedError):
+            ask(offline, 0)
+        for model in (offline, live):
+            stats = model.stats()
+            assert stats["submitted"] == stats["completed"] + stats["failed"]
+    finally:
+        fakegpu.break_devices(False)
+
+
+@pytest.mark.parametrize("graphs", [False, True])
+@on_fake_device
+def test_everybody_is_told_and_nothing_hangs(bundles: dict[str, Path], graphs: bool) -> None:
+    break_under_load(bundles, graphs)
+    gc.collect()
+    # Nobody could wait for what was queued, nor would it ever run.
+    assert all("was freed while" in one for one in fakegpu.take_races())
+
+
+@on_fake_device
+def test_a_model_is_not_opened_on_it(bundles: dict[str, Path]) -> None:
+    fakegpu.break_devices()
+    try:
+        with pytest.raises(Exception, match="out of order"):
+            load(bundles["offline"])
+    finally:
+        fakegpu.break_devices(False)
+    with load(bundles["offline"]) as model:
+        assert ask(model, 0)
