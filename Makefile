@@ -69,15 +69,15 @@ lint: $(VENV)/.dev build
 	$(VENV)/bin/ruff check python tests benchmarks training examples
 	$(VENV)/bin/ruff format --check python tests benchmarks training examples
 	$(VENV)/bin/mypy
-	$(VENV)/bin/clang-format --dry-run --Werror $(shell find csrc tests/cpp tests/fake_device -name '*.h' -o -name '*.cc')
+	$(VENV)/bin/clang-format --dry-run --Werror $(shell find csrc tests/cpp tests/fake_device tests/fake_cuda -name '*.h' -o -name '*.cc')
 
 format: $(VENV)/.dev
 	$(VENV)/bin/ruff check --fix python tests benchmarks training examples
 	$(VENV)/bin/ruff format python tests benchmarks training examples
-	$(VENV)/bin/clang-format -i $(shell find csrc tests/cpp tests/fake_device -name '*.h' -o -name '*.cc')
+	$(VENV)/bin/clang-format -i $(shell find csrc tests/cpp tests/fake_device tests/fake_cuda -name '*.h' -o -name '*.cc')
 
 bench: build
 	$(PY) -m benchmarks.run
 
 clean:
-	rm -rf build build-unit build-fake build-tsan build-asan $(VENV)/.installed
+	rm -rf build build-unit build-fake build-fake-cuda build-tsan build-asan $(VENV)/.installed
