@@ -148,6 +148,7 @@ def test_memory_runs_out_at_any_place(
     assert failed >= 4
 
 
+@pytest.mark.skipif(UNCACHED, reason="without its cache torch's destructors throw")
 @pytest.mark.parametrize("options", [{}, {"cuda_graphs": True}])
 def test_a_broken_device_ends_no_process(
     cuda: FakeCuda, items: list[Item], options: dict[str, Any]
