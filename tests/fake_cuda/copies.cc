@@ -22,6 +22,7 @@ bool Fits(World& world, const void* pointer, std::size_t bytes) {
 }
 
 cudaError_t Copy(World& world, void* to, const void* from, std::size_t bytes, cudaStream_t given) {
+  if (bytes == 0) return cudaSuccess;
   CUstream_st* const stream = StreamOf(given);
   const Range* const source = world.Find(from);
   const Range* const target = world.Find(to);
