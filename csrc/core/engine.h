@@ -97,10 +97,13 @@ class Engine {
   // Starts the tickets of those that run for the first time; drops those that were cancelled.
   void Begin(std::vector<RequestPtr>& requests, TimePoint now);
   void RunBatch(WorkerContext& context, std::vector<RequestPtr> requests);
-  // Resolves, puts back or fails all of them: together, and if that fails, in parts.
-  void RunParts(WorkerContext& context, RequestPtr* requests, std::size_t count);
+  // Resolves, puts back or fails all of them: together, and if that fails, in parts. patience: how
+  // long the batch may still wait for memory.
+  void RunParts(WorkerContext& context, RequestPtr* requests, std::size_t count,
+                Duration& patience);
   // A request that did not fit the memory: perhaps it does when others are done.
-  bool RunBesideOthers(WorkerContext& context, RequestPtr* request, Failure* failure);
+  bool RunBesideOthers(WorkerContext& context, RequestPtr* request, Failure* failure,
+                       Duration& patience);
   // Resolves or puts back. False: the runner threw, and nothing was done.
   bool TryRun(WorkerContext& context, RequestPtr* requests, std::size_t count, Failure* failure);
   // Fails requests in place of running them. One that was cancelled before is counted as that.
@@ -109,6 +112,7 @@ class Engine {
   std::size_t FreeWorkers() const;
 
   WorkerLoad load_;
+  std::atomic<std::size_t> short_of_memory_{0};  // busy workers that wait for others'
   std::unique_ptr<State> state_;
   std::atomic<bool> cancel_waiting_{false};
 };

@@ -13,10 +13,11 @@
 namespace safeasr::core {
 namespace {
 
-constexpr auto kOutOfMemoryPause = std::chrono::milliseconds(10);
+constexpr Duration kOutOfMemoryPause = std::chrono::milliseconds(10);
 // How often a request that does not fit beside others' is tried again, with longer and longer
-// pauses.
+// pauses; and how long all requests of a batch may wait together, with the others behind them.
 constexpr int kOutOfMemoryTries = 5;
+constexpr Duration kOutOfMemoryPatience = std::chrono::milliseconds(500);
 
 void Count(std::atomic<std::uint64_t>& counter, std::uint64_t n = 1) {
   counter.fetch_add(n, std::memory_order_relaxed);
@@ -148,17 +149,20 @@ void Engine::RunBatch(WorkerContext& context, std::vector<RequestPtr> requests) 
   Count(counters.batch_length, sum);
   Count(counters.batch_cost, requests[0]->runner->limits().ragged ? sum : count * longest);
 
-  RunParts(context, requests.data(), count);
+  Duration patience = kOutOfMemoryPatience;
+  RunParts(context, requests.data(), count, patience);
 }
 
-void Engine::RunParts(WorkerContext& context, RequestPtr* requests, std::size_t count) {
+void Engine::RunParts(WorkerContext& context, RequestPtr* requests, std::size_t count,
+                      Duration& patience) {
   Failure failure;
   if (TryRun(context, requests, count, &failure)) {
     return;
   }
   Counters& counters = state_->intake->counters;
   if (count == 1) {
-    if (failure.kind == ErrorKind::kOutOfMemory && RunBesideOthers(context, requests, &failure)) {
+    if (failure.kind == ErrorKind::kOutOfMemory &&
+        RunBesideOthers(context, requests, &failure, patience)) {
       return;
     }
     Count(counters.failed);
@@ -173,15 +177,21 @@ void Engine::RunParts(WorkerContext& context, RequestPtr* requests, std::size_t 
   for (std::size_t i = 0; i < count; i += step) {
     // This worker goes on with the next ones, so others may take what came of those before.
     if (i > 0) state_->intake->queue.not_empty().WakeOne();
-    RunParts(context, requests + i, std::min(step, count - i));
+    RunParts(context, requests + i, std::min(step, count - i), patience);
   }
 }
 
-bool Engine::RunBesideOthers(WorkerContext& context, RequestPtr* request, Failure* failure) {
-  auto pause = kOutOfMemoryPause;
-  for (int i = 0; i < kOutOfMemoryTries; ++i, pause *= 2) {
-    const bool alone = load_.busy() <= 1;
-    if (!alone) std::this_thread::sleep_for(pause);
+bool Engine::RunBesideOthers(WorkerContext& context, RequestPtr* request, Failure* failure,
+                             Duration& patience) {
+  Duration pause = kOutOfMemoryPause;
+  for (int i = 0; i < kOutOfMemoryTries && patience > Duration(0); ++i, pause *= 2) {
+    // Those who wait here as well need nothing. The last to come does not wait for them.
+    const bool alone = short_of_memory_.fetch_add(1) + 1 >= load_.busy();
+    if (!alone) {
+      std::this_thread::sleep_for(pause);
+      patience -= pause;
+    }
+    short_of_memory_.fetch_sub(1);
     if (TryRun(context, request, 1, failure)) return true;
     if (alone || failure->kind != ErrorKind::kOutOfMemory) return false;
   }

@@ -103,6 +103,26 @@ TEST(WhatFitsWhenOthersAreDoneDoesNotFail) {
   CHECK_EQ(NumberOf(*ticket), 2);
 }
 
+// All the workers stand before the same wall: they do not wait for each other, request by request.
+TEST(WhatFitsNowhereFailsSoon) {
+  constexpr std::size_t kRequests = 64;
+  Engine engine({2, 4 * kRequests}, NoContexts());
+  const auto runner = std::make_shared<FakeRunner>(AtMost(kRequests / 2), Room(0));
+  std::vector<std::shared_ptr<Ticket>> tickets;
+  {
+    Blocker all(engine, 2);
+    for (std::size_t i = 0; i < kRequests; ++i) tickets.push_back(Submit(engine, runner, 1));
+  }
+  for (const auto& ticket : tickets) {
+    CHECK(ticket->WaitUntil(Soon()));
+    CHECK_EQ(KindOf(*ticket), ErrorKind::kOutOfMemory);
+  }
+  engine.Close(CloseMode::kDrain);
+  // In halves down to each by itself, once more beside nobody, and a few waits a batch.
+  CHECK(runner->batches().size() <= 3 * kRequests + 2 * 10);
+  CHECK(AddsUp(engine.counters()));
+}
+
 namespace {
 
 // A device whose errors come when its work is waited for.

@@ -1,6 +1,7 @@
 #include "control.h"
 
 #include <cstdio>
+#include <cstdlib>
 
 #include "world.h"
 
@@ -43,6 +44,11 @@ void fake_cuda_break(int error) {
 }
 
 namespace fake_cuda {
+
+bool Idle() {
+  static const bool idle = std::getenv("FAKE_CUDA_IDLE") != nullptr;
+  return idle;
+}
 
 void BeQuiet(bool quiet) { Quiet() = quiet; }
 

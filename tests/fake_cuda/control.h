@@ -22,6 +22,9 @@ void fake_cuda_break(int error);
 
 namespace fake_cuda {
 
+// With FAKE_CUDA_IDLE nothing is computed: the devices take no time, what remains is the host's.
+bool Idle();
+
 // Whether the calling thread's kernels are of no concern.
 void BeQuiet(bool quiet);
 

@@ -7,7 +7,8 @@
 # driver are stood in for, and the CPU computes. The environment ($PYTHON) must have a CUDA build of
 # torch with the wheels that it brings, nvidia-cuda-crt of the same release, cmake, ninja, pytest,
 # and safeasr, built with that torch. FAKE_CUDA_PRINT=1 prints at each process' end what was asked
-# of the devices.
+# of the devices. With FAKE_CUDA_IDLE=1 nothing is computed and texts are made up: what time is
+# measured then is the host's.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 python=${PYTHON:-python3}

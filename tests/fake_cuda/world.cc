@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include "control.h"
+
 namespace fake_cuda {
 namespace {
 
@@ -20,7 +22,7 @@ bool& Quiet() { return quiet; }
 
 World::World() {
   for (int device = 0; device < kDevices; ++device) {
-    limit[device] = kMemoryOfDevice;
+    limit[device] = Idle() ? kIdleMemory : kMemoryOfDevice;
     streams.push_back(default_stream[device] = new CUstream_st);
     default_stream[device]->device = device;
   }

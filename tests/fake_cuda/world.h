@@ -20,7 +20,8 @@
 namespace fake_cuda {
 
 constexpr int kDevices = 2;
-constexpr std::size_t kMemoryOfDevice = std::size_t{6} << 30;
+// The second where nothing is computed: then it is only addresses.
+constexpr std::size_t kMemoryOfDevice = std::size_t{6} << 30, kIdleMemory = std::size_t{80} << 30;
 // Of a Hopper card, for one block of threads.
 constexpr int kSharedMemory = 232448;
 
