@@ -23,6 +23,7 @@
 
 #include "attention.h"
 #include "control.h"
+#include "idle.h"
 #include "values.h"
 
 namespace fake_cuda {
@@ -103,35 +104,6 @@ void Put(const Stack& computed, const Stack& device, const std::string& name) {
                 " where the CPU gives ", from[i].sizes());
     if (from[i].data_ptr() != to[i].data_ptr()) to[i].copy_(from[i]);
   }
-}
-
-// Instead of what a device would have computed: weights that fire four tokens a second, and a
-// token.
-void MakeUp(const at::Tensor& on_host) {
-  if (on_host.is_floating_point()) {
-    on_host.fill_(0.25);
-  } else {
-    on_host.fill_(5);
-  }
-}
-
-// A tensor as a convolution in one dimension would give it.
-at::Tensor LikeConvolved(const Stack& given) {
-  const at::Tensor input = given[0].toTensor(), weight = given[1].toTensor();
-  TORCH_CHECK(input.dim() == 3, "the idle fake CUDA convolves in one dimension");
-  const auto number = [&](std::size_t i) { return given[i].toIntVector().front(); };
-  const std::int64_t stride = number(3), padding = number(4), dilation = number(5);
-  const std::int64_t reach = dilation * (weight.size(2) - 1);
-  const std::int64_t rows = (input.size(2) + 2 * padding - reach - 1) / stride + 1;
-  return at::empty({input.size(0), weight.size(0), rows}, input.options());
-}
-
-// A tensor as a Fourier transform of real rows would give it, half of each.
-at::Tensor LikeTransformed(const Stack& given) {
-  const at::Tensor input = given[0].toTensor();
-  std::vector<std::int64_t> sizes = input.sizes().vec();
-  sizes.back() = sizes.back() / 2 + 1;
-  return at::empty(sizes, input.options().dtype(c10::toComplexType(input.scalar_type())));
 }
 
 // Now, or whenever what the stream records is replayed.
