@@ -20,7 +20,7 @@ from safeasr import AutoModel, EngineClosedError, InferenceError
 from support import fakegpu
 from support.audio import speech
 from support.device_process import on_fake_device
-from support.fakegpu import HERE
+from support.fakegpu import HERE, THERE
 
 pytest.importorskip("funasr", reason="funasr makes the models that the tests use")
 
@@ -101,7 +101,7 @@ def break_under_load(bundles: dict[str, Path], graphs: bool) -> None:
     load_ = Load([lambda n: ask(offline, n)] * 4 + [lambda n: ask_live(live, n)] * 4)
     try:
         load_.wait_for("good", 24)
-        fakegpu.break_devices()
+        fakegpu.break_devices(0)
         load_.wait_for("InferenceError", 64)
         with pytest.raises(InferenceError, match="out of order"):
             ask(offline, 0)
@@ -121,7 +121,7 @@ def break_under_load(bundles: dict[str, Path], graphs: bool) -> None:
             stats = model.stats()
             assert stats["submitted"] == stats["completed"] + stats["failed"]
     finally:
-        fakegpu.break_devices(False)
+        fakegpu.break_devices()
 
 
 @pytest.mark.parametrize("graphs", [False, True])
@@ -134,12 +134,34 @@ def test_everybody_is_told_and_nothing_hangs(bundles: dict[str, Path], graphs: b
 
 
 @on_fake_device
+def test_requests_go_to_the_devices_that_are_left(bundles: dict[str, Path]) -> None:
+    """One that fails at once has the least to do: it must not draw all of them."""
+    with load(bundles["offline"], "cpu") as cpu:
+        expected = [ask(cpu, number) for number in range(len(CLIPS))]
+    with load(bundles["offline"], f"{HERE},{THERE}") as model:
+        fakegpu.break_devices(1)
+        failed = 0
+        try:
+            for number in range(64):
+                try:
+                    assert ask(model, number) == expected[number % len(CLIPS)]
+                except InferenceError:
+                    failed += 1
+            devices = model.stats()["devices"]
+        finally:
+            fakegpu.break_devices()
+    fakegpu.take_races()
+    assert failed == 1
+    assert [one["out_of_order"] for one in devices] == [0, 1]
+
+
+@on_fake_device
 def test_a_model_is_not_opened_on_it(bundles: dict[str, Path]) -> None:
-    fakegpu.break_devices()
+    fakegpu.break_devices(0)
     try:
         with pytest.raises(Exception, match="out of order"):
             load(bundles["offline"])
     finally:
-        fakegpu.break_devices(False)
+        fakegpu.break_devices()
     with load(bundles["offline"]) as model:
         assert ask(model, 0)

@@ -79,6 +79,7 @@ py::dict StatsOf(const core::Engine& engine) {
   out["busy_workers"] = engine.Busy();
   out["queue_size"] = engine.queue_capacity();
   out["waiting"] = engine.Waiting();
+  out["out_of_order"] = static_cast<int>(engine.out_of_order());
   for (const auto& [name, counter] : kCounters) out[name] = (c.*counter).load();
   out["queue_seconds"] = c.queue_time.TotalSeconds();
   out["run_seconds"] = c.run_time.TotalSeconds();

@@ -69,6 +69,8 @@ class Engine {
   std::size_t Waiting() const;  // accepted and not in a batch, lanes too; 0 in a forked child
   std::size_t Lanes() const { return state_->intake->lanes.load(std::memory_order_relaxed); }
   std::size_t Busy() const { return load_.busy(); }
+  // The device failed when it was waited for, after a batch that had failed.
+  bool out_of_order() const { return out_of_order_.load(std::memory_order_relaxed); }
   const Counters& counters() const { return state_->intake->counters; }
 
  private:
@@ -109,10 +111,12 @@ class Engine {
   // Fails requests in place of running them. One that was cancelled before is counted as that.
   void FailInstead(const std::vector<RequestPtr>& requests, ErrorKind kind, const char* unstarted,
                    const char* begun, std::atomic<std::uint64_t>& counter);
+  static bool Finishes(WorkerContext& context) noexcept;
   std::size_t FreeWorkers() const;
 
   WorkerLoad load_;
   std::atomic<std::size_t> short_of_memory_{0};  // busy workers that wait for others'
+  std::atomic<bool> out_of_order_{false};
   std::unique_ptr<State> state_;
   std::atomic<bool> cancel_waiting_{false};
 };

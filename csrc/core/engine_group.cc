@@ -21,11 +21,15 @@ Engine& EngineGroup::Least(const std::function<std::int64_t(const Engine&)>& loa
   if (count == 1) return *engines_.front();
   // Begins at another one each time, or ties would all go to the first.
   const std::size_t first = turn_.fetch_add(1, std::memory_order_relaxed);
+  using Rank = std::pair<bool, std::int64_t>;
+  const auto rank = [&](std::size_t i) {
+    return Rank{engines_[i]->out_of_order(), load(*engines_[i])};
+  };
   std::size_t best = first % count;
-  std::int64_t least = load(*engines_[best]);
-  for (std::size_t k = 1; k < count && least > 0; ++k) {
+  Rank least = rank(best);
+  for (std::size_t k = 1; k < count && least > Rank{false, 0}; ++k) {
     const std::size_t i = (first + k) % count;
-    const std::int64_t of_this = load(*engines_[i]);
+    const Rank of_this = rank(i);
     if (of_this < least) {
       best = i;
       least = of_this;

@@ -1,6 +1,7 @@
 // EngineGroup: several engines as one, an engine for each device. A request goes to the engine that
 // has least to do, and so does a new lane, which stays there: what a live session remembers lies on
-// one device.
+// one device. Engines whose device is out of order get something only when all are: they fail at
+// once, and would have least to do.
 #pragma once
 
 #include <atomic>
@@ -39,7 +40,7 @@ class EngineGroup {
   const Engine& operator[](std::size_t i) const { return *engines_[i]; }
 
  private:
-  // The one of whose requests or lanes there are fewest; equals take turns.
+  // The one of whose requests or lanes there are fewest, of those in order; equals take turns.
   Engine& Least(const std::function<std::int64_t(const Engine&)>& load);
 
   std::vector<std::unique_ptr<Engine>> engines_;

@@ -23,14 +23,6 @@ void Count(std::atomic<std::uint64_t>& counter, std::uint64_t n = 1) {
   counter.fetch_add(n, std::memory_order_relaxed);
 }
 
-// After a run that failed. What a device says now is a consequence of what is known.
-void FinishAnyway(WorkerContext& context) noexcept {
-  try {
-    context.Finish();
-  } catch (...) {
-  }
-}
-
 }  // namespace
 
 std::size_t Engine::FreeWorkers() const {
@@ -198,6 +190,17 @@ bool Engine::RunBesideOthers(WorkerContext& context, RequestPtr* request, Failur
   return false;
 }
 
+// After a run that failed. What a device says now is a consequence of what is known; but one that
+// cannot even be waited for is of no more use.
+bool Engine::Finishes(WorkerContext& context) noexcept {
+  try {
+    context.Finish();
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+
 bool Engine::TryRun(WorkerContext& context, RequestPtr* requests, std::size_t count,
                     Failure* failure) {
   Intake& intake = *state_->intake;
@@ -218,10 +221,11 @@ bool Engine::TryRun(WorkerContext& context, RequestPtr* requests, std::size_t co
     }
   } catch (...) {
     *failure = context.Describe(std::current_exception());
-    FinishAnyway(context);
+    out_of_order_ = !Finishes(context);
     intake.counters.run_time.Add(Clock::now() - start);
     return false;
   }
+  if (out_of_order()) out_of_order_ = false;
   const TimePoint end = Clock::now();
   intake.counters.run_time.Add(end - start);
 

@@ -109,6 +109,55 @@ TEST(LanesAreSpreadAndStayWhereTheyAre) {
   CHECK_EQ(group[1].Lanes(), 3u);
 }
 
+namespace {
+
+// A device that cannot be waited for while it is broken.
+struct Breakable : Placed {
+  Breakable(std::size_t e, const std::atomic<bool>* b) : Placed(e), broken(b) {}
+  void Finish() override {
+    if (engine == 0 && broken->load()) throw std::runtime_error("out of order");
+  }
+  const std::atomic<bool>* const broken;
+};
+
+}  // namespace
+
+TEST(ABrokenDeviceGetsNothingAsLongAsThereIsAnother) {
+  std::atomic<bool> broken{true};
+  EngineGroup group(2, {1, 64}, [&](std::size_t engine, std::size_t) {
+    return std::make_unique<Breakable>(engine, &broken);
+  });
+  const auto runner = std::make_shared<WhereRunner>();
+  int failed = 0;
+  for (int i = 0; i < 16; ++i) {
+    const auto ticket = Give(group, runner, 1);
+    CHECK(ticket->WaitUntil(Soon()));
+    if (group[0].counters().failed.load() > static_cast<std::uint64_t>(failed)) {
+      ++failed;
+      CHECK(group[0].out_of_order());
+    } else {
+      CHECK_EQ(NumberOf(*ticket), 1);
+    }
+  }
+  CHECK_EQ(failed, 1);
+  std::vector<std::shared_ptr<Lane>> lanes;
+  for (int i = 0; i < 4; ++i) lanes.push_back(group.MakeLane(8));
+  CHECK_EQ(group[0].Lanes(), 0u);
+  CHECK_EQ(group[1].Lanes(), 4u);
+
+  // All of them: then it makes no difference, and a batch that succeeds counts for its device.
+  EngineGroup alone(1, {1, 64}, [&](std::size_t engine, std::size_t) {
+    return std::make_unique<Breakable>(engine, &broken);
+  });
+  CHECK(Give(alone, runner, 1)->WaitUntil(Soon()));
+  CHECK(alone[0].out_of_order());
+  broken.store(false);
+  const auto ticket = Give(alone, runner, 1);
+  CHECK(ticket->WaitUntil(Soon()));
+  CHECK(ticket->Get() != nullptr);
+  CHECK(!alone[0].out_of_order());
+}
+
 TEST(ClosingClosesAllAndDrains) {
   EngineGroup group(2, {1, 64}, Places());
   const auto runner = std::make_shared<WhereRunner>();

@@ -112,7 +112,7 @@ void SetLimit(std::int64_t device, std::int64_t bytes) {
   AccountOf(device).limit = bytes < 0 ? std::numeric_limits<std::int64_t>::max() : bytes;
 }
 
-void Break(bool broken) { World::SetBroken(broken); }
+void Break(std::int64_t devices) { World::SetBroken(static_cast<unsigned>(devices)); }
 
 void SlowReplays(std::int64_t milliseconds) {
   Recording::Delay(std::chrono::milliseconds(milliseconds));
@@ -149,7 +149,7 @@ TORCH_LIBRARY(fakegpu, m) {
   m.def("forget_races() -> ()", &ForgetRaces);
   m.def("reset() -> ()", &Reset);
   m.def("set_limit(int device, int bytes) -> ()", &SetLimit);
-  m.def("break_devices(bool broken) -> ()", &Break);
+  m.def("break_devices(int devices) -> ()", &Break);
   m.def("slow_replays(int milliseconds) -> ()", &SlowReplays);
   m.def("fail_allocations(int device, int after, int times) -> ()", &FailAllocations);
 }

@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kMostReports = 100;
 constexpr std::size_t kMostUses = 64;
 
-std::atomic<bool> broken{false};
+std::atomic<unsigned> broken{0};
 thread_local int current_device = 0;
 thread_local int current_stream[kDevices] = {};
 
@@ -34,9 +34,12 @@ World& World::Get() {
   return *world;
 }
 
-void World::SetBroken(bool value) { broken = value; }
+void World::SetBroken(unsigned devices) { broken = devices; }
 
-void World::CheckAlive() { TORCH_CHECK(!broken, "the fake devices are out of order"); }
+void World::CheckAlive() {
+  TORCH_CHECK((broken & (1U << CurrentDevice())) == 0, "fakegpu:", CurrentDevice(),
+              " is out of order");
+}
 
 World::Lock::Lock() : held_(Get().mutex_) { ++Get().depth_; }
 

@@ -42,7 +42,8 @@ class World {
 
   // Out of order, as after a kernel that wrote where it may not: whatever is asked of a device
   // throws, also what destructors ask.
-  static void SetBroken(bool broken);
+  // By the bits of `devices`; the second looks at the calling thread's.
+  static void SetBroken(unsigned devices);
   static void CheckAlive();
 
   // Holds the lock; what was let go under it (host memory, whose deleters may want other locks) is

@@ -113,9 +113,10 @@ def set_limit(limit: int | None, device: int = 0) -> None:
     torch.ops.fakegpu.set_limit(device, -1 if limit is None else limit)
 
 
-def break_devices(broken: bool = True) -> None:
-    """Whatever is asked of a device fails from now on, as after an illegal access on CUDA."""
-    torch.ops.fakegpu.break_devices(broken)
+def break_devices(*devices: int) -> None:
+    """Whatever is asked of these, and of no others, fails from now on, as after an illegal access
+    on CUDA."""
+    torch.ops.fakegpu.break_devices(sum(1 << device for device in devices))
 
 
 def slow_replays(milliseconds: int) -> None:
