@@ -32,11 +32,13 @@ TOO_LONG = 60
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     from safeasr.export.exporter import open_bundle
-    from support import models, streaming
+    from support import models, sense_voice, streaming, vad
 
     made = {
         "offline": models.write_model_dir(tmp_path_factory.mktemp("paraformer")),
+        "sense_voice": sense_voice.write_model_dir(tmp_path_factory.mktemp("sense"), seed=1),
         "live": streaming.write_streaming_dir(tmp_path_factory.mktemp("streaming")),
+        "vad": vad.write_vad_dir(tmp_path_factory.mktemp("vad"), vad.SHAPES[0], 0),
     }
     return {name: Path(open_bundle(directory).path) for name, directory in made.items()}
 
@@ -133,6 +135,45 @@ def test_everybody_is_told_and_nothing_hangs(bundles: dict[str, Path], graphs: b
     assert all("was freed while" in one for one in fakegpu.take_races())
 
 
+def one(family: str, model: AutoModel) -> str:
+    """A request that asks the device for as little as possible, and what came of it."""
+    clip = CLIPS[0]
+    if not family.startswith("live"):
+        return str(model.generate(clip, key="one")[0])
+    stream = model.stream()
+    try:
+        return "|".join(stream.feed(part, last)["text"] for part, last in
+                        ((clip[:9600], False), (clip[9600:], True)))  # fmt: skip
+    finally:
+        stream.close()
+
+
+@pytest.mark.parametrize("family", ["offline", "sense_voice", "live", "live, graphs", "vad"])
+@on_fake_device
+def test_at_every_call_that_can_fail(bundles: dict[str, Path], family: str) -> None:
+    """Whatever the device was asked for when it broke, in destructors and on the way to an error
+    too: it is an error, and no end of the process."""
+    with load(bundles[family.split(",")[0]], cuda_graphs="graphs" in family) as model:
+        expected = one(family, model)
+        calls, answers = 0, 0
+        # What is asked for after the answer is known may still have met a break: so three in a row.
+        while answers < 3:
+            fakegpu.break_after(calls)
+            try:
+                said = one(family, model)
+            except InferenceError as error:
+                said = str(error)
+            finally:
+                fakegpu.break_devices()
+            assert said == expected or "out of order" in said
+            answers = answers + 1 if said == expected else 0
+            calls += 1
+        assert one(family, model) == expected
+    gc.collect()
+    fakegpu.take_races()
+    assert calls > 100
+
+
 @on_fake_device
 def test_requests_go_to_the_devices_that_are_left(bundles: dict[str, Path]) -> None:
     """One that fails at once has the least to do: it must not draw all of them."""
@@ -153,6 +194,40 @@ def test_requests_go_to_the_devices_that_are_left(bundles: dict[str, Path]) -> N
     fakegpu.take_races()
     assert failed == 1
     assert [one["out_of_order"] for one in devices] == [0, 1]
+
+
+@on_fake_device
+def test_what_waits_when_a_device_breaks_is_answered_by_the_others(
+    bundles: dict[str, Path],
+) -> None:
+    """Only what ran there just then fails: perhaps it was to blame."""
+    long = [speech(5.0 + seed, seed=seed) for seed in range(4)]  # takes longer than to submit it
+    with load(bundles["offline"], "cpu") as cpu:
+        expected = [cpu.generate(clip)[0]["text"] for clip in long]
+    with load(bundles["offline"], f"{HERE},{THERE}", max_batch_size=1) as model:
+        futures = [model.submit(long[n % len(long)]) for n in range(24)]
+        fakegpu.break_devices(1)
+        failed = []
+        try:
+            for number, future in enumerate(futures):
+                try:
+                    text = future.result(TOO_LONG)[0]["text"]
+                except InferenceError as error:
+                    failed.append(str(error))
+                else:
+                    assert text == expected[number % len(long)]
+            stats = model.stats()
+        finally:
+            fakegpu.break_devices()
+    fakegpu.take_races()
+    # Two workers, and each may have begun one more before the other told.
+    assert len(failed) <= 4, failed
+    assert all("out of order" in message for message in failed)
+    here, there = stats["devices"]
+    assert there["moved"] > 3
+    assert (here["moved"], there["out_of_order"]) == (0, 1)
+    assert stats["submitted"] == len(futures)
+    assert stats["completed"] == len(futures) - len(failed)
 
 
 @on_fake_device

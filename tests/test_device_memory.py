@@ -202,3 +202,34 @@ def test_loading_that_runs_out_of_memory(tmp_path: Path) -> None:
     assert live_bytes() - start == 1 << 20, "one copy of the weights"
     del program
     assert live_bytes() == start
+
+
+@on_fake_device
+def test_streams_that_come_get_smaller_slabs_where_memory_is_short() -> None:
+    pool = _ext.SlabPool([4], 256, 8)
+    one = 4 * 8 * 256 * 4  # bytes of a stream
+    slots = [pool.take(8, HERE) for _ in range(32)]
+    assert pool.usage() == (3, 32, 32)
+    # Room for eight more, with the rows of a slab that are nobody's, and not for 32 at once.
+    fakegpu.set_limit(live_bytes() + 16 * one)
+    slots += [pool.take(8, HERE) for _ in range(8)]
+    assert pool.usage() == (4, 40, 40)
+    failed = fakegpu.counters()["out_of_memory"]
+    assert failed == 2, "32 and 16 were tried, and no more than once"
+    fakegpu.set_limit(live_bytes() + one)
+    with pytest.raises(Exception, match="out of memory"):
+        pool.take(8, HERE)
+    assert pool.usage() == (4, 40, 40)
+    # It needs no more than that others have ended; and then slabs are large again.
+    del slots[0]
+    slots.append(pool.take(8, HERE))
+    fakegpu.set_limit(None)
+    slots += [pool.take(8, HERE) for _ in range(9)]
+    slots += [pool.take(8, HERE) for _ in range(17)]
+    slabs, total, taken = pool.usage()
+    assert (slabs, taken) == (7, 66)
+    assert total == 40 + 8 + 16 + 32
+    for value, slot in enumerate(slots):
+        slot.fill(value)
+    del slot
+    assert [slot.total() for slot in slots] == [value * one / 4 for value in range(66)]

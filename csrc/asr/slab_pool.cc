@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
+#include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <utility>
@@ -81,7 +82,22 @@ std::size_t SlabPool::Grow(std::int64_t capacity, at::Device device) {
   for (const Slab& slab : slabs_) {
     if (slab.capacity == capacity && slab.device == device) slots += slab.slots;
   }
-  slots = std::max(slots, first_slots_);
+  slots = std::max(std::min(slots, most_slots_), first_slots_);
+  for (;;) {
+    try {
+      slabs_.push_back(MakeSlab(capacity, slots, device));
+      break;
+    } catch (const c10::Error&) {
+      if (slots == first_slots_) throw;
+      most_slots_ = slots = std::max(slots / 2, first_slots_);
+    }
+  }
+  if (slots == most_slots_) most_slots_ *= 2;  // perhaps others have ended when it is full
+  return slabs_.size() - 1;
+}
+
+SlabPool::Slab SlabPool::MakeSlab(std::int64_t capacity, std::int64_t slots,
+                                  at::Device device) const {
   std::vector<std::int64_t> shape = front_;
   shape.insert(shape.end(), {slots * capacity + runtime::kSpareRows + 1, size_});
   // Whoever takes the first slot, it outlives the mode of this thread.
@@ -92,8 +108,7 @@ std::size_t SlabPool::Grow(std::int64_t capacity, at::Device device) {
   for (std::int64_t i = slots; i-- > 0;) slab.free.push_back(i * capacity);
   // The zeros were queued on this worker's stream, and the memory may have been in use there.
   WaitForThisThread(device);
-  slabs_.push_back(std::move(slab));
-  return slabs_.size() - 1;
+  return slab;
 }
 
 void SlabPool::GiveBack(std::size_t slab, std::int64_t first) noexcept {

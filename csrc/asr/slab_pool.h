@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -37,8 +38,9 @@ class Slot {
 };
 
 // Slabs are never moved and never freed before the pool: when all slots of a capacity are taken,
-// there comes another slab as large as all before. So nobody's rows are copied when others come,
-// and a step reads from as many slabs as the logarithm of the streams.
+// there comes another slab as large as all before, or smaller if the memory has no room for that.
+// So nobody's rows are copied when others come, and a step reads from as many slabs as the
+// logarithm of the streams.
 //
 // Workers run on streams (of the device) of their own, and a live stream goes from one to the
 // other, as its slot does when it ends. Nothing here orders them. It need not: after each run of a
@@ -76,6 +78,7 @@ class SlabPool : public std::enable_shared_from_this<SlabPool> {
   };
   void GiveBack(std::size_t slab, std::int64_t first) noexcept;
   std::size_t Grow(std::int64_t capacity, at::Device device);
+  Slab MakeSlab(std::int64_t capacity, std::int64_t slots, at::Device device) const;
 
   const std::vector<std::int64_t> front_;
   const std::int64_t size_;
@@ -83,6 +86,9 @@ class SlabPool : public std::enable_shared_from_this<SlabPool> {
   const std::int64_t first_slots_;
   mutable std::mutex mutex_;
   std::vector<Slab> slabs_;
+  // Of the next slab: what did not fit is not tried again and again, as each time the allocator
+  // gives back all that it keeps for others.
+  std::int64_t most_slots_ = std::numeric_limits<std::int64_t>::max() / 2;
 };
 
 }  // namespace safeasr::asr

@@ -66,8 +66,12 @@ void BindDevices(py::module_& module) {
                                                         first_slots);
                }),
            py::arg("front"), py::arg("size"), py::arg("first_slots"))
-      .def("take", [](asr::SlabPool& self,
-                      std::int64_t capacity) { return PySlot{self.Take(capacity, at::kCPU)}; })
+      .def(
+          "take",
+          [](asr::SlabPool& self, std::int64_t capacity, const std::string& device) {
+            return PySlot{self.Take(capacity, at::Device(device))};
+          },
+          py::arg("capacity"), py::arg("device") = "cpu")
       .def("usage", [](const asr::SlabPool& self) {
         const auto usage = self.usage();
         return py::make_tuple(usage.slabs, usage.slots, usage.taken);

@@ -64,6 +64,7 @@ constexpr std::pair<const char*, Counter> kCounters[] = {
     {"cancelled", &core::Counters::cancelled},
     {"expired", &core::Counters::expired},
     {"rejected", &core::Counters::rejected},
+    {"moved", &core::Counters::moved},
     {"batches", &core::Counters::batches},
     {"batched_requests", &core::Counters::batched_requests},
     {"retried_alone", &core::Counters::retried_alone},

@@ -54,6 +54,7 @@ struct Counters {
   std::atomic<std::uint64_t> cancelled{0};
   std::atomic<std::uint64_t> expired{0};
   std::atomic<std::uint64_t> rejected{0};  // queue full or closed
+  std::atomic<std::uint64_t> moved{0};     // given to another engine; counted as submitted there
   std::atomic<std::uint64_t> batches{0};
   std::atomic<std::uint64_t> batched_requests{0};
   std::atomic<std::uint64_t> batch_length{0};   // sum of lengths that were run

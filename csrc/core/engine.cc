@@ -33,8 +33,10 @@ class AtEnd {
 Engine::State::State(const EngineOptions& options)
     : intake(std::make_shared<Intake>(options.queue_size)) {}
 
-Engine::Engine(EngineOptions options, const ContextFactory& make_context)
-    : load_(Checked(options).workers), state_(std::make_unique<State>(options)) {
+Engine::Engine(EngineOptions options, const ContextFactory& make_context, Elsewhere elsewhere)
+    : elsewhere_(std::move(elsewhere)),
+      load_(Checked(options).workers),
+      state_(std::make_unique<State>(options)) {
   std::exception_ptr first;
   std::vector<std::future<void>> started;
   try {
@@ -118,6 +120,16 @@ std::shared_ptr<Ticket> Engine::Submit(std::shared_ptr<const Runner> runner,
   if (pushed != PushResult::kOk) intake.ThrowRefused(pushed, options);
   submission.Keep();
   return ticket;
+}
+
+PushResult Engine::Accept(RequestPtr& request, TimePoint give_up) {
+  Intake& intake = *state_->intake;
+  intake.counters.submitted.fetch_add(1, std::memory_order_relaxed);
+  const PushResult pushed = intake.queue.PushUntil(request, give_up);
+  if (pushed != PushResult::kOk) {
+    intake.counters.submitted.fetch_sub(1, std::memory_order_relaxed);
+  }
+  return pushed;
 }
 
 std::shared_ptr<Lane> Engine::MakeLane(std::size_t max_waiting) {

@@ -36,9 +36,12 @@ class Engine {
  public:
   using ContextFactory = std::function<std::unique_ptr<WorkerContext>(std::size_t worker)>;
 
+  // Takes a request that waited here when the device went out of order; false: nobody can.
+  using Elsewhere = std::function<bool(RequestPtr&)>;
+
   // Starts the workers and waits until each has its context. If one cannot start, stops the others
   // and throws what it threw. Throws std::invalid_argument for zero workers or queue size.
-  Engine(EngineOptions options, const ContextFactory& make_context);
+  Engine(EngineOptions options, const ContextFactory& make_context, Elsewhere elsewhere = {});
   // Close(kCancel). In a forked child: lets go of everything without touching it.
   ~Engine();
   Engine(const Engine&) = delete;
@@ -49,6 +52,9 @@ class Engine {
   std::shared_ptr<Ticket> Submit(std::shared_ptr<const Runner> runner,
                                  std::unique_ptr<const Payload> payload,
                                  const SubmitOptions& options);
+
+  // A request that was accepted by another engine, and has not begun. Waits for room until then.
+  PushResult Accept(RequestPtr& request, TimePoint give_up);
 
   // Requests submitted to the lane run one after another; at most `max_waiting` wait in it. It may
   // outlive this engine. Throws Error with kForked.
@@ -99,6 +105,8 @@ class Engine {
   // Starts the tickets of those that run for the first time; drops those that were cancelled.
   void Begin(std::vector<RequestPtr>& requests, TimePoint now);
   void RunBatch(WorkerContext& context, std::vector<RequestPtr> requests);
+  // Gives away what can be run by others, if the device is out of order.
+  void GiveAway(std::vector<RequestPtr>& requests);
   // Resolves, puts back or fails all of them: together, and if that fails, in parts. patience: how
   // long the batch may still wait for memory.
   void RunParts(WorkerContext& context, RequestPtr* requests, std::size_t count,
@@ -108,12 +116,14 @@ class Engine {
                        Duration& patience);
   // Resolves or puts back. False: the runner threw, and nothing was done.
   bool TryRun(WorkerContext& context, RequestPtr* requests, std::size_t count, Failure* failure);
-  // Fails requests in place of running them. One that was cancelled before is counted as that.
-  void FailInstead(const std::vector<RequestPtr>& requests, ErrorKind kind, const char* unstarted,
-                   const char* begun, std::atomic<std::uint64_t>& counter);
+  // Fails a request in place of running it. One that was cancelled before is counted as that.
+  void FailInstead(Request& request, ErrorKind kind, const char* unstarted, const char* begun,
+                   std::atomic<std::uint64_t>& counter);
+  void Expire(Request& request);
   static bool Finishes(WorkerContext& context) noexcept;
   std::size_t FreeWorkers() const;
 
+  const Elsewhere elsewhere_;
   WorkerLoad load_;
   std::atomic<std::size_t> short_of_memory_{0};  // busy workers that wait for others'
   std::atomic<bool> out_of_order_{false};

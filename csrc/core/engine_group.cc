@@ -1,20 +1,30 @@
 #include "core/engine_group.h"
 
+#include <algorithm>
+#include <chrono>
 #include <stdexcept>
 #include <utility>
 
 #include "core/lane.h"
 
 namespace safeasr::core {
+namespace {
+
+constexpr Duration kLookAgain = std::chrono::milliseconds(100);
+
+}  // namespace
 
 EngineGroup::EngineGroup(std::size_t engines, EngineOptions options,
                          const ContextFactory& make_context) {
   if (engines == 0) throw std::invalid_argument("an engine needs at least one device, got 0");
   for (std::size_t i = 0; i < engines; ++i) {
     engines_.push_back(std::make_unique<Engine>(
-        options, [&, i](std::size_t worker) { return make_context(i, worker); }));
+        options, [&, i](std::size_t worker) { return make_context(i, worker); },
+        [this](RequestPtr& request) { return Move(request); }));
   }
 }
+
+EngineGroup::~EngineGroup() { CloseUntil(CloseMode::kCancel, kNever); }
 
 Engine& EngineGroup::Least(const std::function<std::int64_t(const Engine&)>& load) {
   const std::size_t count = engines_.size();
@@ -41,8 +51,23 @@ Engine& EngineGroup::Least(const std::function<std::int64_t(const Engine&)>& loa
 std::shared_ptr<Ticket> EngineGroup::Submit(std::shared_ptr<const Runner> runner,
                                             std::unique_ptr<const Payload> payload,
                                             const SubmitOptions& options) {
-  Engine& engine = Least([](const Engine& e) { return e.counters().Unfinished(); });
-  return engine.Submit(std::move(runner), std::move(payload), options);
+  return LeastRequests().Submit(std::move(runner), std::move(payload), options);
+}
+
+Engine& EngineGroup::LeastRequests() {
+  return Least([](const Engine& e) { return e.counters().Unfinished(); });
+}
+
+bool EngineGroup::Move(RequestPtr& request) {
+  for (;;) {
+    Engine& engine = LeastRequests();
+    if (engine.out_of_order()) return false;  // so all are, the one that asks among them
+    const TimePoint now = Clock::now();
+    if (now >= request->deadline) return false;
+    // Room may come late, and that device break meanwhile: then another one is looked for.
+    const PushResult pushed = engine.Accept(request, std::min(request->deadline, now + kLookAgain));
+    if (pushed != PushResult::kFull) return pushed == PushResult::kOk;
+  }
 }
 
 std::shared_ptr<Lane> EngineGroup::MakeLane(std::size_t max_waiting) {

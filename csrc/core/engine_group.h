@@ -1,7 +1,7 @@
 // EngineGroup: several engines as one, an engine for each device. A request goes to the engine that
 // has least to do, and so does a new lane, which stays there: what a live session remembers lies on
 // one device. Engines whose device is out of order get something only when all are: they fail at
-// once, and would have least to do.
+// once, and would have least to do. What waited there goes to the others.
 #pragma once
 
 #include <atomic>
@@ -23,6 +23,10 @@ class EngineGroup {
   // Starts `engines` engines of these options each; throws what Engine throws, and
   // std::invalid_argument for none.
   EngineGroup(std::size_t engines, EngineOptions options, const ContextFactory& make_context);
+  // Closes all (kCancel) before the first of them goes: they give each other requests.
+  ~EngineGroup();
+  EngineGroup(const EngineGroup&) = delete;
+  EngineGroup& operator=(const EngineGroup&) = delete;
 
   // As of Engine. The room of the queue is the chosen engine's: the others have more to do.
   std::shared_ptr<Ticket> Submit(std::shared_ptr<const Runner> runner,
@@ -42,6 +46,9 @@ class EngineGroup {
  private:
   // The one of whose requests or lanes there are fewest, of those in order; equals take turns.
   Engine& Least(const std::function<std::int64_t(const Engine&)>& load);
+  Engine& LeastRequests();
+  // Waits for room in another engine, as long as one is in order and the request in time.
+  bool Move(RequestPtr& request);
 
   std::vector<std::unique_ptr<Engine>> engines_;
   std::atomic<std::size_t> turn_{0};

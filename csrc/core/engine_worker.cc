@@ -82,25 +82,27 @@ void Engine::WorkerLoop(WorkerContext& context) {
 void Engine::Act(WorkerContext& context, Batch& batch) {
   Counters& counters = state_->intake->counters;
   Count(counters.cancelled, batch.cancelled);
-  FailInstead(batch.expired, ErrorKind::kDeadlineExceeded,
-              "the deadline passed while the request was waiting in the queue",
-              "the deadline passed when the request was partly done", counters.expired);
+  for (const RequestPtr& request : batch.expired) Expire(*request);
   if (batch.more && !batch.requests.empty()) state_->intake->queue.not_empty().WakeOne();
   if (!batch.requests.empty()) RunBatch(context, std::move(batch.requests));
 }
 
-void Engine::FailInstead(const std::vector<RequestPtr>& requests, ErrorKind kind,
-                         const char* unstarted, const char* begun,
+void Engine::FailInstead(Request& request, ErrorKind kind, const char* unstarted, const char* begun,
                          std::atomic<std::uint64_t>& counter) {
-  for (const RequestPtr& request : requests) {
-    // Started first, so that no cancel can come between the count and the answer.
-    if (!request->begun && !request->ticket->TryStart()) {
-      Count(state_->intake->counters.cancelled);
-      continue;
-    }
-    Count(counter);
-    request->ticket->Fail(MakeFailure(kind, request->begun ? begun : unstarted));
+  // Started first, so that no cancel can come between the count and the answer.
+  if (!request.begun && !request.ticket->TryStart()) {
+    Count(state_->intake->counters.cancelled);
+    return;
   }
+  Count(counter);
+  request.ticket->Fail(MakeFailure(kind, request.begun ? begun : unstarted));
+}
+
+void Engine::Expire(Request& request) {
+  FailInstead(request, ErrorKind::kDeadlineExceeded,
+              "the deadline passed while the request was waiting in the queue",
+              "the deadline passed when the request was partly done",
+              state_->intake->counters.expired);
 }
 
 void Engine::Begin(std::vector<RequestPtr>& requests, TimePoint now) {
@@ -117,15 +119,38 @@ void Engine::Begin(std::vector<RequestPtr>& requests, TimePoint now) {
   requests.erase(cancelled, requests.end());
 }
 
+// Only what has not begun: what ran when the device broke may be what broke it, and would go on to
+// break the next one.
+void Engine::GiveAway(std::vector<RequestPtr>& requests) {
+  if (!out_of_order() || !elsewhere_) return;
+  Counters& counters = state_->intake->counters;
+  const auto given = [&](RequestPtr& request) {
+    if (request->begun || request->of_lane) return false;
+    // Counted there from now on, and before the answer can be known.
+    counters.submitted.fetch_sub(1, std::memory_order_relaxed);
+    Count(counters.moved);
+    if (elsewhere_(request)) return true;
+    counters.moved.fetch_sub(1, std::memory_order_relaxed);
+    Count(counters.submitted);
+    if (Clock::now() < request->deadline) return false;
+    Expire(*request);
+    return true;
+  };
+  requests.erase(std::remove_if(requests.begin(), requests.end(), given), requests.end());
+}
+
 // A ticket is counted before it is finished: whoever has its answer must find it in stats().
 void Engine::RunBatch(WorkerContext& context, std::vector<RequestPtr> requests) {
   const WorkerLoad::Busy busy(load_);
   Counters& counters = state_->intake->counters;
   if (cancel_waiting_.load(std::memory_order_relaxed)) {
-    FailInstead(requests, ErrorKind::kClosed, "the model was closed before the request ran",
-                "the model was closed when the request was partly done", counters.failed);
+    for (const RequestPtr& request : requests) {
+      FailInstead(*request, ErrorKind::kClosed, "the model was closed before the request ran",
+                  "the model was closed when the request was partly done", counters.failed);
+    }
     return;
   }
+  GiveAway(requests);
   Begin(requests, Clock::now());
   if (requests.empty()) return;
 

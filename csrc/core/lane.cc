@@ -20,6 +20,7 @@ std::shared_ptr<Ticket> Lane::Submit(std::shared_ptr<const Runner> runner,
   // destroy a lane on whose condition a thread of the parent sleeps.
   const std::shared_ptr<Lane> self = shared_from_this();
   RequestPtr request = intake_->Make(std::move(runner), std::move(payload), options);
+  request->of_lane = true;
   const std::shared_ptr<Ticket> ticket = request->ticket;
   // The lane is kept by what is unfinished in it, and no longer.
   ticket->AddDoneCallback([self, finished = ticket.get()] { self->Finished(finished); });

@@ -33,6 +33,7 @@ struct Request {
   TimePoint deadline = kNever;
   std::unique_ptr<const Payload> payload;
   std::shared_ptr<Ticket> ticket;
+  bool of_lane = false;  // what it goes on from lies on this engine's device
 
   // What the engine notes on the way.
   TimePoint turn{};            // when it queued up for its next run: at first its arrival

@@ -29,6 +29,7 @@ void LoseWithTheDevice(const at::Tensor& pinned) {
   const c10::Storage& storage = pinned.storage();
   c10::DeleterFnPtr expected = nullptr;
   const c10::DeleterFnPtr own = storage.data_ptr().get_deleter();
+  if (own == nullptr) return;  // of none there is nothing to give back
   if (!give_back.compare_exchange_strong(expected, own) && expected != own) return;
   c10::DataPtr memory = storage.set_data_ptr(c10::DataPtr());
   void* const data = memory.get();
@@ -50,7 +51,7 @@ at::Tensor Staged(const std::vector<T>& values, at::ScalarType type, at::Device 
 at::Tensor Staging(at::IntArrayRef shape, at::ScalarType type, at::Device device) {
   const bool pinned = CopiesFromPinned(device);
   at::Tensor host = at::empty(shape, at::TensorOptions(type).pinned_memory(pinned));
-  if (pinned && host.numel() > 0) LoseWithTheDevice(host);
+  if (pinned) LoseWithTheDevice(host);
   return host;
 }
 

@@ -325,10 +325,11 @@ class AutoModel:
         Returns:
             workers, busy_workers, queue_size, waiting; out_of_order (devices that cannot even be
             waited for after a failure); submitted, completed, failed, cancelled, expired, rejected;
-            batches, batched_requests, mean_batch_size, padding (share of the computed frames that
-            was padding), retried_alone, halved (batches that did not fit the memory);
-            queue_seconds, run_seconds (sums); queue_time_us_log2, run_time_us_log2 (histograms:
-            entry i counts those under 2^i us); devices (most of this, of each device); graphs (with
+            moved (given to another device by one that was out of order); batches,
+            batched_requests, mean_batch_size, padding (share of the computed frames that was
+            padding), retried_alone, halved (batches that did not fit the memory); queue_seconds,
+            run_seconds (sums); queue_time_us_log2, run_time_us_log2 (histograms: entry i counts
+            those under 2^i us); devices (most of this, of each device); graphs (with
             ``cuda_graphs``: made, replayed, slower and so given up, failed).
         """
         stats: dict[str, Any] = dict(self._engine.stats())

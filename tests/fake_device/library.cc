@@ -150,6 +150,7 @@ TORCH_LIBRARY(fakegpu, m) {
   m.def("reset() -> ()", &Reset);
   m.def("set_limit(int device, int bytes) -> ()", &SetLimit);
   m.def("break_devices(int devices) -> ()", &Break);
+  m.def("break_after(int calls) -> ()", &fake::World::BreakAfter);
   m.def("slow_replays(int milliseconds) -> ()", &SlowReplays);
   m.def("fail_allocations(int device, int after, int times) -> ()", &FailAllocations);
 }

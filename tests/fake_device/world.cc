@@ -14,6 +14,7 @@ constexpr std::size_t kMostReports = 100;
 constexpr std::size_t kMostUses = 64;
 
 std::atomic<unsigned> broken{0};
+std::atomic<std::int64_t> calls_left{-1};  // until the device of a call breaks; -1: for ever
 thread_local int current_device = 0;
 thread_local int current_stream[kDevices] = {};
 
@@ -34,9 +35,15 @@ World& World::Get() {
   return *world;
 }
 
-void World::SetBroken(unsigned devices) { broken = devices; }
+void World::SetBroken(unsigned devices) {
+  calls_left = -1;
+  broken = devices;
+}
+
+void World::BreakAfter(std::int64_t calls) { calls_left = calls; }
 
 void World::CheckAlive() {
+  if (calls_left >= 0 && calls_left.fetch_sub(1) == 0) broken |= 1U << CurrentDevice();
   TORCH_CHECK((broken & (1U << CurrentDevice())) == 0, "fakegpu:", CurrentDevice(),
               " is out of order");
 }

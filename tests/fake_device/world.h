@@ -42,8 +42,10 @@ class World {
 
   // Out of order, as after a kernel that wrote where it may not: whatever is asked of a device
   // throws, also what destructors ask.
-  // By the bits of `devices`; the second looks at the calling thread's.
+  // By the bits of `devices`, or whichever one is asked after so many calls; the last looks at the
+  // calling thread's.
   static void SetBroken(unsigned devices);
+  static void BreakAfter(std::int64_t calls);
   static void CheckAlive();
 
   // Holds the lock; what was let go under it (host memory, whose deleters may want other locks) is

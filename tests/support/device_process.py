@@ -98,7 +98,11 @@ class DeviceProcess:
         self._process.kill()
         self._process.wait()
         self._log.seek(0)
-        pytest.fail(f"{reason}\n{self._log.read().decode(errors='replace')[-8000:]}", pytrace=False)
+        log = self._log.read().decode(errors="replace")
+        # What ended it stands before what all threads were doing, which may be long.
+        fatal = log.find("Fatal Python error")
+        shown = log[max(0, fatal - 2000) : fatal + 6000] if fatal >= 0 else log[-8000:]
+        pytest.fail(f"{reason}\n{shown}", pytrace=False)
 
 
 def _run(module: str, name: str, arguments: dict[str, Any]) -> str | None:

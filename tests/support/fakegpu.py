@@ -119,6 +119,11 @@ def break_devices(*devices: int) -> None:
     torch.ops.fakegpu.break_devices(sum(1 << device for device in devices))
 
 
+def break_after(calls: int) -> None:
+    """The next `calls` calls are answered; the device of the one after them is broken then."""
+    torch.ops.fakegpu.break_after(calls)
+
+
 def slow_replays(milliseconds: int) -> None:
     """Replays of graphs take so much longer from now on."""
     torch.ops.fakegpu.slow_replays(milliseconds)
