@@ -52,6 +52,7 @@ class FakeCuda:
         self._library.fake_cuda_count.restype = ctypes.c_uint64
         self._library.fake_cuda_complaints.restype = ctypes.c_uint64
         self._library.fake_cuda_fail_allocations.argtypes = [ctypes.c_int64] * 2
+        self._library.fake_cuda_break_after.argtypes = [ctypes.c_int64, ctypes.c_int]
 
     def count(self, what: str) -> int:
         return int(self._library.fake_cuda_count(what.encode()))
@@ -64,6 +65,9 @@ class FakeCuda:
 
     def break_devices(self, error: int) -> None:
         self._library.fake_cuda_break(error)
+
+    def break_after(self, calls: int, error: int) -> None:
+        self._library.fake_cuda_break_after(calls, error)
 
 
 @pytest.fixture
@@ -166,6 +170,38 @@ def test_a_broken_device_ends_no_process(
             found = answers(broken, name, items, None)
             assert found == {InferenceError.__name__: len(items)}
         assert answers(cpu, "demo", items, expected) == {"right": len(items)}
+
+
+@pytest.mark.skipif(UNCACHED, reason="without its cache torch's destructors throw")
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("demo", {}), ("demo-streaming", {}), ("demo-streaming", {"cuda_graphs": True})],
+)
+def test_a_device_that_breaks_at_any_call(
+    cuda: FakeCuda, items: list[Item], name: str, options: dict[str, Any]
+) -> None:
+    shortest = min(items, key=lambda item: len(item.audio))
+    _ext.keep_slower_graphs(True)
+    try:
+        with load(name, num_workers=1, **options) as model:
+            for _ in range(8):  # what is recorded is recorded
+                expected = ask(model, name, shortest)
+            calls, answers_in_a_row = 0, 0
+            while answers_in_a_row < 3:
+                cuda.break_after(calls, ILLEGAL_ADDRESS)
+                try:
+                    said = ask(model, name, shortest)
+                except InferenceError as error:
+                    said = str(error)
+                finally:
+                    cuda.break_devices(0)
+                assert said == expected or "CUDA error" in said, calls
+                answers_in_a_row = answers_in_a_row + 1 if said == expected else 0
+                calls += 1
+            assert ask(model, name, shortest) == expected
+    finally:
+        _ext.keep_slower_graphs(False)
+    assert calls > 100
 
 
 @pytest.mark.skipif(UNCACHED, reason="graphs need torch's cache")

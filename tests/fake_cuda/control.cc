@@ -40,6 +40,14 @@ void fake_cuda_break(int error) {
   fake_cuda::World& world = fake_cuda::World::Get();
   const auto lock = world.Hold();
   world.broken = static_cast<cudaError_t>(error);
+  world.calls_left = -1;
+}
+
+void fake_cuda_break_after(std::int64_t calls, int error) {
+  fake_cuda::World& world = fake_cuda::World::Get();
+  const auto lock = world.Hold();
+  world.calls_left = calls;
+  world.breaks_with = static_cast<cudaError_t>(error);
 }
 }
 

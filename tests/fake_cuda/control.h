@@ -18,6 +18,9 @@ void fake_cuda_fail_allocations(std::int64_t after, std::int64_t times);
 
 // Every call returns this error from now on, as after an illegal access; 0 mends it.
 void fake_cuda_break(int error);
+
+// The same after so many calls.
+void fake_cuda_break_after(std::int64_t calls, int error);
 }
 
 namespace fake_cuda {

@@ -65,6 +65,8 @@ class World {
   std::size_t limit[kDevices];
   std::int64_t fail_after = -1, fail_times = 0;  // allocations of devices
   cudaError_t broken = cudaSuccess;              // what every call returns
+  std::int64_t calls_left = -1;                  // until it returns `breaks_with`; -1: for ever
+  cudaError_t breaks_with = cudaSuccess;
   std::map<std::string, std::uint64_t> counts;
   std::vector<std::string> complaints;
   std::vector<CUstream_st*> streams;
@@ -91,6 +93,7 @@ template <class Body>
 cudaError_t Call(Body body) {
   World& world = World::Get();
   const auto lock = world.Hold();
+  if (world.calls_left >= 0 && world.calls_left-- == 0) world.broken = world.breaks_with;
   if (world.broken != cudaSuccess) return Fail(world.broken);
   const cudaError_t error = body(world);
   return error == cudaSuccess ? error : Fail(error);
