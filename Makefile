@@ -6,6 +6,8 @@ PY := $(VENV)/bin/python
 PIP := $(VENV)/bin/pip
 TORCH ?= torch==2.13.0
 JOBS ?= $(shell nproc)
+# With make, whatever CMAKE_GENERATOR says: the options after `--` below are make's.
+CMAKE := cmake -G "Unix Makefiles"
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 
@@ -36,13 +38,13 @@ demo: build
 
 # C++ tests of the core, then everything else.
 unit:
-	cmake -S . -B build-unit -DSAFEASR_BUILD_EXTENSION=OFF -DSAFEASR_BUILD_TESTS=ON >/dev/null
+	$(CMAKE) -S . -B build-unit -DSAFEASR_BUILD_EXTENSION=OFF -DSAFEASR_BUILD_TESTS=ON >/dev/null
 	cmake --build build-unit -j $(JOBS) -- -s
 	ctest --test-dir build-unit --output-on-failure
 
 # An accelerator for tests to pretend that there is one.
 fake-device: $(VENV)/.dependencies
-	cmake -S . -B build-fake -DSAFEASR_BUILD_EXTENSION=OFF -DSAFEASR_BUILD_FAKE_DEVICE=ON \
+	$(CMAKE) -S . -B build-fake -DSAFEASR_BUILD_EXTENSION=OFF -DSAFEASR_BUILD_FAKE_DEVICE=ON \
 	  -DPython_EXECUTABLE=$(CURDIR)/$(PY) >/dev/null
 	cmake --build build-fake -j $(JOBS) -- -s
 
@@ -50,13 +52,13 @@ test: unit build fake-device
 	$(PY) -m pytest
 
 tsan:
-	cmake -S . -B build-tsan -DSAFEASR_BUILD_EXTENSION=OFF -DSAFEASR_BUILD_TESTS=ON \
+	$(CMAKE) -S . -B build-tsan -DSAFEASR_BUILD_EXTENSION=OFF -DSAFEASR_BUILD_TESTS=ON \
 	  -DSAFEASR_SANITIZE=thread >/dev/null
 	cmake --build build-tsan -j $(JOBS) -- -s
 	ctest --test-dir build-tsan --output-on-failure
 
 asan:
-	cmake -S . -B build-asan -DSAFEASR_BUILD_EXTENSION=OFF -DSAFEASR_BUILD_TESTS=ON \
+	$(CMAKE) -S . -B build-asan -DSAFEASR_BUILD_EXTENSION=OFF -DSAFEASR_BUILD_TESTS=ON \
 	  -DSAFEASR_SANITIZE=address,undefined >/dev/null
 	cmake --build build-asan -j $(JOBS) -- -s
 	ctest --test-dir build-asan --output-on-failure

@@ -205,7 +205,7 @@ def test_what_waits_when_a_device_breaks_is_answered_by_the_others(
     with load(bundles["offline"], "cpu") as cpu:
         expected = [cpu.generate(clip)[0]["text"] for clip in long]
     with load(bundles["offline"], f"{HERE},{THERE}", max_batch_size=1) as model:
-        futures = [model.submit(long[n % len(long)]) for n in range(24)]
+        futures = [model.submit(long[n % len(long)]) for n in range(48)]
         fakegpu.break_devices(1)
         failed = []
         try:

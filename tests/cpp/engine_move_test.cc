@@ -139,7 +139,7 @@ TEST(ItWaitsForRoomThere) {
 TEST(ItCanBeCancelledAndItsDeadlineHolds) {
   Held h(1, 8);
   Tickets cancelled, late, good;
-  const TimePoint soon = Clock::now() + std::chrono::milliseconds(300);
+  const TimePoint soon = Clock::now() + std::chrono::seconds(1);
   for (int i = 0; i < 4; ++i) {
     good.push_back(h.Give(1));
     cancelled.push_back(h.Give(1));
