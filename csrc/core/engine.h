@@ -107,6 +107,7 @@ class Engine {
   void RunBatch(WorkerContext& context, std::vector<RequestPtr> requests);
   // Gives away what can be run by others, if the device is out of order.
   void GiveAway(std::vector<RequestPtr>& requests);
+  bool GiveAway(RequestPtr& request);
   // Resolves, puts back or fails all of them: together, and if that fails, in parts. patience: how
   // long the batch may still wait for memory.
   void RunParts(WorkerContext& context, RequestPtr* requests, std::size_t count,

@@ -119,24 +119,32 @@ void Engine::Begin(std::vector<RequestPtr>& requests, TimePoint now) {
   requests.erase(cancelled, requests.end());
 }
 
-// Only what has not begun: what ran when the device broke may be what broke it, and would go on to
-// break the next one.
 void Engine::GiveAway(std::vector<RequestPtr>& requests) {
   if (!out_of_order() || !elsewhere_) return;
+  std::size_t kept = 0;
+  for (RequestPtr& request : requests) {
+    if (GiveAway(request)) continue;
+    if (Clock::now() < request->deadline) {
+      requests[kept++] = std::move(request);
+    } else {
+      Expire(*request);
+    }
+  }
+  requests.resize(kept);
+}
+
+// Only what has not begun: what ran when the device broke may be what broke it, and would go on to
+// break the next one.
+bool Engine::GiveAway(RequestPtr& request) {
+  if (request->begun || request->of_lane) return false;
   Counters& counters = state_->intake->counters;
-  const auto given = [&](RequestPtr& request) {
-    if (request->begun || request->of_lane) return false;
-    // Counted there from now on, and before the answer can be known.
-    counters.submitted.fetch_sub(1, std::memory_order_relaxed);
-    Count(counters.moved);
-    if (elsewhere_(request)) return true;
-    counters.moved.fetch_sub(1, std::memory_order_relaxed);
-    Count(counters.submitted);
-    if (Clock::now() < request->deadline) return false;
-    Expire(*request);
-    return true;
-  };
-  requests.erase(std::remove_if(requests.begin(), requests.end(), given), requests.end());
+  // Counted there from now on, and before the answer can be known.
+  counters.submitted.fetch_sub(1, std::memory_order_relaxed);
+  Count(counters.moved);
+  if (elsewhere_(request)) return true;
+  counters.moved.fetch_sub(1, std::memory_order_relaxed);
+  Count(counters.submitted);
+  return false;
 }
 
 // A ticket is counted before it is finished: whoever has its answer must find it in stats().
