@@ -39,8 +39,8 @@ class Slot {
 
 // Slabs are never moved and never freed before the pool: when all slots of a capacity are taken,
 // there comes another slab as large as all before, or smaller if the memory has no room for that.
-// So nobody's rows are copied when others come, and a step reads from as many slabs as the
-// logarithm of the streams.
+// So nobody's rows are copied when others come, and a step reads from few slabs: the logarithm of
+// the streams, more only where memory was short.
 //
 // Workers run on streams (of the device) of their own, and a live stream goes from one to the
 // other, as its slot does when it ends. Nothing here orders them. It need not: after each run of a

@@ -29,7 +29,7 @@ void LoseWithTheDevice(const at::Tensor& pinned) {
   const c10::Storage& storage = pinned.storage();
   c10::DeleterFnPtr expected = nullptr;
   const c10::DeleterFnPtr own = storage.data_ptr().get_deleter();
-  if (own == nullptr) return;  // of none there is nothing to give back
+  if (own == nullptr) return;  // of no bytes, perhaps: there is nothing to give back
   if (!give_back.compare_exchange_strong(expected, own) && expected != own) return;
   c10::DataPtr memory = storage.set_data_ptr(c10::DataPtr());
   void* const data = memory.get();

@@ -77,6 +77,12 @@ struct Held {
     options.deadline = deadline;
     return group.Submit(runner, std::make_unique<NumberPayload>(number), options);
   }
+  // Half of them for each device.
+  Tickets GiveMany(int count, TimePoint deadline = kNever) {
+    Tickets tickets;
+    for (int i = 0; i < count; ++i) tickets.push_back(Give(1, deadline));
+    return tickets;
+  }
   void Break(std::size_t engine) {
     places[engine].broken = true;
     places[engine].release.Set();
@@ -111,8 +117,7 @@ std::size_t Failed(const Tickets& tickets) {
 
 TEST(WhatWaitedOnABrokenDeviceIsAnsweredByAnother) {
   Held h;
-  Tickets waiting;
-  for (int i = 0; i < 20; ++i) waiting.push_back(h.Give(1));
+  const Tickets waiting = h.GiveMany(20);
   h.Break(0);
   CHECK(Eventually([&] { return h.Moved(0) == 10; }));
   h.places[1].release.Set();
@@ -125,14 +130,29 @@ TEST(WhatWaitedOnABrokenDeviceIsAnsweredByAnother) {
 
 TEST(ItWaitsForRoomThere) {
   Held h(1, 4);
-  Tickets waiting;
-  for (int i = 0; i < 8; ++i) waiting.push_back(h.Give(1));
+  const Tickets waiting = h.GiveMany(8);
   h.Break(0);
   CHECK(Eventually([&] { return h.group[0].out_of_order(); }));
   std::this_thread::sleep_for(std::chrono::milliseconds(150));  // longer than it waits at a time
   h.places[1].release.Set();
   CHECK_EQ(Failed(waiting), 0u);
   CHECK_EQ(h.Moved(0), 4u);
+  CHECK(h.AllAddUp());
+}
+
+TEST(ItsDeadlineHoldsWhileItWaitsForRoom) {
+  Held h(1, 4);
+  const TimePoint soon = Clock::now() + std::chrono::seconds(1);
+  const Tickets late = h.GiveMany(8, soon);
+  h.Break(0);
+  // Without an end to what runs on the other device: that worker tells it.
+  CHECK(Eventually([&] { return h.group[0].counters().expired.load() == 4; }));
+  h.places[1].release.Set();
+  for (const auto& ticket : late) {
+    CHECK(ticket->WaitUntil(Soon()));
+    CHECK_EQ(KindOf(*ticket), ErrorKind::kDeadlineExceeded);
+  }
+  CHECK_EQ(h.Moved(0), 0u);
   CHECK(h.AllAddUp());
 }
 
@@ -160,8 +180,7 @@ TEST(ItCanBeCancelledAndItsDeadlineHolds) {
 
 TEST(ClosingEndsTheWaitForRoom) {
   Held h(1, 4);
-  Tickets waiting;
-  for (int i = 0; i < 8; ++i) waiting.push_back(h.Give(1));
+  const Tickets waiting = h.GiveMany(8);
   h.Break(0);
   CHECK(Eventually([&] { return h.group[0].out_of_order(); }));
   CHECK(!h.group.CloseUntil(CloseMode::kCancel, Clock::now()));
@@ -210,8 +229,7 @@ TEST(WhatIsInALaneStays) {
 
 TEST(WhereAllAreBrokenEverythingFails) {
   Held h;
-  Tickets waiting;
-  for (int i = 0; i < 20; ++i) waiting.push_back(h.Give(1));
+  const Tickets waiting = h.GiveMany(20);
   h.Break(1);
   h.Break(0);
   for (const auto& ticket : waiting) {
