@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +17,7 @@ import soundfile
 from safeasr import decoding
 from safeasr.audio import load_audio
 from safeasr.errors import AudioError, AudioFileNotFoundError
+from support.audio_files import write_encoded
 
 DATA = Path(os.environ.get("SAFEASR_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared")
 RECORDINGS = ["asr_example.wav", "vad_example.wav", "zh.mp3", "en.mp3"]
@@ -82,47 +82,68 @@ def test_wav_sample_types(oracle: Any, tmp_path: Path, subtype: str) -> None:
 @pytest.mark.parametrize("name", ["a.m4a", "a.webm", "a.aac", "a.wma", "a.mp4"])
 @pytest.mark.parametrize("rate", [16000, 44100])
 def test_formats_that_ffmpeg_decodes(oracle: Any, tmp_path: Path, name: str, rate: int) -> None:
-    wav, path = tmp_path / "source.wav", tmp_path / name
-    soundfile.write(wav, speechlike(rate, 2), rate)
-    made = subprocess.run(
-        ["ffmpeg", "-v", "error", "-i", str(wav), str(path)], capture_output=True, check=False
-    )
-    if made.returncode:
-        pytest.skip(f"this ffmpeg cannot write {name}")
+    path = tmp_path / name
+    write_encoded(path, speechlike(48000 if name == "a.webm" else rate, 2), rate)
     expected = oracle.load_audio_text_image_video(str(path), fs=16000).numpy()
-    np.testing.assert_array_equal(load_audio(path), expected)
-    # Bytes go through a file: FunASR pipes them, and an MP4 index at the end is out of reach.
-    np.testing.assert_array_equal(load_audio(path.read_bytes()), expected)
-    np.testing.assert_array_equal(load_audio(io.BytesIO(path.read_bytes())), expected)
+    # Other releases of FFmpeg may round the last bit another way.
+    np.testing.assert_allclose(load_audio(path), expected, atol=2.0**-15)
+
+
+@pytest.mark.parametrize("name", ["a.m4a", "a.webm", "a.aac", "a.wma", "a.mp4", "a.ts", "a.flv"])
+def test_encoded_audio_by_every_way(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    write_encoded(path, speechlike(48000, 2), 48000)
+    by_path = load_audio(path)
+    assert 5000 < len(by_path) < 9000
+    np.testing.assert_array_equal(load_audio(io.BytesIO(path.read_bytes())), by_path)
     # The file states its rate, so that fs is not used; FunASR resamples a second time.
-    np.testing.assert_array_equal(load_audio(path, fs=8000), expected)
+    np.testing.assert_array_equal(load_audio(path, fs=8000), by_path)
+    if name not in ("a.ts", "a.flv"):  # bytes are known by their headers
+        np.testing.assert_array_equal(load_audio(path.read_bytes()), by_path)
 
 
-@needs_ffmpeg
 @pytest.mark.parametrize("name", ["-x.m4a", "http:x.m4a", "concat:a|b.m4a"])
 @pytest.mark.skipif(os.name == "nt", reason="Windows forbids these names")
 def test_names_are_not_options_or_addresses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    soundfile.write("source.wav", speechlike(16000), 16000)
-    subprocess.run(["ffmpeg", "-v", "error", "-i", "source.wav", "plain.m4a"], check=True)
+    write_encoded(Path("plain.m4a"), speechlike(16000), 16000)
     Path("plain.m4a").rename(name)
     assert len(load_audio(name)) > 4000
 
 
-@needs_ffmpeg
 def test_mp4_bytes_with_the_index_at_the_end(tmp_path: Path) -> None:
-    """Too long for ffmpeg to hold in a pipe's buffer, so it must be able to seek."""
-    wav, path = tmp_path / "source.wav", tmp_path / "a.m4a"
-    soundfile.write(wav, speechlike(44100, seconds=20.0), 44100)
-    subprocess.run(["ffmpeg", "-v", "error", "-i", wav, "-b:a", "128k", path], check=True)
+    """Its reader must be able to seek."""
+    path = tmp_path / "a.m4a"
+    write_encoded(path, speechlike(44100, seconds=20.0), 44100)
     data = path.read_bytes()
-    assert data.index(b"moov") > 100_000
+    assert data.index(b"moov") > 50_000
     np.testing.assert_array_equal(load_audio(data), load_audio(path))
 
 
-@needs_ffmpeg
+@pytest.mark.parametrize("name", ["a.mp3", "a.ogg", "a.flac", "a.wav"])
+def test_blocks_are_decoded_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A frame of an MP3 needs bits of those before."""
+    path = tmp_path / name
+    soundfile.write(path, speechlike(16000, seconds=5.0), 16000)
+    whole, _ = soundfile.read(path, dtype="float32")
+    monkeypatch.setattr(decoding, "_BLOCK_FRAMES", 5000)
+    np.testing.assert_array_equal(load_audio(path), whole)
+    np.testing.assert_array_equal(load_audio(path.read_bytes()), whole)
+
+
+def test_damaged_packets_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.m4a"
+    write_encoded(path, speechlike(16000, seconds=5.0), 16000)
+    whole, data = load_audio(path), bytearray(path.read_bytes())
+    middle = data.index(b"moov") // 2
+    data[middle : middle + 2000] = b"\xff" * 2000
+    assert len(whole) // 2 < len(load_audio(bytes(data))) <= len(whole)
+
+
 def test_pcm_files_are_raw_samples_at_fs(oracle: Any, tmp_path: Path) -> None:
     path = tmp_path / "A.PCM"
     (speechlike(8000) * 20000).astype("<i2").tofile(path)
@@ -177,43 +198,6 @@ def test_corrupt_files(tmp_path: Path, name: str) -> None:
         load_audio(path)
     with pytest.raises(AudioError, match="cannot be decoded"):
         load_audio(path.read_bytes())
-
-
-def test_without_ffmpeg_the_error_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "a.m4a"
-    path.write_bytes(b"\0\0\0\x20ftypM4A " + bytes(200))
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(AudioError, match="ffmpeg: the program is not installed"):
-        load_audio(path)
-
-
-@needs_ffmpeg
-def test_a_hanging_ffmpeg_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = tmp_path / "ffmpeg"
-    program.write_text("#!/bin/sh\nexec sleep 60\n")
-    program.chmod(0o755)
-    monkeypatch.setattr(shutil, "which", lambda name: str(program))
-    monkeypatch.setattr(decoding, "FFMPEG_TIMEOUT_S", 0.2)
-    path = tmp_path / "a.m4a"
-    path.write_bytes(b"\0\0\0\x20ftypM4A " + bytes(200))
-    with pytest.raises(AudioError, match="gave up after"):
-        load_audio(path)
-
-
-@needs_ffmpeg
-def test_a_playlist_cannot_reach_the_network(tmp_path: Path) -> None:
-    """A list of segments named like audio must not make ffmpeg fetch them."""
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(0.5)
-        port = server.getsockname()[1]
-        path = tmp_path / "a.m4a"
-        path.write_text(f"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:{port}/a.ts\n#EXT-X-ENDLIST\n")
-        with pytest.raises(AudioError, match="cannot be decoded"):
-            load_audio(path)
-        with pytest.raises(TimeoutError):
-            server.accept()
 
 
 def test_damaged_headers_do_not_exhaust_memory(tmp_path: Path) -> None:

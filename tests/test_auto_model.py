@@ -6,11 +6,9 @@ import io
 import json
 import logging
 import re
-import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from shutil import which
 from typing import Any
 
 import numpy as np
@@ -25,6 +23,7 @@ from safeasr import (
     EngineClosedError,
 )
 from support.audio import speech
+from support.audio_files import write_encoded
 
 #: Whole 16-bit samples, so that every lossless form below holds exactly the same audio.
 PCM = (speech(4.2, seed=2) * 32767).astype("<i2")
@@ -117,12 +116,7 @@ def test_other_rates(model: AutoModel, tmp_path: Path, rate: int) -> None:
 def test_lossy_formats(model: AutoModel, tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"some.{ending}"
     if ending == "m4a":
-        if which("ffmpeg") is None:
-            pytest.skip("m4a needs the ffmpeg program")
-        source = tmp_path / "source.wav"
-        soundfile.write(source, CLIP, 16000)
-        command = ["ffmpeg", "-v", "error", "-i", str(source), str(path)]
-        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+        write_encoded(path, CLIP, 16000)
     else:
         soundfile.write(path, CLIP, 16000)
     result = model.generate(str(path))

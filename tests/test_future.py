@@ -132,6 +132,49 @@ def test_callbacks_that_raise_harm_nobody(
     assert future.result()
 
 
+@pytest.mark.parametrize("mistake", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_no_callback_ends_the_callback_thread(
+    model: AutoModel, mistake: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    ends: list[Future] = []
+
+    def broken(future: Future) -> None:
+        ends.append(future)
+        raise mistake("of a callback")
+
+    with caplog.at_level(logging.ERROR, "safeasr"):
+        for _ in range(3):
+            model.submit(CLIP).add_done_callback(broken)
+        until(lambda: len(ends) == 3)
+        after: list[Future] = []
+        model.submit(CLIP).add_done_callback(after.append)
+        until(lambda: bool(after))
+    # One that is done already is called by its caller, who may well want to end.
+    with pytest.raises(mistake):
+        ends[0].add_done_callback(broken)
+
+
+def test_a_callback_may_not_wait(
+    gated_model: Callable[..., AutoModel], gate: Any, model: AutoModel
+) -> None:
+    running = gated_model().submit(CLIP)
+    refused: list[str] = []
+
+    def wait(future: Future) -> None:
+        assert future.result()
+        for call in (running.result, running.wait, lambda: model.generate(CLIP)):
+            try:
+                call()
+            except RuntimeError as error:
+                refused.append(str(error))
+
+    model.submit(CLIP).add_done_callback(wait)
+    until(lambda: len(refused) == 3)
+    assert all("must not wait" in message for message in refused)
+    gate.open()
+    assert running.result(30)
+
+
 def test_callbacks_run_for_every_end(gated_model: Callable[..., AutoModel], gate: Any) -> None:
     model = gated_model()
     running = model.submit(CLIP)

@@ -70,6 +70,23 @@ def test_feed_and_finish(model: AutoModel, expected: tuple[str, ...]) -> None:
     assert stream.closed
 
 
+def test_no_callback_stops_the_stream(
+    model: AutoModel, expected: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_: Any) -> None:
+        raise SystemExit("of a callback")
+
+    with model.stream(**OPTIONS) as stream:
+        answers = [stream.submit(piece, final) for piece, final in PIECES]
+        for answer in answers:
+            try:
+                answer.add_done_callback(broken)
+            except SystemExit:
+                assert answer.done()
+        assert tuple(answer.result(30)["text"] for answer in answers) == expected
+        assert run(stream) == expected
+
+
 def test_the_text_so_far(model: AutoModel, expected: tuple[str, ...]) -> None:
     """All tokens together, until the next utterance begins: a word may come in two chunks."""
     stream = model.stream(**OPTIONS)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safeasr.containers import is_container
+from safeasr.deadlines import require_time
 from safeasr.decoding import decode_encoded, decode_file, decode_pcm16
 from safeasr.download import DEFAULT_MAX_BYTES, DEFAULT_TIMEOUT_S, download, is_url, url_path
 from safeasr.errors import AudioError
@@ -220,6 +221,7 @@ def load_audio(
     timeout_s: float = DEFAULT_TIMEOUT_S,
     max_bytes: int = DEFAULT_MAX_BYTES,
     allow_empty: bool = False,
+    deadline: float | None = None,
 ) -> _Samples:
     """One recording, in any form, as mono float32 samples at the model's rate.
 
@@ -232,6 +234,7 @@ def load_audio(
         timeout_s: the longest that a download may take in all, in seconds.
         max_bytes: the largest download, in bytes.
         allow_empty: no samples are samples too, as in a piece of a stream.
+        deadline: time of the monotonic clock by which it must be done; None: no limit.
 
     Returns:
         Shape [samples], float32, C-contiguous. It may share memory with ``source``.
@@ -239,20 +242,21 @@ def load_audio(
     Raises:
         AudioFileNotFoundError: if ``source`` is a str that is no URL and names no file.
         AudioError: if it cannot be turned into samples; the message says what came.
+        DeadlineExceededError: if the deadline passed.
     """
     fs, sample_rate = checked_rate(fs), checked_rate(sample_rate, "sample_rate")
     if isinstance(source, str) and is_url(source):
-        data = download(source, timeout_s=timeout_s, max_bytes=max_bytes)
-        decoded = decode_encoded(data, fs, sample_rate, url_path(source))
+        data = download(source, timeout_s=timeout_s, max_bytes=max_bytes, deadline=deadline)
+        decoded = decode_encoded(data, fs, sample_rate, url_path(source), deadline)
     elif isinstance(source, str) or hasattr(source, "__fspath__"):
-        decoded = decode_file(source, fs, sample_rate)
+        decoded = decode_file(source, fs, sample_rate, deadline)
     elif isinstance(source, (bytes, bytearray, memoryview)):
         if is_container(source):
-            decoded = decode_encoded(source, fs, sample_rate)
+            decoded = decode_encoded(source, fs, sample_rate, deadline=deadline)
         else:
             decoded = decode_pcm16(source), fs
     elif hasattr(source, "read"):
-        decoded = decode_encoded(_read_all(source), fs, sample_rate)
+        decoded = decode_encoded(_read_all(source), fs, sample_rate, deadline=deadline)
     elif isinstance(source, (list, tuple)):
         return mono_float32(_as_samples(source), fs, sample_rate, allow_empty=allow_empty)
     elif is_tensor(source) or hasattr(source, "__array__"):
@@ -264,6 +268,7 @@ def load_audio(
         )
     samples, rate = decoded
     rate = checked_rate(rate, "the file's sample rate")
+    require_time(deadline)
     return mono_float32(samples, rate, sample_rate, allow_empty=allow_empty)
 
 

@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Any
 
 from safeasr import _ext
-from safeasr.calls import Calls, seconds_left
+from safeasr.calls import Calls
+from safeasr.deadlines import seconds_left
 from safeasr.errors import DeadlineExceededError, EngineClosedError
 from safeasr.export.exporter import export_bundle
 from safeasr.families import FAMILY_OPTIONS
@@ -166,7 +167,8 @@ class AutoModel:
                 bytes, file object, or a list of these.
             input_len: lengths of features given with ``data_type="fbank"``.
             progress_callback: called as ``fn(done, total)`` after each utterance, in order.
-            timeout: time limit of this call in seconds; default: the model's.
+            timeout: time limit of this call in seconds, reading the audio included; default: the
+                model's.
             **options: FunASR's options of ``generate``. They hold for this call alone.
 
         Returns:

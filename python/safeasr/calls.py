@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from safeasr import _ext
+from safeasr.deadlines import seconds_left
+from safeasr.dispatcher import forbid_waiting, on_callback_thread
 from safeasr.errors import AudioError, DeadlineExceededError, QueueFullError
 from safeasr.families.base import Recognizer
 from safeasr.future import Future
@@ -19,14 +21,9 @@ from safeasr.inputs import Utterance, expand_inputs
 from safeasr.options import CallOptions, ModelOptions, call_options
 from safeasr.result_writer import ResultWriter
 
-__all__ = ["Call", "Calls", "seconds_left"]
+__all__ = ["Call", "Calls"]
 
 _log = logging.getLogger("safeasr")
-
-
-def seconds_left(deadline: float | None) -> float | None:
-    """Seconds until a time of the monotonic clock, not below 0; None for no limit."""
-    return None if deadline is None else max(0.0, deadline - time.monotonic())
 
 
 class Calls:
@@ -75,6 +72,7 @@ class Calls:
             data_type=call.data_type,
             input_len=input_len,
             sample_rate=family.sample_rate,
+            deadline=deadline,
         )
         return Call(self, call, deadline, utterances)
 
@@ -97,6 +95,7 @@ class Call:
 
     def run(self, progress: Callable[[int, int], object] | None) -> list[dict[str, Any]]:
         """Recognise all, a few at a time; returns the results in order."""
+        forbid_waiting()
         results: list[dict[str, Any]] = []
         pending: deque[tuple[Utterance, _ext.Ticket]] = deque()
         total = len(self.utterances)
@@ -132,6 +131,7 @@ class Call:
 
     def start(self, *, no_waiting: bool) -> Future:
         """Queue all; returns at once. no_waiting: not even for room in the queue."""
+        no_waiting = no_waiting or on_callback_thread()
         tickets: list[_ext.Ticket] = []
         try:
             for utterance in self.utterances:
@@ -149,7 +149,8 @@ class Call:
 
     def _submit(self, utterance: Utterance, *, no_waiting: bool = False) -> _ext.Ticket:
         # The last piece of a stream may well be empty.
-        data = utterance.load(allow_empty=self.options.family.get("cache") is not None)
+        empty = self.options.family.get("cache") is not None
+        data = utterance.load(allow_empty=empty, deadline=self.deadline)
         left = seconds_left(self.deadline)
         try:
             return self.calls.recognizer.submit(

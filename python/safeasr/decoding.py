@@ -1,31 +1,30 @@
-"""Decoding of encoded audio: libsndfile first, the ffmpeg program for the rest.
+"""Decoding of encoded audio: libsndfile first, FFmpeg's libraries for the rest.
 
 Both give float32 mono. As in FunASR's ``utils/load_utils.py``, libsndfile's output is averaged
-over the channels at the file's own rate, while ffmpeg mixes down, resamples and rounds to 16 bits
-itself.
+over the channels at the file's own rate, while FFmpeg mixes down, resamples and rounds to 16 bits
+itself (:mod:`safeasr.ffmpeg`). Both decode in blocks, and look at the caller's deadline in between.
 """
 
 from __future__ import annotations
 
 import io
 import os
-import shutil
 import stat
-import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from safeasr.errors import AudioError, AudioFileNotFoundError
+from safeasr.deadlines import require_time
+from safeasr.errors import AudioError, AudioFileNotFoundError, DeadlineExceededError
+from safeasr.ffmpeg import FfmpegError, decode_with_ffmpeg
 
 __all__ = ["DecodedAudio", "decode_encoded", "decode_file", "decode_pcm16"]
 
-#: The longest that one run of ffmpeg may take, in seconds.
-FFMPEG_TIMEOUT_S: Final = 600.0
 _SHOWN_PATH = 200
+#: Frames that libsndfile decodes between two looks at the deadline.
+_BLOCK_FRAMES: Final = 1 << 19
 
 #: Mono float32 samples, shape [samples], and their rate in Hz.
 DecodedAudio = tuple[NDArray[np.float32], int]
@@ -56,13 +55,16 @@ def decode_pcm16(data: bytes | bytearray | memoryview) -> NDArray[np.float32]:
     return samples
 
 
-def decode_file(path: str | os.PathLike[str], fs: int, sample_rate: int) -> DecodedAudio:
+def decode_file(
+    path: str | os.PathLike[str], fs: int, sample_rate: int, deadline: float | None = None
+) -> DecodedAudio:
     """Decodes a file.
 
     Args:
-        path: any format that libsndfile or ffmpeg reads; ``.pcm`` is raw 16-bit mono at ``fs``.
+        path: any format that libsndfile or FFmpeg reads; ``.pcm`` is raw 16-bit mono at ``fs``.
         fs: rate of ``.pcm`` files in Hz; all other formats state theirs.
-        sample_rate: rate that ffmpeg resamples to, in Hz.
+        sample_rate: rate that FFmpeg resamples to, in Hz.
+        deadline: time of the monotonic clock by which it must be done; None: no limit.
 
     Returns:
         Samples and their rate, which is ``sample_rate`` only if the file's is.
@@ -70,6 +72,7 @@ def decode_file(path: str | os.PathLike[str], fs: int, sample_rate: int) -> Deco
     Raises:
         AudioFileNotFoundError: if there is no such file.
         AudioError: if it is a directory or cannot be decoded.
+        DeadlineExceededError: if the deadline passed.
     """
     name = os.fsdecode(path)
     shown = shorten(name)
@@ -94,98 +97,78 @@ def decode_file(path: str | os.PathLike[str], fs: int, sample_rate: int) -> Deco
                 raise AudioError(f"audio file {shown} is empty")
     except OSError as error:
         raise AudioError(f"audio file {shown} cannot be read: {error.strerror}") from error
-    return _decode(name, shown, sample_rate)
+    return _decode(name, shown, sample_rate, deadline)
 
 
 def decode_encoded(
-    data: bytes | bytearray | memoryview, fs: int, sample_rate: int, name: str = ""
+    data: bytes | bytearray | memoryview,
+    fs: int,
+    sample_rate: int,
+    name: str = "",
+    deadline: float | None = None,
 ) -> DecodedAudio:
     """Decodes the contents of an audio file.
 
     Args:
         data: the contents.
         fs: rate in Hz that is used if ``name`` ends in ``.pcm``.
-        sample_rate: rate that ffmpeg resamples to, in Hz.
+        sample_rate: rate that FFmpeg resamples to, in Hz.
         name: where the contents come from, for messages and its ending.
+        deadline: time of the monotonic clock by which it must be done; None: no limit.
 
     Returns:
         Samples and their rate.
 
     Raises:
         AudioError: if the contents cannot be decoded.
+        DeadlineExceededError: if the deadline passed.
     """
     if name.lower().endswith(".pcm"):
         return decode_pcm16(data), fs
     shown = f"from {shorten(name)}" if name else f"of {memoryview(data).nbytes} bytes"
     if not memoryview(data).nbytes:
         raise AudioError(f"audio {shown} is empty")
-    return _decode(bytes(data), shown, sample_rate)
+    return _decode(bytes(data), shown, sample_rate, deadline)
 
 
-def _decode(source: str | bytes, shown: str, sample_rate: int) -> DecodedAudio:
+def _decode(
+    source: str | bytes, shown: str, sample_rate: int, deadline: float | None
+) -> DecodedAudio:
     try:
-        return _decode_with_soundfile(source)
-    except AudioError:
+        return _decode_with_soundfile(source, deadline)
+    except (AudioError, DeadlineExceededError):
         raise
     # soundfile raises errors of its own and TypeError for names that end in ".raw".
     except (RuntimeError, TypeError, ValueError, OSError) as error:
         reason = str(error)
     try:
-        if isinstance(source, str):
-            return _decode_with_ffmpeg(source, sample_rate), sample_rate
-        # A real file, not a pipe: MP4 files often have their index at the end.
-        with tempfile.TemporaryDirectory(prefix="safeasr-") as folder:
-            path = os.path.join(folder, "audio")
-            Path(path).write_bytes(source)
-            return _decode_with_ffmpeg(path, sample_rate), sample_rate
-    except _FfmpegError as error:
+        # Never by its name: FFmpeg gets the bytes and nothing that it could open itself.
+        with open(source, "rb") if isinstance(source, str) else io.BytesIO(source) as file:
+            return decode_with_ffmpeg(file, sample_rate, deadline), sample_rate
+    except FfmpegError as error:
         raise AudioError(
             f"audio {shown} cannot be decoded; libsndfile: {reason}; ffmpeg: {error}"
         ) from error
 
 
-def _decode_with_soundfile(source: str | bytes) -> DecodedAudio:
+def _decode_with_soundfile(source: str | bytes, deadline: float | None) -> DecodedAudio:
     import soundfile  # takes about 100 ms, so only when a file is decoded
 
-    samples: NDArray[Any]
-    samples, rate = soundfile.read(
-        source if isinstance(source, str) else io.BytesIO(source), dtype="float32"
-    )
-    if samples.ndim == 2:
-        samples = samples.mean(axis=1, dtype=np.float32)
-    return samples, int(rate)
-
-
-class _FfmpegError(Exception):
-    """ffmpeg is missing or failed; the message is fit for the user."""
-
-
-def _decode_with_ffmpeg(path: str, sample_rate: int) -> NDArray[np.float32]:
-    program = shutil.which("ffmpeg")
-    if program is None:
-        raise _FfmpegError("the program is not installed")
-    command = [
-        program,
-        *("-nostdin", "-v", "error", "-threads", "1"),
-        # "file:" and the white list: a name or a playlist must not make ffmpeg open the network.
-        *("-protocol_whitelist", "file", "-i", f"file:{path}"),
-        *("-vn", "-f", "s16le", "-acodec", "pcm_s16le", "-ac", "1", "-ar", str(sample_rate), "-"),
-    ]
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            timeout=FFMPEG_TIMEOUT_S,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise _FfmpegError(f"gave up after {FFMPEG_TIMEOUT_S:.0f} s") from error
-    except OSError as error:
-        raise _FfmpegError(f"cannot be started: {error}") from error
-    if done.returncode != 0:
-        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise _FfmpegError(lines[-1] if lines else f"exit status {done.returncode}")
-    if not done.stdout:
-        raise _FfmpegError("found no sound in it")
-    return decode_pcm16(done.stdout)
+    blocks: list[NDArray[np.float32]] = []
+    with soundfile.SoundFile(source if isinstance(source, str) else io.BytesIO(source)) as file:
+        rate = int(file.samplerate)
+        # To its beginning once, as soundfile.read does: libsndfile decodes MP3 by a bit another way
+        # after that. Then never again: soundfile seeks after each read, which loses what the next
+        # frame of an MP3 needs of those before.
+        file.seek(0)
+        file.seekable = lambda: False
+        # A header may claim any length: memory is taken for what is there.
+        while True:
+            require_time(deadline)
+            block: NDArray[Any] = file.read(_BLOCK_FRAMES, dtype="float32")
+            if block.ndim == 2:
+                block = block.mean(axis=1, dtype=np.float32)
+            blocks.append(block)
+            if len(block) < _BLOCK_FRAMES:
+                break
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks), rate

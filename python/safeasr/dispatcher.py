@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from safeasr import _ext
 
-__all__ = ["when_finished"]
+__all__ = ["forbid_waiting", "on_callback_thread", "run_callback", "when_finished"]
 
 _log = logging.getLogger("safeasr")
 
@@ -42,11 +42,12 @@ class _Dispatcher:
         while (token := self._queue.get()) is not None:
             with self._lock:
                 callback = self._waiting.pop(token)
-            try:
-                callback()
-            except Exception:
-                _log.exception("a done-callback raised")
+            run_callback(callback)
             del callback  # it may hold a model, and the next one may be long in coming
+
+    def runs_here(self) -> bool:
+        """Whether the calling thread is the one that runs callbacks."""
+        return self._thread is not None and self._thread.ident == threading.get_ident()
 
     def close(self) -> None:
         self._queue.close()
@@ -64,6 +65,41 @@ def _dispatcher() -> _Dispatcher:
         if _current is None or _current._pid != os.getpid():  # a forked child has no such thread
             _current = _Dispatcher()
         return _current
+
+
+def run_callback(callback: Callable[[], object]) -> None:
+    """Call it; log what it raises.
+
+    On the callback thread that is everything, SystemExit too: that thread serves the whole process,
+    and without it no stream and no asyncio task would ever hear of its result again.
+    """
+    try:
+        callback()
+    except Exception:
+        _log.exception("a done-callback raised")
+    except BaseException:
+        if not on_callback_thread():
+            raise
+        _log.exception("a done-callback raised")
+
+
+def on_callback_thread() -> bool:
+    """Whether this is the thread that runs callbacks: nothing may wait on it."""
+    current = _current
+    return current is not None and current.runs_here()
+
+
+def forbid_waiting() -> None:
+    """Refuse to wait on the callback thread, where a wait would hold up what it waits for.
+
+    Raises:
+        RuntimeError: if this is that thread.
+    """
+    if on_callback_thread():
+        raise RuntimeError(
+            "a done-callback must not wait for a model: it runs on the thread that all callbacks "
+            "and streams share. Hand the work to a thread of your own"
+        )
 
 
 def when_finished(ticket: _ext.Ticket, callback: Callable[[], None]) -> None:

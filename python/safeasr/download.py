@@ -19,6 +19,7 @@ import urllib.request
 from types import TracebackType
 from typing import Any, Final
 
+from safeasr.deadlines import require_time, seconds_left
 from safeasr.errors import AudioError
 
 __all__ = ["DEFAULT_MAX_BYTES", "DEFAULT_TIMEOUT_S", "download", "is_url", "url_path", "url_stem"]
@@ -143,7 +144,11 @@ def _opener(watch: _Watch) -> urllib.request.OpenerDirector:
 
 
 def download(
-    url: str, *, timeout_s: float = DEFAULT_TIMEOUT_S, max_bytes: int = DEFAULT_MAX_BYTES
+    url: str,
+    *,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+    deadline: float | None = None,
 ) -> bytes:
     """The contents of a URL, in memory.
 
@@ -152,17 +157,21 @@ def download(
         timeout_s: the longest that everything may take, from connecting to the last byte, in
             seconds. Only looking up the host's name is not interrupted.
         max_bytes: the largest size, in bytes.
+        deadline: time of the monotonic clock that ends the caller's patience; None: no such limit.
 
     Returns:
         The body.
 
     Raises:
         AudioError: if the server refuses, the transfer breaks, or a limit is passed.
+        DeadlineExceededError: if the deadline passed.
     """
     shown = _without_secrets(url)
     if not timeout_s > 0:
         raise AudioError(f"the time limit of a download must be above zero, not {timeout_s!r}")
-    with _Watch(timeout_s) as watch:
+    require_time(deadline)
+    left = seconds_left(deadline)
+    with _Watch(timeout_s if left is None else min(timeout_s, left)) as watch:
         try:
             request = urllib.request.Request(url, headers={"User-Agent": "safeasr"})
             with _opener(watch).open(request, timeout=timeout_s) as response:
@@ -186,6 +195,7 @@ def download(
             # A body without a stated length ends wherever the socket was shut.
             if not watch.expired:
                 return body
+    require_time(deadline)
     raise AudioError(f"download of {shown} took longer than {timeout_s:g} s")
 
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from safeasr import _ext
-from safeasr.dispatcher import when_finished
+from safeasr.deadlines import seconds_left
+from safeasr.dispatcher import forbid_waiting, run_callback, when_finished
 from safeasr.errors import CancelledError
 
 __all__ = ["Future"]
@@ -58,13 +59,16 @@ class Future:
         return self.cancelled()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until done; False when ``timeout`` seconds passed first. Ctrl-C gets through."""
+        """Wait until done; False when ``timeout`` seconds passed first. Ctrl-C gets through.
+
+        Raises:
+            RuntimeError: in a done-callback, for what is not done yet.
+        """
+        if self.done():
+            return True
+        forbid_waiting()
         deadline = None if timeout is None else time.monotonic() + timeout
-        for ticket in self._tickets:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if not ticket.wait(left):
-                return False
-        return True
+        return all(ticket.wait(seconds_left(deadline)) for ticket in self._tickets)
 
     def result(self, timeout: float | None = None) -> list[dict[str, Any]]:
         """The results, one dict for each utterance, in the order of the input.
@@ -96,7 +100,8 @@ class Future:
     def add_done_callback(self, fn: Callable[[Future], object]) -> None:
         """Call ``fn(self)`` once done, on safeasr's callback thread; at once if already done.
 
-        Exceptions of ``fn`` are logged. It should be short: all callbacks share one thread.
+        What ``fn`` raises is logged. It must be short, for all callbacks share one thread, and it
+        cannot wait for a model there: that raises RuntimeError.
         """
 
         def next_step() -> None:
@@ -104,10 +109,7 @@ class Future:
                 if not ticket.finished():
                     when_finished(ticket, next_step)
                     return
-            try:
-                fn(self)
-            except Exception:
-                _log.exception("a done-callback raised")
+            run_callback(lambda: fn(self))
 
         next_step()
 

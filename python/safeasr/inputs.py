@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import secrets
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -67,11 +68,14 @@ class Utterance:
         """Whether it is a file, by path, URL or object; FunASR then knows that it is whole."""
         return isinstance(self.source, (str, os.PathLike)) or hasattr(self.source, "read")
 
-    def load(self, *, allow_empty: bool = False) -> NDArray[np.float32]:
+    def load(
+        self, *, allow_empty: bool = False, deadline: float | None = None
+    ) -> NDArray[np.float32]:
         """The item's data; decodes files and downloads URLs.
 
         Args:
             allow_empty: no samples are samples too, as in a piece of a stream.
+            deadline: time of the monotonic clock by which it must be done; None: no limit.
 
         Returns:
             Samples of shape [samples] at ``sample_rate`` for "sound", features of shape
@@ -80,6 +84,7 @@ class Utterance:
         Raises:
             AudioError: if the data cannot be had; the message begins with index and key. It is
                 an ``AudioFileNotFoundError`` if a file is missing.
+            DeadlineExceededError: if the deadline passed.
         """
         try:
             if self.kind == "fbank":
@@ -93,6 +98,7 @@ class Utterance:
                 timeout_s=self.timeout_s,
                 max_bytes=self.max_bytes,
                 allow_empty=allow_empty,
+                deadline=deadline,
             )
         except AudioError as error:
             raise type(error)(f"input {self.index} (key {self.key!r}): {error}") from error
@@ -108,6 +114,7 @@ def expand_inputs(
     sample_rate: int = DEFAULT_SAMPLE_RATE,
     timeout_s: float = DEFAULT_TIMEOUT_S,
     max_bytes: int = DEFAULT_MAX_BYTES,
+    deadline: float | None = None,
 ) -> list[Utterance]:
     """The utterances of one call, in order.
 
@@ -124,6 +131,7 @@ def expand_inputs(
         sample_rate: the model's rate in Hz.
         timeout_s: time limit of each download, in seconds.
         max_bytes: size limit of each download, in bytes.
+        deadline: time of the monotonic clock by which a list file must have come; None: no limit.
 
     Returns:
         At least one utterance, unless a list or list file is empty.
@@ -133,6 +141,7 @@ def expand_inputs(
             features have a wrong shape. Files are looked at only when an utterance is loaded.
         UnsupportedModelError: if ``data_type`` is of another kind, such as ("sound", "text").
         ValueError: if the number of keys is not the number of utterances.
+        DeadlineExceededError: if the deadline passed.
     """
     kind = _checked_kind(data_type)
     name = key if isinstance(key, str) else None
@@ -141,7 +150,8 @@ def expand_inputs(
     elif isinstance(input, (list, tuple)) and not _is_flat_samples(input):
         found = [_list_item(one, name, kind) for one in input]
     else:
-        found = _single(input, name, kind, timeout_s, max_bytes)
+        fetch = partial(read_list, timeout_s=timeout_s, max_bytes=max_bytes, deadline=deadline)
+        found = _single(input, name, kind, fetch)
 
     template = Utterance(
         key="",
@@ -196,16 +206,15 @@ def _is_list_file(path: str) -> bool:
 
 
 def _single(
-    item: Any, name: str | None, kind: str, timeout_s: float, max_bytes: int
+    item: Any, name: str | None, kind: str, read: Callable[[str], list[tuple[str | None, str]]]
 ) -> list[tuple[str, object]]:
     """The keyed sources of an input that is no list."""
     path = _as_path(item)
     if path is not None and _is_list_file(path):
-        return [(key or random_key(), source) for key, source in read_list(path)]
+        return [(key or random_key(), source) for key, source in read(path)]
     if isinstance(item, str) and is_url(item):
         if url_path(item).lower().endswith(LIST_EXTENSIONS):
-            lines = read_list(item, timeout_s=timeout_s, max_bytes=max_bytes)
-            return [(key or random_key(), source) for key, source in lines]
+            return [(key or random_key(), source) for key, source in read(item)]
         return [(name if name is not None else url_stem(item) or random_key(), item)]
     if path is not None and kind == "sound" and os.path.exists(path):
         return [(name if name is not None else _stem(path), path)]

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from safeasr.decoding import shorten
 from safeasr.download import DEFAULT_MAX_BYTES, DEFAULT_TIMEOUT_S, download, is_url, url_path
-from safeasr.errors import AudioError
+from safeasr.errors import AudioError, DeadlineExceededError
 
 __all__ = ["LIST_EXTENSIONS", "read_list"]
 
@@ -24,7 +24,11 @@ _Entry = tuple[str | None, str]
 
 
 def read_list(
-    path: str, *, timeout_s: float = DEFAULT_TIMEOUT_S, max_bytes: int = DEFAULT_MAX_BYTES
+    path: str,
+    *,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+    deadline: float | None = None,
 ) -> list[_Entry]:
     """The entries of a list file, in order; blank lines are skipped.
 
@@ -32,6 +36,7 @@ def read_list(
         path: a path or an http(s) URL.
         timeout_s: time limit of the download, in seconds.
         max_bytes: size limit of the download, in bytes.
+        deadline: time of the monotonic clock by which it must have come; None: no limit.
 
     Returns:
         ``(key, value)`` per entry, key None where the file gives none. Values are paths as they
@@ -39,15 +44,18 @@ def read_list(
 
     Raises:
         AudioError: if the file cannot be read, is not UTF-8, or a line is malformed.
+        DeadlineExceededError: if the deadline passed.
     """
     shown = shorten(path)
     try:
         if is_url(path):
-            data = download(path, timeout_s=timeout_s, max_bytes=max_bytes)
+            data = download(path, timeout_s=timeout_s, max_bytes=max_bytes, deadline=deadline)
         else:
             data = Path(path).read_bytes()
         # "utf-8-sig": a byte-order mark must not become part of the first key.
         text = data.decode("utf-8-sig")
+    except DeadlineExceededError:
+        raise
     except UnicodeDecodeError as error:
         raise AudioError(f"list file {shown} is not UTF-8 text: {error}") from error
     except OSError as error:

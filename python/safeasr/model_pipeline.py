@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safeasr import _ext
+from safeasr.deadlines import seconds_left
 from safeasr.families.base import StreamingRecognizer
 from safeasr.future import Future
 from safeasr.stream_jobs import Steps
@@ -21,7 +21,7 @@ def submit_chunk(
     stream: Any, samples: NDArray[np.float32], is_final: bool, deadline: float | None
 ) -> Future:
     """Queue samples for a stream of the extension; a future of its raw result."""
-    left = None if deadline is None else max(0.0, deadline - time.monotonic())
+    left = seconds_left(deadline)
     ticket = stream.submit(samples, is_final=is_final, deadline_s=left, wait_s=left)
     return Future([ticket], ticket.get)
 

@@ -5,7 +5,6 @@ What FunASR's ``AutoModel.inference_with_vad`` does when it has a ``vad_model``.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError as FutureCancelledError
 from concurrent.futures import Future as ConcurrentFuture
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safeasr import _ext
+from safeasr.deadlines import seconds_left
 from safeasr.errors import AudioError, CancelledError, UnsupportedModelError
 from safeasr.families.base import Recognizer, StreamingRecognizer
 from safeasr.future import Future
@@ -148,7 +148,7 @@ class _Recording:
             if not len(piece):
                 tickets.append(None)  # merged from 0 on, or behind the end
                 continue
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            left = seconds_left(deadline)
             tickets.append(
                 self._main.submit(
                     self._engine,

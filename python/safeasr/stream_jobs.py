@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from safeasr.dispatcher import forbid_waiting, run_callback
 from safeasr.errors import DeadlineExceededError, QueueFullError
 from safeasr.future import Future
 
@@ -42,6 +43,14 @@ class Pipeline(Protocol):
         """Take the next samples (n,) of the stream."""
 
 
+class Answer(ConcurrentFuture[Any]):
+    """The future of a chunk: what its callbacks raise does not reach who sets the result."""
+
+    def add_done_callback(self, fn: Callable[[ConcurrentFuture[Any]], object]) -> None:
+        """Call ``fn(self)`` once done; what it raises is logged."""
+        super().add_done_callback(lambda done: run_callback(lambda: fn(done)))
+
+
 @dataclass(eq=False)
 class Job:
     """A chunk on its way through the pipeline."""
@@ -49,7 +58,7 @@ class Job:
     samples: NDArray[np.float32]
     is_final: bool
     deadline: float | None
-    answer: ConcurrentFuture[Any] = field(default_factory=ConcurrentFuture)
+    answer: Answer = field(default_factory=Answer)
     #: A callback will go on with it.
     waits: bool = False
 
@@ -223,7 +232,13 @@ class JobQueue:
 
 
 def wait(answer: ConcurrentFuture[Any], timeout: float | None = None) -> None:
-    """Wait until a future is done in any way, or the time is up."""
+    """Wait until a future is done in any way, or the time is up.
+
+    Raises:
+        RuntimeError: in a done-callback, for what is not done yet.
+    """
+    if not answer.done():
+        forbid_waiting()
     with contextlib.suppress(FutureCancelledError, FutureTimeoutError):
         answer.exception(timeout)  # its own error is returned, not raised
 

@@ -7,7 +7,6 @@ ends, an offline recogniser goes over all of it.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safeasr import _ext
+from safeasr.deadlines import seconds_left
 from safeasr.families.base import Recognizer, StreamingRecognizer
 from safeasr.future import Future
 from safeasr.model_pipeline import submit_chunk
@@ -233,7 +233,7 @@ class TwoPassPipeline:
     def _submit_offline(
         self, offline: Recognizer, speech: NDArray[np.float32], deadline: float | None
     ) -> Future:
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        left = seconds_left(deadline)
         ticket = offline.submit(
             self._models.engine,
             np.ascontiguousarray(speech),
