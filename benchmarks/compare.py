@@ -19,10 +19,10 @@ from rich.console import Console
 from rich.table import Table
 
 import safeasr
-from benchmarks.audio import demo_items, long_items
-from benchmarks.facts import RESULTS, write_result
-from benchmarks.load import Processes, Round, System, busy_seconds
-from benchmarks.models import full_size_model
+from benchmarks.common.audio import demo_items, long_items
+from benchmarks.common.facts import RESULTS, write_result
+from benchmarks.common.load import Processes, Round, System, busy_seconds
+from benchmarks.common.models import full_size_model
 
 #: Label, system, calling threads. The first is safeasr, the others are FunASR's set-ups.
 SETUPS: tuple[tuple[str, System, int], ...] = (
@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("--utterances", type=int, default=32)
     parser.add_argument("--passes", type=int, default=1, help="times through them in a round")
     parser.add_argument("--demo", action="store_true", help="the small model, its recordings")
-    parser.add_argument("--config", type=Path, help="see benchmarks.models")
+    parser.add_argument("--config", type=Path, help="see benchmarks.common.models")
     parser.add_argument(
         "--max-other-cpu",
         type=float,

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import safeasr
-from benchmarks.audio import demo_items, long_items
-from benchmarks.load import Processes
-from benchmarks.models import full_size_model
+from benchmarks.common.audio import demo_items, long_items
+from benchmarks.common.load import Processes
+from benchmarks.common.models import full_size_model
 from safeasr.loadgen import Item
 
 

@@ -17,9 +17,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.facts import RESULTS, write_result
-from benchmarks.plot import IMAGES, plot_all
-from benchmarks.report import PAGE, write_page
+from benchmarks.common.facts import RESULTS, write_result
+from benchmarks.report.page import PAGE, write_page
+from benchmarks.report.plots import IMAGES, plot_all
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRATCH = RESULTS / "tmp"

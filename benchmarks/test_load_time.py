@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.common.load import Process, System
 from benchmarks.compare import summary
-from benchmarks.load import Process, System
 from safeasr.loadgen import Item
 
 Model = tuple[Path, list[Item]]

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.common.load import Processes, Round, System
 from benchmarks.compare import summary
-from benchmarks.load import Processes, Round, System
 from safeasr.loadgen import Item
 
 SYSTEMS = {

@@ -31,9 +31,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.audio import RATE, long_items
-from benchmarks.facts import RESULTS, write_result
-from benchmarks.models import data_root, vad_model
+from benchmarks.common.audio import RATE, long_items
+from benchmarks.common.facts import RESULTS, write_result
+from benchmarks.common.models import data_root, vad_model
 from safeasr.audio import load_audio
 from safeasr.loadgen import speech_like
 

@@ -22,7 +22,7 @@ from safeasr.loadgen import Item, closed_loop, synthetic_items
 from safeasr.nets.precision import PRECISIONS
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks is not installed
-from benchmarks.audio import demo_items
+from benchmarks.common.audio import demo_items
 from benchmarks.cuda.equality import (
     EQUAL_TOKENS,
     ask_segments,

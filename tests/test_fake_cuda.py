@@ -25,7 +25,7 @@ from safeasr import AutoModel, InferenceError, OutOfMemoryError, _ext
 from safeasr.loadgen import Item
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks is not installed
-from benchmarks.audio import demo_items
+from benchmarks.common.audio import demo_items
 
 pytestmark = pytest.mark.skipif(
     "FAKE_CUDA" not in os.environ, reason="needs tests/fake_cuda/run.sh"

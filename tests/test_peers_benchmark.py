@@ -102,8 +102,8 @@ def test_safeasr_and_funasr_say_the_same(measured: dict[str, Any]) -> None:
 
 def test_measured_rows_make_tables_and_a_figure(measured: dict[str, Any], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    from benchmarks.plot import plot_all
-    from benchmarks.report import write_page
+    from benchmarks.report.page import write_page
+    from benchmarks.report.plots import plot_all
 
     rates = [
         {"precision": p, "rows": 744, "one_core": 100.0 * (i + 1), "all_cores": 200.0 * (i + 1)}

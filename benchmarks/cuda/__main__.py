@@ -20,9 +20,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.common.facts import RESULTS
 from benchmarks.cuda.report import failures, page
 from benchmarks.cuda.step import STEPS, Step
-from benchmarks.facts import RESULTS
 
 #: Seconds that a step has beyond its share before it is ended: it plans for its share.
 GRACE_S = 20.0

@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.accuracy_numbers import Utterance, encode, fire, relative_error, score
-from benchmarks.audio import demo_items
+from benchmarks.accuracy.numbers import Utterance, encode, fire, relative_error, score
+from benchmarks.common.audio import demo_items
+from benchmarks.common.models import VOCABULARY
+from benchmarks.common.sense_voice_model import VOCABULARY_SIZE
 from benchmarks.cuda.context import Context
 from benchmarks.cuda.seeded import FEATURES, described, model_dir
-from benchmarks.models import VOCABULARY
-from benchmarks.sense_voice_model import VOCABULARY_SIZE
 from safeasr import AutoModel, _ext
 from safeasr.export.model_dir import read_weights
 from safeasr.families import paraformer, sense_voice

@@ -8,9 +8,9 @@ from functools import partial
 
 import torch
 
+from benchmarks.common.facts import machine_facts
 from benchmarks.cuda.context import Context
 from benchmarks.cuda.usage import query
-from benchmarks.facts import machine_facts
 
 #: Matrix products of an encoder layer, (inner, outer): queries keys values, output, feed-forward.
 LAYER = ((512, 1536), (512, 512), (512, 2048), (2048, 512))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.audio import demo_items
+from benchmarks.common.audio import demo_items
 from benchmarks.cuda.context import Context, NotHereError
 from benchmarks.cuda.equality import ask_streams, compare
 from benchmarks.cuda.live import measure

@@ -10,7 +10,7 @@ from benchmarks.cuda.equality import STREAM
 from benchmarks.cuda.seeded import model_dir
 from benchmarks.cuda.throughput import delta
 from benchmarks.cuda.usage import Usage
-from benchmarks.live import WARM, waves_of
+from benchmarks.live.__main__ import WARM, waves_of
 from safeasr import AutoModel
 from safeasr.liveload import Feed, LiveResult, live_sessions
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.common.models import VOCABULARY
 from benchmarks.cuda.seeded import FEATURES, described
-from benchmarks.models import VOCABULARY
 from safeasr import _ext
 from safeasr.export.model_dir import read_weights
 from safeasr.families.configuration import offline_frontend

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from benchmarks.common.models import TOKENS_PER_FRAME, VOCABULARY
 from benchmarks.cuda.context import Context
 from benchmarks.cuda.floors import DTYPES, bandwidth, layer_rate
 from benchmarks.cuda.seeded import FEATURES, described, model_dir
 from benchmarks.cuda.throughput import Setup, load_items, measure
-from benchmarks.models import TOKENS_PER_FRAME, VOCABULARY
 from safeasr.export.model_dir import read_weights
 from safeasr.families.paraformer import build_networks
 from safeasr.loadgen import closed_loop

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.tables import table
+from benchmarks.report.tables import table
 
 
 def rows_of(step: Mapping[str, Any]) -> list[tuple[str, str, str]]:

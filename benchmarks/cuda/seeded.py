@@ -20,9 +20,15 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from benchmarks import sense_voice_model
-from benchmarks.accuracy_numbers import Utterance, encode, fire, score
-from benchmarks.models import CONFIG, STREAMING_CONFIG, TOKENS_PER_FRAME, VOCABULARY, write_cmvn
+from benchmarks.accuracy.numbers import Utterance, encode, fire, score
+from benchmarks.common import sense_voice_model
+from benchmarks.common.models import (
+    CONFIG,
+    STREAMING_CONFIG,
+    TOKENS_PER_FRAME,
+    VOCABULARY,
+    write_cmvn,
+)
 from safeasr import _ext
 from safeasr.export.cache import cache_dir
 from safeasr.export.model_dir import ModelDir, read_model_dir

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from benchmarks.audio import demo_items
+from benchmarks.common.audio import demo_items
 from benchmarks.cuda.equality import STREAM
 from benchmarks.cuda.seeded import model_dir
 from safeasr import AutoModel

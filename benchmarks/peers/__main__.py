@@ -28,8 +28,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from benchmarks.audio import demo_items, long_items
-from benchmarks.facts import RESULTS, write_result
+from benchmarks.common.audio import demo_items, long_items
+from benchmarks.common.facts import RESULTS, write_result
 from benchmarks.peers.adapters import Files
 from benchmarks.peers.fleet import ROOT, Fleet
 from benchmarks.peers.measure import Measurement
@@ -231,8 +231,8 @@ def main() -> None:
     path = write_result(folder, name, **result)
     print(f"written: {path}")
     if options.full and not options.results:
-        from benchmarks.plot import IMAGES, plot_all
-        from benchmarks.report import PAGE, write_page
+        from benchmarks.report.page import PAGE, write_page
+        from benchmarks.report.plots import IMAGES, plot_all
 
         plot_all(RESULTS, IMAGES)
         write_page(RESULTS, PAGE, IMAGES)

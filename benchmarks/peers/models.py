@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 
 import safeasr
-from benchmarks.models import full_size_model
+from benchmarks.common.models import full_size_model
 
 
 def model_directory(family: str, full: bool, own: Path | None = None) -> tuple[str, Path]:
@@ -29,7 +29,7 @@ def model_directory(family: str, full: bool, own: Path | None = None) -> tuple[s
     if not full:
         raise SystemExit("there is no small SenseVoice: use --full, or --directory")
     try:
-        maker = importlib.import_module("benchmarks.sense_voice_model")
+        maker = importlib.import_module("benchmarks.common.sense_voice_model")
     except ModuleNotFoundError as error:
         raise SystemExit(
             "this version has no SenseVoiceSmall to measure: use --directory"

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.cpp_extension import load
 
-from benchmarks.models import CONFIG
+from benchmarks.common.models import CONFIG
 from safeasr.nets.cif_predictor import CifWeights
 from safeasr.nets.layers import FsmnMemory, Norm
 from safeasr.nets.paraformer import EncoderProgram
@@ -200,10 +200,10 @@ def ragged(utterances: list[Tensor], step: int = 1) -> tuple[Tensor, ...]:
 
 @functools.cache
 def load_operators() -> None:
-    """Build and load aot_inductor_operators.cc; say what shapes and types its operators give."""
+    """Build and load operators.cc; say what shapes and types its operators give."""
     load(
         "safeasr_aot",
-        [str(Path(__file__).with_name("aot_inductor_operators.cc"))],
+        [str(Path(__file__).with_name("operators.cc"))],
         extra_cflags=["-O2"],
         is_python_module=False,
     )

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from benchmarks.tables import errors_text, table
+from benchmarks.report.tables import errors_text, table
 
 
 def live_section(result: dict[str, Any], page: Path, images: Path) -> str:

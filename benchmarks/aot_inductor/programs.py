@@ -1,9 +1,9 @@
 """Programs of the encoder to measure: ours, and AOTInductor's packages. Each step is a process.
 
-    python -m benchmarks.aot_inductor_programs make NAME PRECISION BLOCKS FILE
-    python -m benchmarks.aot_inductor_programs load NAME PRECISION FILE
-    python -m benchmarks.aot_inductor_programs speed NAME FILE
-    python -m benchmarks.aot_inductor_programs race PRECISION ROUNDS NAME=FILE...
+    python -m benchmarks.aot_inductor.programs make NAME PRECISION BLOCKS FILE
+    python -m benchmarks.aot_inductor.programs load NAME PRECISION FILE
+    python -m benchmarks.aot_inductor.programs speed NAME FILE
+    python -m benchmarks.aot_inductor.programs race PRECISION ROUNDS NAME=FILE...
 
 Each prints one line of JSON. NAME: "torchscript", or "<writing>" and "<writing>-template" for
 AOTInductor, the latter with its own matrix kernels instead of oneDNN's.
@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 from torch._inductor.package import load_package  # type: ignore[attr-defined]
 
-from benchmarks.aot_inductor_networks import (
+from benchmarks.aot_inductor.networks import (
     FEATURES,
     Batch,
     encoder,

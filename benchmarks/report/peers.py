@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.tables import errors_text, table
+from benchmarks.report.tables import errors_text, table
 
 #: Results of ``benchmarks.peers``, by file.
 PEERS = ("peers", "peers-sense-voice")

@@ -21,9 +21,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.facts import RESULTS, write_result
-from benchmarks.report import PAGE
-from benchmarks.report_aot_inductor import write_section
+from benchmarks.common.facts import RESULTS, write_result
+from benchmarks.report.aot_inductor import write_section
+from benchmarks.report.page import PAGE
 from safeasr.export.cache import cache_dir
 
 PROGRAMS = ("torchscript", "operators", "plain")
@@ -37,7 +37,7 @@ AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
 
 def step(*arguments: str, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Run a step in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.aot_inductor_programs", *arguments]
+    command = [sys.executable, "-m", "benchmarks.aot_inductor.programs", *arguments]
     done = subprocess.run(
         command,
         env={**os.environ, **(environment or {})},
@@ -73,7 +73,9 @@ def templates(folder: Path) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Make, measure, write."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.aot_inductor", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--folder", type=Path, help="where programs are kept")
     parser.add_argument("--results", type=Path, default=RESULTS)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import safeasr
-from benchmarks.models import data_root
+from benchmarks.common.models import data_root
 from safeasr.audio import load_audio
 from safeasr.loadgen import Item, synthetic_items
 

@@ -4,7 +4,7 @@
 
 Words: utterances of the voices that the demo models were tested on and never heard before, made as
 for their metrics.json (espeak-ng), through `AutoModel` in each precision. Numbers: see
-benchmarks/accuracy_numbers.py. Writes accuracy.json and the table of docs/precision.md. Figures are
+benchmarks/accuracy/numbers.py. Writes accuracy.json and the table of docs/precision.md. Figures are
 no times: other load on the machine does not matter.
 """
 
@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from training.demo import dataset
 from training.demo.evaluate import STREAM, STREAM_SAMPLES, TEST_SEED, errors_between
 
-from benchmarks.accuracy_numbers import paraformer_numbers, sense_voice_numbers
-from benchmarks.facts import RESULTS, write_result
+from benchmarks.accuracy.numbers import paraformer_numbers, sense_voice_numbers
+from benchmarks.common.facts import RESULTS, write_result
 from benchmarks.peers.adapters import PRECISION_OPTIONS
-from benchmarks.report_accuracy import PAGE, write_page
+from benchmarks.report.accuracy import PAGE, write_page
 from safeasr import AutoModel
 
 #: Utterances that metrics.json of the demo models is about: the first ones.
@@ -108,7 +108,9 @@ def word_errors(name: str, items: Sequence[tuple[Samples, list[str]]]) -> list[d
 
 def main() -> None:
     """Measure, write, print."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.accuracy", description=__doc__.split("\n", maxsplit=1)[0]
+    )
     parser.add_argument("--utterances", type=int, default=2000)
     parser.add_argument("--clips", type=int, default=12, help="for the full-size models")
     parser.add_argument("--without-full", action="store_true", help="the demo models only")

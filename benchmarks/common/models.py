@@ -118,7 +118,7 @@ VOCABULARY = ["<blank>", "<s>", "</s>", *(chr(0x4E00 + i) for i in range(8400)),
 
 def data_root() -> Path:
     """Where real configurations and recordings may be: ``$SAFEASR_TEST_DATA``, or ../shared."""
-    beside = Path(__file__).resolve().parents[2] / "shared"
+    beside = Path(__file__).resolve().parents[3] / "shared"
     return Path(os.environ.get("SAFEASR_TEST_DATA") or beside)
 
 
@@ -305,7 +305,7 @@ def main() -> None:
     parser.add_argument("--sense-voice", action="store_true", help="SenseVoiceSmall")
     arguments = parser.parse_args()
     if arguments.sense_voice:
-        from benchmarks.sense_voice_model import sense_voice_model  # which needs this module
+        from benchmarks.common.sense_voice_model import sense_voice_model  # which needs this module
 
         print(sense_voice_model())
         return

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 import yaml
 
-from benchmarks.models import write_cmvn
+from benchmarks.common.models import write_cmvn
 from safeasr.export.cache import cache_dir
 from safeasr.loadgen import speech_like
 

@@ -1,7 +1,7 @@
 """What a chunk of a live stream costs a core, by the number of streams in a batch.
 
-    python -m benchmarks.live_cost                about five minutes
-    python -m benchmarks.live_cost --sizes 4 8 --system "safeasr, bf16"
+    python -m benchmarks.live.cost                about five minutes
+    python -m benchmarks.live.cost --sizes 4 8 --system "safeasr, bf16"
 
 One worker with one thread; as many streams as a batch shall hold, each fed as soon as its answer is
 there, and a worker that waits for all of them. The figure is processor time of the process, not
@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.live import OPTIONS, OURS, waves_of
-from benchmarks.models import full_size_model
+from benchmarks.common.models import full_size_model
+from benchmarks.live.__main__ import OPTIONS, OURS, waves_of
 from safeasr import AutoModel
 from safeasr.liveload import Feed, live_sessions
 

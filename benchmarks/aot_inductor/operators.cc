@@ -1,6 +1,6 @@
 // safeasr's operators once more, for torch.export: it takes no operators without a dispatch key,
 // and lists that an operator may write to (caches, which recordings have none of) keep Inductor
-// from moving anything past it. Built and loaded by benchmarks/aot_inductor_networks.py.
+// from moving anything past it. Built and loaded by benchmarks/aot_inductor/networks.py.
 #include <ATen/ATen.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.audio import long_items
-from benchmarks.models import full_size_model
-from benchmarks.sense_voice_model import VOCABULARY_SIZE, sense_voice_model
+from benchmarks.common.audio import long_items
+from benchmarks.common.models import full_size_model
+from benchmarks.common.sense_voice_model import VOCABULARY_SIZE, sense_voice_model
 from safeasr import _ext
 from safeasr.export.model_dir import ModelDir, read_model_dir, read_vocabulary, read_weights
 from safeasr.families import paraformer, sense_voice

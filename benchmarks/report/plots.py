@@ -1,6 +1,6 @@
 """Figures of the results, drawn with matplotlib.
 
-python -m benchmarks.plot [--results DIR] [--images DIR]
+python -m benchmarks.report.plots [--results DIR] [--images DIR]
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import matplotlib as mpl
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
-from benchmarks.facts import RESULTS
-from benchmarks.plot_peers import plot_peers
-from benchmarks.report_peers import PEERS
+from benchmarks.common.facts import RESULTS
+from benchmarks.report.peers import PEERS
+from benchmarks.report.plot_peers import plot_peers
 
-IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
+IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 STYLE = {
     "safeasr": ("safeasr", "#0072b2", "o"),
     "funasr": ("FunASR as it is", "#d55e00", "s"),

@@ -29,8 +29,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.facts import RESULTS, write_result
-from benchmarks.models import full_size_model
+from benchmarks.common.facts import RESULTS, write_result
+from benchmarks.common.models import full_size_model
 from safeasr.export.hub import find_model
 from safeasr.liveload import Feed, LiveResult, live_sessions
 from safeasr.loadgen import speech_like
@@ -174,7 +174,7 @@ def compare(directory: Path, seconds: float, counts: tuple[int, ...]) -> list[di
 
 def main() -> None:
     """Measure and write ``live.json``."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="benchmarks.live", description=__doc__.split("\n")[0])
     parser.add_argument("--full", action="store_true", help="the full-size model")
     parser.add_argument("--quick", action="store_true", help="the embedded model, few sessions")
     parser.add_argument("--seconds", type=float, default=18.0, help="length of a session")

@@ -1,0 +1,1 @@
+"""What bfloat16 and int8 cost, in words and in numbers."""

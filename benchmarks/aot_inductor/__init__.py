@@ -1,0 +1,1 @@
+"""The encoder compiled by AOTInductor, beside ours."""

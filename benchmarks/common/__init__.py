@@ -1,0 +1,1 @@
+"""What several benchmarks use: audio, models, load, facts about the machine."""

@@ -1,0 +1,1 @@
+"""Live sessions: how many a machine carries, and what a chunk costs."""
