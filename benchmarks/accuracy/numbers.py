@@ -68,7 +68,7 @@ def encode(encoder: nn.Module, one: Utterance) -> tuple[Tensor, Tensor]:
 
 
 def fire(hidden: Tensor, alphas: Tensor, tail: float) -> Tensor:
-    """Embeddings of the tokens that these weights give; as csrc/asr/cif.h, in double."""
+    """Embeddings of the tokens that these weights give; as csrc/asr/decode/cif.h, in double."""
     weights = np.append(alphas.double().numpy(), tail)
     ends = np.cumsum(weights)
     tokens = int(ends[-1])

@@ -116,7 +116,7 @@ class PaddedParaformer:
     def _fire(
         self, hidden: Tensor, alphas: Tensor, lengths: Tensor, there: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Token embeddings (B, N, D) and how many each utterance has; csrc/asr/cif.h in torch."""
+        """Token embeddings (B, N, D) and how many each utterance has: asr/decode/cif.h in torch."""
         weights = F.pad(alphas.double(), (0, 1)).scatter(1, lengths.unsqueeze(1), self._tail)
         ends = weights.cumsum(1)
         counts = ends[:, -1].floor().long()

@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 
-#include "asr/device_ways.h"
+#include "runtime/device_ways.h"
 
 namespace safeasr::asr {
 

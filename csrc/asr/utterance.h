@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "asr/frontend.h"
+#include "asr/features/frontend.h"
 #include "core/runner.h"
 #include "core/ticket.h"
 

@@ -12,10 +12,10 @@
 #include <string>
 #include <utility>
 
-#include "asr/paraformer_runner.h"
+#include "asr/families/paraformer/runner.h"
 #include "bindings/gil.h"
 #include "bindings/py_engine.h"
-#include "bindings/ticket_bindings.h"
+#include "bindings/py_ticket.h"
 #include "bindings/utterance_input.h"
 #include "core/counters.h"
 #include "core/engine_group.h"

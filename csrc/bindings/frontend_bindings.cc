@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "asr/frontend.h"
-#include "asr/online_frontend.h"
+#include "asr/features/frontend.h"
+#include "asr/features/online_frontend.h"
 #include "bindings/gil.h"
 
 namespace py = pybind11;

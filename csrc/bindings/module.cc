@@ -1,18 +1,18 @@
 // The extension module. Files of this folder are the only ones that know Python.
 #include <pybind11/pybind11.h>
 
-#include "asr/fsmn_vad_op.h"
-#include "asr/operators.h"
-#include "bindings/device_bindings.h"
+#include "asr/ops/fsmn_vad_op.h"
+#include "asr/ops/operators.h"
 #include "bindings/engine_bindings.h"
 #include "bindings/error_bindings.h"
+#include "bindings/families/fsmn_vad.h"
+#include "bindings/families/paraformer_streaming.h"
+#include "bindings/families/sense_voice.h"
 #include "bindings/frontend_bindings.h"
 #include "bindings/gil.h"
-#include "bindings/runner_bindings.h"
-#include "bindings/sense_voice_bindings.h"
-#include "bindings/stream_bindings.h"
-#include "bindings/ticket_bindings.h"
-#include "bindings/vad_bindings.h"
+#include "bindings/program_bindings.h"
+#include "bindings/py_ticket.h"
+#include "bindings/test_bindings.h"
 
 namespace py = pybind11;
 

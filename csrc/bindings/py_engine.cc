@@ -2,12 +2,12 @@
 
 #include <utility>
 
-#include "asr/frontend.h"
+#include "asr/features/frontend.h"
 #include "bindings/gil.h"
 #include "core/clock.h"
 #include "core/errors.h"
+#include "runtime/device_context.h"
 #include "runtime/devices.h"
-#include "runtime/stream_context.h"
 
 namespace py = pybind11;
 

@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "bindings/ticket_bindings.h"
+#include "bindings/py_ticket.h"
 #include "core/engine_group.h"
 #include "core/runner.h"
-#include "runtime/stream_context.h"
+#include "runtime/device_context.h"
 
 namespace safeasr {
 

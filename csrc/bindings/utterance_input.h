@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "asr/frontend.h"
+#include "asr/features/frontend.h"
 #include "asr/utterance.h"
 #include "bindings/py_engine.h"
 

@@ -97,7 +97,7 @@ class Packer {
     return true;
   }
 
-  // int8_linear: see asr/int8_linear.h
+  // int8_linear: see asr/ops/int8_linear.h
   bool RewriteInt8(Node* linear) {
     const auto weight = ConstantTensor(linear->input(1));
     const auto scale = ConstantTensor(linear->input(2));

@@ -8,8 +8,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "runtime/device_context.h"
 #include "runtime/recorded_step.h"
-#include "runtime/stream_context.h"
 
 namespace safeasr::runtime {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "core/errors.h"
-#include "runtime/stream_context.h"
+#include "runtime/device_context.h"
 
 namespace safeasr::runtime {
 

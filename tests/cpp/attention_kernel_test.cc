@@ -1,5 +1,5 @@
 // Attention of a head, for every instruction set of this processor, against plain loops in double.
-#include "asr/attention_kernel.h"
+#include "kernels/attention_kernel.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
 // bfloat16: to the nearest, ties to even, and nothing that was not a number becomes one.
-#include "asr/bfloat16.h"
+#include "kernels/bfloat16.h"
 
 #include <cmath>
 #include <cstdint>

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "asr/ctc_align.h"
-#include "asr/ctc_greedy.h"
+#include "asr/decode/ctc_align.h"
+#include "asr/decode/ctc_greedy.h"
 #include "check.h"
 
 namespace safeasr::asr {

@@ -1,5 +1,5 @@
 // The filterbank's kernel, for every instruction set of this processor, against plain sums.
-#include "asr/fbank_kernel.h"
+#include "kernels/fbank_kernel.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
 // The scorer's kernel, for every instruction set of this processor, against plain loops in double.
-#include "asr/fsmn_vad_kernel.h"
+#include "kernels/fsmn_vad_kernel.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
 // Rows to 8 bit integers and back, for every instruction set of this processor.
-#include "asr/int8_kernel.h"
+#include "kernels/int8_kernel.h"
 
 #include <algorithm>
 #include <cmath>

@@ -7,8 +7,8 @@
 #include <random>
 #include <vector>
 
-#include "asr/bfloat16.h"
-#include "asr/simd.h"
+#include "kernels/bfloat16.h"
+#include "kernels/simd.h"
 
 namespace safeasr::asr {
 

@@ -1,5 +1,5 @@
 // LayerNorm, for every instruction set of this processor, against plain loops in double.
-#include "asr/norm_kernel.h"
+#include "kernels/norm_kernel.h"
 
 #include <cmath>
 #include <cstdint>

@@ -1,6 +1,6 @@
 // The decision of voice activity detection on made-up scores. That it is FunASR's decision is shown
 // by the Python tests; here are the cases that audio seldom makes.
-#include "asr/vad_detector.h"
+#include "asr/decode/vad_detector.h"
 
 #include <cmath>
 #include <cstdint>

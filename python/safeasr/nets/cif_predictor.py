@@ -1,7 +1,7 @@
 """CIF predictor weights (Dong and Xu, 2020, https://arxiv.org/abs/1905.11235).
 
 The network part only: how much each row adds to the token being formed. Integrating and firing are
-done in C++ (csrc/asr/cif.h, streaming_cif.h). Always in float32.
+done in C++ (csrc/asr/decode/cif.h, streaming_cif.h). Always in float32.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class FsmnVadSizes:
 class FsmnVadScorer(nn.Module):
     """Features to the probabilities of the acoustic classes, frame by frame, some of them silence.
 
-    The operator, and how it wants its weights, is in csrc/asr/fsmn_vad_op.h.
+    The operator, and how it wants its weights, is in csrc/asr/ops/fsmn_vad_op.h.
 
     Args:
         sizes: of the network.

@@ -127,8 +127,8 @@ class FsmnMemory(nn.Module):
     ) -> Tensor:
         """Filter rows ``x`` (rows, size) and add ``residual``, of the same shape: float32.
 
-        ``past``, ``next`` and ``layer``: see csrc/asr/ragged_memory.h; empty lists where nothing
-        came before.
+        ``past``, ``next`` and ``layer``: see csrc/asr/ops/ragged_memory.h; empty lists where
+        nothing came before.
         """
         return torch.ops.safeasr.ragged_memory(
             x, self.taps, self.left, offsets, residual, past, next, layer

@@ -50,7 +50,7 @@ class Int8Linear(nn.Module):
     """Weights in 8 bits with a scale for each output, inputs in 8 bits with a scale for each row.
 
     A row's scale comes from the row alone, so that no utterance changes another's numbers. The
-    operator is in csrc/asr/int8_linear.h.
+    operator is in csrc/asr/ops/int8_linear.h.
     """
 
     weight: Tensor

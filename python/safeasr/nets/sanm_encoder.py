@@ -2,8 +2,8 @@
 
 FunASR's ``SANMEncoder`` for recordings and ``SANMEncoderChunkOpt`` for live streams: the same
 layers, which see former chunks of a stream through its cache, and recordings have none. What a
-stream keeps comes in as tensors; the operators of csrc/asr/ragged_attention.h read them and write
-the next state beside them, where nobody looks before the step is taken to be good.
+stream keeps comes in as tensors; the operators of csrc/asr/ops/ragged_attention.h read them and
+write the next state beside them, where nobody looks before the step is taken to be good.
 """
 
 from __future__ import annotations

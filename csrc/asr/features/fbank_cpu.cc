@@ -1,0 +1,74 @@
+// Fbank on the CPU: which samples are a frame; the arithmetic is in fbank_kernel.cc.
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <random>
+
+#include "asr/features/fbank.h"
+#include "kernels/fbank_kernel.h"
+
+namespace safeasr::asr {
+namespace {
+
+// Copies a window that leaves the wave at either end; there the wave is mirrored, its end sample
+// repeated: -1 reads sample 0, -2 reads sample 1.
+void CopyMirrored(c10::ArrayRef<float> wave, int64_t start, int64_t size, float* out) {
+  const int64_t length = static_cast<int64_t>(wave.size());
+  for (int64_t i = 0; i < size; ++i) {
+    int64_t at = start + i;
+    while (at < 0 || at >= length) at = at < 0 ? -at - 1 : 2 * length - 1 - at;
+    out[i] = wave[static_cast<size_t>(at)];
+  }
+}
+
+}  // namespace
+
+void Fbank::ComputeOnCpu(c10::ArrayRef<float> wave, float* rows, uint64_t dither_seed) const {
+  const int64_t length = static_cast<int64_t>(wave.size());
+  const Plan plan = PlanFor(length);
+  if (plan.frames == 0) return;
+
+  std::vector<float> own_window;
+  if (plan.window_size != window_size_) {
+    own_window = MakeWindow(options_.window, plan.window_size);
+    for (float& w : own_window) w *= options_.scale;
+  }
+  const float* window = own_window.empty() ? window_.data() : own_window.data();
+
+  const bool dithered = options_.dither > 0;
+  std::mt19937_64 generator(dither_seed);
+  std::normal_distribution<float> noise(0.0f, static_cast<float>(options_.dither) / options_.scale);
+  // A frame that can be read where it lies is not copied; one that is mirrored or dithered is.
+  std::vector<float> copies;
+  if (dithered || !options_.snip_edges) copies.resize(kFbankFrames * plan.window_size);
+
+  const at::Tensor scratch = at::empty({FbankScratch(*plan.fft)}, at::kFloat);
+  const float* sources[kFbankFrames];
+  FbankFrames frames;
+  frames.sources = sources;
+  frames.window = window;
+  frames.window_size = plan.window_size;
+  frames.preemphasis = options_.preemphasis;
+  frames.fft = plan.fft;
+  frames.bank = plan.bank;
+  frames.scratch = scratch.data_ptr<float>();
+  for (int64_t begin = 0; begin < plan.frames; begin += kFbankFrames) {
+    frames.count = std::min(kFbankFrames, plan.frames - begin);
+    frames.rows = rows + begin * n_mels();
+    for (int64_t i = 0; i < frames.count; ++i) {
+      const int64_t start = FrameStart(begin + i, plan.window_size);
+      const bool inside = start >= 0 && start + plan.window_size <= length;
+      sources[i] = wave.data() + (inside ? start : 0);
+      if (inside && !dithered) continue;
+      float* copy = copies.data() + i * plan.window_size;
+      CopyMirrored(wave, start, plan.window_size, copy);
+      for (int64_t k = 0; dithered && k < plan.window_size; ++k) copy[k] += noise(generator);
+      sources[i] = copy;
+    }
+    MelEnergies(frames);
+  }
+  at::Tensor result = at::from_blob(rows, {plan.frames, n_mels()}, at::kFloat);
+  result.log_();
+}
+
+}  // namespace safeasr::asr

@@ -1,0 +1,116 @@
+#include "bindings/families/paraformer_streaming.h"
+
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "asr/families/paraformer_streaming/runner.h"
+#include "asr/families/paraformer_streaming/stream.h"
+#include "bindings/py_engine.h"
+#include "core/lane.h"
+#include "runtime/program.h"
+
+namespace py = pybind11;
+
+namespace safeasr {
+namespace {
+
+// A stream as Python holds it. Any number of threads may submit: the lane keeps the order.
+class PyParaformerStream {
+ public:
+  PyParaformerStream(std::shared_ptr<const asr::ParaformerStreamRunner> runner, PyEngine& engine,
+                     const asr::StreamingOptions& options, std::size_t max_waiting)
+      : runner_(std::move(runner)),
+        stream_(std::make_shared<asr::ParaformerStream>(options)),
+        lane_(engine.engine().MakeLane(max_waiting)) {}
+
+  std::shared_ptr<PyTicket> Submit(const FloatArray& samples, bool is_final,
+                                   std::optional<double> deadline_s, std::optional<double> wait_s) {
+    auto request = std::make_unique<asr::StreamRequest>(stream_, CopySamples(samples), is_final);
+    const asr::StreamingOptions& o = stream_->options;
+    return SubmitWith(o.left + o.chunk + o.right, {deadline_s, wait_s},
+                      [&](const core::SubmitOptions& options) {
+                        return lane_->Submit(runner_, std::move(request), options);
+                      });
+  }
+
+  std::size_t Waiting() const { return lane_->Waiting(); }
+
+ private:
+  const std::shared_ptr<const asr::ParaformerStreamRunner> runner_;
+  const std::shared_ptr<asr::ParaformerStream> stream_;
+  const std::shared_ptr<core::Lane> lane_;
+};
+
+}  // namespace
+
+void BindStreams(py::module_& module) {
+  py::class_<asr::ParaformerStreamRunner, core::Runner,
+             std::shared_ptr<asr::ParaformerStreamRunner>>(
+      module, "ParaformerStreamRunner", "Streaming Paraformer, batched across live streams.")
+      .def(py::init([](std::shared_ptr<asr::OnlineFrontend> frontend,
+                       std::shared_ptr<runtime::Program> encoder,
+                       std::shared_ptr<runtime::Program> decoder, const core::BatchLimits& limits,
+                       std::int64_t encoder_layers, std::int64_t encoder_size,
+                       std::int64_t decoder_layers, std::int64_t decoder_kernel,
+                       std::int64_t cif_left, std::int64_t cif_right, double tail_threshold,
+                       double feature_scale, bool narrow, bool half) {
+             return std::make_shared<asr::ParaformerStreamRunner>(
+                 std::move(frontend), std::move(encoder), std::move(decoder),
+                 asr::StreamingShapes{encoder_layers, encoder_size, decoder_layers, decoder_kernel,
+                                      cif_left, cif_right, tail_threshold, feature_scale,
+                                      half     ? at::kHalf
+                                      : narrow ? at::kBFloat16
+                                               : at::kFloat},
+                 limits);
+           }),
+           py::kw_only(), py::arg("frontend").none(false), py::arg("encoder").none(false),
+           py::arg("decoder").none(false), py::arg("limits"), py::arg("encoder_layers"),
+           py::arg("encoder_size"), py::arg("decoder_layers"), py::arg("decoder_kernel"),
+           py::arg("cif_left"), py::arg("cif_right"), py::arg("tail_threshold"),
+           py::arg("feature_scale"), py::arg("narrow") = false, py::arg("half") = false)
+      .def("use_graphs", &asr::ParaformerStreamRunner::UseGraphs,
+           "Record steps and replay them, on devices that can.")
+      .def(
+          "graph_counts",
+          [](const asr::ParaformerStreamRunner& self) {
+            const runtime::GraphCounts& counts = self.graph_counts();
+            py::dict found;
+            found["made"] = counts.made.load();
+            found["replayed"] = counts.replayed.load();
+            found["slower"] = counts.slower.load();
+            found["failed"] = counts.failed.load();
+            return found;
+          },
+          "What became of the graphs of steps: made, replayed, slower than launches, failed.")
+      .def(
+          "open",
+          [](std::shared_ptr<asr::ParaformerStreamRunner> self, PyEngine& engine,
+             const std::array<std::int64_t, 3>& chunk_size, std::int64_t encoder_look_back,
+             std::int64_t decoder_look_back, std::size_t max_waiting) {
+            return std::make_shared<PyParaformerStream>(
+                std::move(self), engine,
+                asr::StreamingOptions{chunk_size[0], chunk_size[1], chunk_size[2],
+                                      encoder_look_back, decoder_look_back},
+                max_waiting);
+          },
+          py::arg("engine"), py::kw_only(), py::arg("chunk_size"), py::arg("encoder_look_back"),
+          py::arg("decoder_look_back"), py::arg("max_waiting") = 256,
+          "A new stream. max_waiting: chunks that may wait behind the one that runs.");
+
+  py::class_<PyParaformerStream, std::shared_ptr<PyParaformerStream>>(module, "ParaformerStream",
+                                                                      "A live stream.")
+      .def("submit", &PyParaformerStream::Submit, py::arg("samples").noconvert(), py::kw_only(),
+           py::arg("is_final") = false, py::arg("deadline_s") = py::none(),
+           py::arg("wait_s") = py::none(),
+           "Queue the next samples (n,), float32, behind those submitted before.")
+      .def_property_readonly("waiting", &PyParaformerStream::Waiting);
+}
+
+}  // namespace safeasr

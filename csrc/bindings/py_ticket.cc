@@ -1,0 +1,144 @@
+#include "bindings/py_ticket.h"
+
+#include <ATen/ATen.h>
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <string>
+
+#include "asr/families/fsmn_vad/stream.h"
+#include "asr/families/sense_voice/runner.h"
+#include "asr/utterance.h"
+#include "bindings/arrays.h"
+#include "bindings/completion_queue.h"
+#include "bindings/gil.h"
+#include "core/errors.h"
+#include "runtime/tensor_runner.h"
+
+namespace py = pybind11;
+
+namespace safeasr {
+namespace {
+
+void RequireOwnProcess(const PyTicket& self) {
+  if (getpid() != self.owner_pid) {
+    throw core::Error(core::ErrorKind::kForked,
+                      "the request was made before the process forked; its result stays with the "
+                      "parent process");
+  }
+}
+
+// Waits with the GIL released. On the main thread it comes back now and then, so that Ctrl-C works.
+bool Wait(const PyTicket& self, std::optional<double> timeout_s) {
+  RequireOwnProcess(self);
+  if (self.ticket->finished()) return true;
+  const auto deadline = timeout_s ? core::After(core::Clock::now(), *timeout_s) : core::kNever;
+  const bool main = IsMainPythonThread();
+  for (;;) {
+    bool finished;
+    {
+      const GilRelease release;
+      const auto slice = core::Clock::now() + kSignalCheck;
+      finished = self.ticket->WaitUntil(main ? std::min(deadline, slice) : deadline);
+    }
+    if (main) CheckSignals();
+    if (finished) return true;
+    if (core::Clock::now() >= deadline) return false;
+  }
+}
+
+py::object Convert(const core::Result& result) {
+  if (const auto* transcript = dynamic_cast<const asr::Transcript*>(&result)) {
+    py::dict out;
+    out["tokens"] = transcript->tokens;
+    out["frames"] = transcript->frames;
+    if (!transcript->alphas.empty()) {
+      out["alphas"] = ToArray(transcript->alphas);
+      out["peaks"] = ToArray(transcript->peaks);
+    }
+    return std::move(out);
+  }
+  if (const auto* transcript = dynamic_cast<const asr::CtcTranscript*>(&result)) {
+    py::dict out;
+    out["tokens"] = transcript->tokens;
+    if (transcript->emission) {
+      // Without const for pybind11's holder; nothing in Python writes.
+      out["emission"] = std::const_pointer_cast<asr::CtcEmission>(transcript->emission);
+    }
+    return std::move(out);
+  }
+  if (const auto* tensors = dynamic_cast<const runtime::TensorResult*>(&result)) {
+    py::list out;
+    for (const at::Tensor& tensor : tensors->outputs) out.append(ToArray(tensor));
+    return std::move(out);
+  }
+  if (const auto* vad = dynamic_cast<const asr::VadResult*>(&result)) {
+    py::list segments;
+    for (const asr::VadSegment& segment : vad->segments) {
+      segments.append(std::vector<std::int64_t>{segment.start_ms, segment.end_ms});
+    }
+    py::dict out;
+    out["segments"] = std::move(segments);
+    return std::move(out);
+  }
+  throw py::type_error("a result that the bindings do not know");
+}
+
+const char* StateName(const PyTicket& self) {
+  switch (self.ticket->state()) {
+    case core::TicketState::kQueued:
+      return "queued";
+    case core::TicketState::kRunning:
+      return "running";
+    case core::TicketState::kDone:
+      return "done";
+    case core::TicketState::kFailed:
+      return "failed";
+    case core::TicketState::kCancelled:
+      return "cancelled";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+void BindTicket(py::module_& module) {
+  py::class_<CompletionQueue, std::shared_ptr<CompletionQueue>>(
+      module, "CompletionQueue", "Tokens of finished tickets, for one thread that waits for them.")
+      .def(py::init<>())
+      .def(
+          "get",
+          [](CompletionQueue& self) {
+            const GilRelease release;
+            return self.Get();
+          },
+          "The next token, or None once the queue is closed and empty.")
+      .def("close", &CompletionQueue::Close);
+
+  py::class_<PyTicket, std::shared_ptr<PyTicket>>(module, "Ticket", "The future of one request.")
+      .def("wait", &Wait, py::arg("timeout_s") = py::none(),
+           "Wait until finished; False when timeout_s seconds passed first.")
+      .def("finished", [](const PyTicket& self) { return self.ticket->finished(); })
+      .def(
+          "cancel", [](const PyTicket& self) { return self.ticket->Cancel(); },
+          "True when it was still waiting and will not run.")
+      .def_property_readonly("state", &StateName)
+      .def(
+          "get",
+          [](const PyTicket& self) {
+            RequireOwnProcess(self);
+            return Convert(*self.ticket->Get());
+          },
+          "The result of a finished request; raises what it failed with.")
+      .def(
+          "announce",
+          [](const PyTicket& self, std::shared_ptr<CompletionQueue> queue, std::uint64_t token) {
+            self.ticket->AddDoneCallback([queue = std::move(queue), token] { queue->Put(token); });
+          },
+          py::arg("queue"), py::arg("token"), "Put `token` into `queue` when finished.");
+}
+
+}  // namespace safeasr
