@@ -15,7 +15,7 @@ import safeasr
 from benchmarks.common.audio import demo_items, long_items
 from benchmarks.common.load import Processes
 from benchmarks.common.models import full_size_model
-from safeasr.loadgen import Item
+from safeasr.bench.closed_loop import Item
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

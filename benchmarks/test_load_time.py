@@ -17,7 +17,7 @@ import pytest
 
 from benchmarks.common.load import Process, System
 from benchmarks.compare import summary
-from safeasr.loadgen import Item
+from safeasr.bench.closed_loop import Item
 
 Model = tuple[Path, list[Item]]
 

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.common.load import Processes, Round, System
 from benchmarks.compare import summary
-from safeasr.loadgen import Item
+from safeasr.bench.closed_loop import Item
 
 SYSTEMS = {
     "safeasr": System("safeasr"),

@@ -34,8 +34,8 @@ from rich.table import Table
 from benchmarks.common.audio import RATE, long_items
 from benchmarks.common.facts import RESULTS, write_result
 from benchmarks.common.models import data_root, vad_model
-from safeasr.audio import load_audio
-from safeasr.loadgen import speech_like
+from safeasr.bench.closed_loop import speech_like
+from safeasr.inputs.audio import load_audio
 
 CHUNKS_MS = (60, 100, 200, 400)
 #: A thread of FunASR's can hang; what has not ended by then is counted as such.

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 import safeasr
-from safeasr.loadgen import Item, LoadResult, closed_loop
+from safeasr.bench.closed_loop import Item, LoadResult, closed_loop
 
 FUNASR_CORES = 2  # ncpu of the comparison: two operators' threads is where FunASR does well
 

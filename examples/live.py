@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 import safeasr
-from safeasr.liveload import Feed, live_sessions
+from safeasr.bench.live_sessions import Feed, live_sessions
 
 
 def main() -> int:

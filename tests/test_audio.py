@@ -13,9 +13,9 @@ import pytest
 import soundfile
 import torch
 
-from safeasr.audio import load_audio, mono_float32, resample
-from safeasr.containers import is_container
 from safeasr.errors import AudioError
+from safeasr.inputs.audio import load_audio, mono_float32, resample
+from safeasr.inputs.containers import is_container
 
 RNG = np.random.default_rng(0)
 WAVE = (0.2 * RNG.standard_normal(8000)).clip(-0.9, 0.9).astype(np.float32)
@@ -260,12 +260,13 @@ def test_importing_is_light() -> None:
         "package = types.ModuleType('safeasr')\n"
         "package.__path__ = [str(pathlib.Path(sys.argv[1]))]\n"
         "sys.modules['safeasr'] = package\n"
-        "import safeasr.audio, safeasr.inputs, safeasr.text, safeasr.timestamps\n"
-        "import safeasr.hotword_postprocess\n"
+        "import safeasr.inputs.audio, safeasr.inputs.expand\n"
+        "import safeasr.text.sentence, safeasr.text.timestamps\n"
+        "import safeasr.text.hotwords\n"
         "heavy = {'torch', 'funasr', 'librosa', 'scipy', 'soundfile', 'soxr', 'pypinyin'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
-    import safeasr.audio
+    import safeasr
 
-    folder = str(__import__("pathlib").Path(safeasr.audio.__file__).parent)
+    folder = str(__import__("pathlib").Path(safeasr.__file__).parent)
     subprocess.run([sys.executable, "-c", code, folder], check=True, timeout=60)

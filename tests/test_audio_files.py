@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from safeasr import decoding
-from safeasr.audio import load_audio
 from safeasr.errors import AudioError, AudioFileNotFoundError
+from safeasr.inputs import decoders
+from safeasr.inputs.audio import load_audio
 from support.audio_files import write_encoded
 
 DATA = Path(os.environ.get("SAFEASR_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared")
@@ -130,7 +130,7 @@ def test_blocks_are_decoded_as_one(
     path = tmp_path / name
     soundfile.write(path, speechlike(16000, seconds=5.0), 16000)
     whole, _ = soundfile.read(path, dtype="float32")
-    monkeypatch.setattr(decoding, "_BLOCK_FRAMES", 5000)
+    monkeypatch.setattr(decoders, "_BLOCK_FRAMES", 5000)
     np.testing.assert_array_equal(load_audio(path), whole)
     np.testing.assert_array_equal(load_audio(path.read_bytes()), whole)
 

@@ -141,7 +141,7 @@ def test_features(model: AutoModel, expected: str) -> None:
 
 
 def _bundle(model: AutoModel) -> Any:
-    from safeasr.export.exporter import open_bundle
+    from safeasr.loading.export import open_bundle
 
     return open_bundle(Path(model.model_path))
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from safeasr import AutoModel, CorruptBundleError, ExportError
-from safeasr.export.bundle import read_bundle
-from safeasr.export.exporter import open_bundle
+from safeasr.bundles.bundle import read_bundle
+from safeasr.loading.export import open_bundle
 from support.audio import speech
 from support.programs import reseal
 

@@ -61,7 +61,7 @@ class FakeModel:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeModel]]:
     FakeModel.made, FakeModel.failing = [], {}
-    monkeypatch.setattr("safeasr.cli.loading.AutoModel", FakeModel)
+    monkeypatch.setattr("safeasr.cli.models.AutoModel", FakeModel)
     yield FakeModel
     assert all(model.closed for model in FakeModel.made)
 

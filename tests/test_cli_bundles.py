@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from safeasr.bundles.bundle import Bundle, write_manifest
 from safeasr.cli.app import run
-from safeasr.export.bundle import Bundle, write_manifest
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from safeasr import AudioError, AutoModel, OutOfMemoryError, _ext
-from safeasr.loadgen import Item, closed_loop, synthetic_items
+from safeasr.bench.closed_loop import Item, closed_loop, synthetic_items
 from safeasr.nets.precision import PRECISIONS
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks is not installed

@@ -16,7 +16,7 @@ import torch
 
 import safeasr
 from safeasr import AutoModel
-from safeasr.loadgen import speech_like
+from safeasr.bench.closed_loop import speech_like
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # benchmarks is no part of the installed package
@@ -151,7 +151,7 @@ def test_models_are_made_without_funasr(kind: str) -> None:
 
 
 def test_the_padded_network_is_the_same_network() -> None:
-    from safeasr.text import ids_to_tokens, sentence_postprocess
+    from safeasr.text.sentence import ids_to_tokens, sentence_postprocess
 
     directory = model_dir("paraformer", small=True)
     waves = [speech_like(seconds, seed=i) for i, seconds in enumerate((2.0, 5.0, 3.3))]

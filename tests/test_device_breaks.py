@@ -31,7 +31,7 @@ TOO_LONG = 60
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    from safeasr.export.exporter import open_bundle
+    from safeasr.loading.export import open_bundle
     from support import models, sense_voice, streaming, vad
 
     made = {

@@ -43,7 +43,7 @@ Bundles = dict[str, Path]
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Bundles:
     """One small model of each family, exported."""
-    from safeasr.export.exporter import open_bundle
+    from safeasr.loading.export import open_bundle
     from support import models, sense_voice, streaming, vad
 
     made = {

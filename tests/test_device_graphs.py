@@ -38,7 +38,7 @@ TIMED = 4
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from safeasr.export.exporter import open_bundle
+    from safeasr.loading.export import open_bundle
     from support import streaming
 
     return Path(open_bundle(streaming.write_streaming_dir(tmp_path_factory.mktemp("m"))).path)

@@ -29,7 +29,7 @@ CLIPS = [speech(1.0 + 0.3 * seed, seed=seed) for seed in range(12)]
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    from safeasr.export.exporter import open_bundle
+    from safeasr.loading.export import open_bundle
     from support import models, sense_voice, streaming
 
     made = {

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from safeasr import AutoModel, InferenceError
-from safeasr.export.exporter import open_bundle
+from safeasr.loading.export import open_bundle
 from support import models, sense_voice, streaming
 from support.audio import recordings, speech
 from support.encoding import Floats, encode

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from safeasr import AutoModel, InferenceError, OutOfMemoryError, _ext
-from safeasr.devices import pick_device
+from safeasr.options.device import pick_device
 
 without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from safeasr.audio import load_audio
-from safeasr.download import download, is_url, url_path, url_stem
 from safeasr.errors import AudioError
-from safeasr.inputs import expand_inputs
+from safeasr.inputs.audio import load_audio
+from safeasr.inputs.download import download, is_url, url_path, url_stem
+from safeasr.inputs.expand import expand_inputs
 
 
 def _wav() -> bytes:

@@ -18,7 +18,7 @@ import torch
 import yaml
 
 from safeasr import AutoModel, ExportError, UnsupportedModelError
-from safeasr.export.exporter import open_bundle
+from safeasr.loading.export import open_bundle
 from support.audio import speech
 
 CLIP = speech(2.0)
@@ -217,7 +217,7 @@ from pathlib import Path
 import torch
 import safeasr
 torch.set_num_threads(1)
-from safeasr.export.exporter import open_bundle
+from safeasr.loading.export import open_bundle
 print("ready", flush=True)
 sys.stdin.readline()
 print(open_bundle(Path(sys.argv[1])).path, flush=True)
@@ -248,14 +248,14 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import safeasr
-from safeasr.families import paraformer
-from safeasr.export import exporter
-save = exporter.save_program
+from safeasr.families.paraformer import family
+from safeasr.loading import export
+save = export.save_program
 def save_and_die(module, path):
     save(module, path)
     os.kill(os.getpid(), signal.SIGKILL)
-exporter.save_program = save_and_die
-exporter.open_bundle(Path(sys.argv[1]))
+export.save_program = save_and_die
+export.open_bundle(Path(sys.argv[1]))
 """
 
 

@@ -22,7 +22,7 @@ import pytest
 import torch
 
 from safeasr import AutoModel, InferenceError, OutOfMemoryError, _ext
-from safeasr.loadgen import Item
+from safeasr.bench.closed_loop import Item
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks is not installed
 from benchmarks.common.audio import demo_items

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from safeasr import AutoModel
-from safeasr.export.exporter import export_bundle, open_bundle
+from safeasr.loading.export import export_bundle, open_bundle
 from support import models, sense_voice, streaming
 from support.audio import recordings, speech
 from support.encoding import encode

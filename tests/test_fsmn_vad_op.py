@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import safeasr  # noqa: F401  (registers the operator)
-from safeasr.nets.fsmn_vad import FsmnVadScorer, FsmnVadSizes
+from safeasr.families.fsmn_vad.network import FsmnVadScorer, FsmnVadSizes
 
 SIZES = {
     "like the real one": FsmnVadSizes(400, 140, 4, 250, 128, 20, 140, 248),

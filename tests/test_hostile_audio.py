@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from safeasr import AutoModel, DeadlineExceededError, ffmpeg
-from safeasr.audio import load_audio
-from safeasr.decoding import decode_pcm16
+from safeasr import AutoModel, DeadlineExceededError
 from safeasr.errors import AudioError
+from safeasr.inputs import ffmpeg
+from safeasr.inputs.audio import load_audio
+from safeasr.inputs.decoders import decode_pcm16
 from support.audio import speech
 from support.audio_files import write_encoded
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from safeasr.hotword_postprocess import (
+from safeasr.text.hotwords import (
     HotwordCorrector,
     apply_postprocess_hotwords,
     build_hotword_corrector,
 )
-from safeasr.pinyin import similarity
+from safeasr.text.pinyin import similarity
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import soundfile
 import torch
 
 from safeasr.errors import AudioError, AudioFileNotFoundError, UnsupportedModelError
-from safeasr.inputs import Utterance, expand_inputs, random_key
+from safeasr.inputs.expand import Utterance, expand_inputs, random_key
 
 RANDOM_KEY = re.compile(r"rand_key_[a-zA-Z0-9]{13}")
 WAVE = (0.1 * np.random.default_rng(0).standard_normal(1600)).astype(np.float32)

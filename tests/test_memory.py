@@ -48,7 +48,7 @@ print(psutil.Process().memory_info().rss)
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("psutil")
     pytest.importorskip("funasr", reason="funasr makes the model")
-    from safeasr.export.exporter import open_bundle
+    from safeasr.loading.export import open_bundle
 
     out = write_model_dir(tmp_path_factory.mktemp("middle"), MIDDLE)
     open_bundle(out)

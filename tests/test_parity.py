@@ -18,7 +18,7 @@ import soundfile
 import torch
 
 from safeasr import AutoModel
-from safeasr.export.exporter import open_bundle
+from safeasr.loading.export import open_bundle
 from support.audio import Samples, recordings, speech
 from support.encoding import encode
 from support.models import SHAPES, USUAL, config_of, write_model_dir

@@ -32,7 +32,7 @@ from benchmarks.peers.summary import (  # noqa: E402
     row,
 )
 
-from safeasr.loadgen import closed_loop, synthetic_items  # noqa: E402
+from safeasr.bench.closed_loop import closed_loop, synthetic_items  # noqa: E402
 
 DEMO = Path(safeasr.__file__).parent / "models" / "demo"
 #: Libraries beside safeasr and FunASR, and the packages that they need.

@@ -15,11 +15,11 @@ import torch
 import yaml
 
 from safeasr import AutoModel, _ext
-from safeasr.export.bundle import Bundle
-from safeasr.export.exporter import open_bundle
-from safeasr.export.model_dir import read_weights
-from safeasr.families.paraformer_streaming import build_networks
-from safeasr.families.sense_voice import build_network
+from safeasr.bundles.bundle import Bundle
+from safeasr.bundles.model_dir import read_weights
+from safeasr.families.paraformer_streaming.family import build_networks
+from safeasr.families.sense_voice.family import build_network
+from safeasr.loading.export import open_bundle
 from safeasr.nets.precision import PRECISIONS, narrow
 from support import models, sense_voice, streaming
 from support.audio import Samples, speech

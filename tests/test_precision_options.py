@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from safeasr import AutoModel, ExportError, UnsupportedModelError, _ext
-from safeasr.export.bundle import read_bundle
-from safeasr.export.exporter import export_bundle, open_bundle
-from safeasr.loading import _check_precision
+from safeasr.bundles.bundle import read_bundle
+from safeasr.loading.export import export_bundle, open_bundle
+from safeasr.loading.load import _check_precision
 from safeasr.nets.precision import PRECISIONS, narrow
-from safeasr.options import pick_precision
+from safeasr.options.model import pick_precision
 from support.audio import speech
 from support.precision import OPTIONS, require
 

@@ -14,7 +14,7 @@ import pytest
 
 import safeasr
 from safeasr import AutoModel, UnsupportedModelError
-from safeasr.segmented import merge_segments
+from safeasr.pipeline.recording import merge_segments
 from support.audio import Samples
 from support.vad import conversation
 

@@ -23,7 +23,7 @@ from safeasr import (
     InferenceError,
     UnsupportedModelError,
 )
-from safeasr.export.exporter import open_bundle
+from safeasr.loading.export import open_bundle
 from support.audio import Samples, speech
 from support.sense_voice import (
     SenseOracle,

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from safeasr import AutoModel, _ext
-from safeasr.pieces import Pieces
-from safeasr.word_times import TimedPiece, words_of_pieces
+from safeasr.text.pieces import Pieces
+from safeasr.text.word_times import TimedPiece, words_of_pieces
 from support.audio import speech
 from support.sense_voice import SenseOracle, SenseShape, write_model_dir
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from safeasr import AutoModel
-from safeasr.sessions import CACHE_ENTRY
+from safeasr.families.cached import CACHE_ENTRY
 from support.audio import speech
 
 pytest.importorskip("funasr", reason="funasr makes the model")

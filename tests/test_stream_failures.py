@@ -24,7 +24,7 @@ from safeasr import (
     InferenceError,
     QueueFullError,
 )
-from safeasr.stream import Stream
+from safeasr.stream.stream import Stream
 from support.slow_pipeline import Slow
 
 
@@ -306,7 +306,7 @@ def test_in_a_forked_child(slow: Slow, stream: Stream) -> None:
 
 INTERRUPT = """
 import sys, threading, time
-from safeasr.stream import Stream
+from safeasr.stream.stream import Stream
 from support.slow_pipeline import Slow
 slow = Slow()
 stream = Stream(slow.pipeline)

@@ -18,7 +18,7 @@ import soxr
 import torch
 
 from safeasr import AudioError, AutoModel, EngineClosedError
-from safeasr.stream import Stream
+from safeasr.stream.stream import Stream
 from support.audio import speech
 
 pytest.importorskip("funasr", reason="funasr makes the model")

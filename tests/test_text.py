@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from safeasr.errors import CorruptBundleError
-from safeasr.text import ids_to_tokens, sentence_postprocess, tokens_to_text
+from safeasr.text.sentence import ids_to_tokens, sentence_postprocess, tokens_to_text
 
 
 @pytest.fixture(scope="session")

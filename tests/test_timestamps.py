@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from safeasr.timestamps import (
+from safeasr.text.timestamps import (
     FIRE_THRESHOLD,
     integrate_and_fire,
     paraformer_timestamps,

@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from safeasr import AudioError, AutoModel, EngineClosedError, UnsupportedModelError
-from safeasr.two_pass import _Recent
+from safeasr.pipeline.two_pass import _Recent
 from support.audio import Samples
 
 pytest.importorskip("funasr", reason="funasr makes the detector")

@@ -21,9 +21,10 @@ from benchmarks.common.audio import long_items
 from benchmarks.common.models import full_size_model
 from benchmarks.common.sense_voice_model import VOCABULARY_SIZE, sense_voice_model
 from safeasr import _ext
-from safeasr.export.model_dir import ModelDir, read_model_dir, read_vocabulary, read_weights
-from safeasr.families import paraformer, sense_voice
-from safeasr.families.configuration import offline_frontend
+from safeasr.bundles.model_dir import ModelDir, read_model_dir, read_vocabulary, read_weights
+from safeasr.families.checkpoints import offline_frontend
+from safeasr.families.paraformer import family as paraformer
+from safeasr.families.sense_voice import family as sense_voice
 from safeasr.nets.precision import narrow
 
 PRECISIONS = {"float32": "float32", "bf16": "bfloat16", "int8": "int8"}

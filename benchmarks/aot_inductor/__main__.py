@@ -24,7 +24,7 @@ from typing import Any
 from benchmarks.common.facts import RESULTS, write_result
 from benchmarks.report.aot_inductor import write_section
 from benchmarks.report.page import PAGE
-from safeasr.export.cache import cache_dir
+from safeasr.bundles.cache import cache_dir
 
 PROGRAMS = ("torchscript", "operators", "plain")
 PRECISIONS = ("float32", "bfloat16")

@@ -21,9 +21,9 @@ from torch.nn import functional as F
 from torch.utils.cpp_extension import load
 
 from benchmarks.common.models import CONFIG
+from safeasr.families.paraformer.network import EncoderProgram
 from safeasr.nets.cif_predictor import CifWeights
 from safeasr.nets.layers import FsmnMemory, Norm
-from safeasr.nets.paraformer import EncoderProgram
 from safeasr.nets.precision import narrow
 from safeasr.nets.sanm_encoder import SanmAttention, SanmEncoder, SanmEncoderLayer
 

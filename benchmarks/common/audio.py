@@ -8,8 +8,8 @@ import numpy as np
 
 import safeasr
 from benchmarks.common.models import data_root
-from safeasr.audio import load_audio
-from safeasr.loadgen import Item, synthetic_items
+from safeasr.bench.closed_loop import Item, synthetic_items
+from safeasr.inputs.audio import load_audio
 
 RATE = 16000
 

@@ -24,7 +24,7 @@ from typing import Any
 
 import psutil
 
-from safeasr.loadgen import Item, LoadResult, closed_loop
+from safeasr.bench.closed_loop import Item, LoadResult, closed_loop
 
 #: A model: the function to measure, and its counters.
 _Loaded = tuple[Callable[[Any], str], Callable[[], dict[str, Any]]]

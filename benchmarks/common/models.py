@@ -22,8 +22,8 @@ import numpy as np
 import torch
 import yaml
 
-from safeasr.export.cache import cache_dir
-from safeasr.loadgen import speech_like
+from safeasr.bench.closed_loop import speech_like
+from safeasr.bundles.cache import cache_dir
 
 TOKENS_PER_FRAME = 0.25  # a frame is 60 ms: 4.2 tokens a second
 DROPOUT = {"dropout_rate": 0.1, "positional_dropout_rate": 0.1}

@@ -16,8 +16,8 @@ import torch
 import yaml
 
 from benchmarks.common.models import write_cmvn
-from safeasr.export.cache import cache_dir
-from safeasr.loadgen import speech_like
+from safeasr.bench.closed_loop import speech_like
+from safeasr.bundles.cache import cache_dir
 
 TOKENS_PER_FRAME = 0.25  # a frame is 60 ms: 4.2 tokens a second
 VOCABULARY_SIZE = 25055

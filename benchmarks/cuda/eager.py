@@ -18,7 +18,7 @@ from benchmarks.cuda.padded import PaddedParaformer
 from benchmarks.cuda.seeded import model_dir
 from benchmarks.cuda.throughput import load_items
 from benchmarks.cuda.usage import Usage
-from safeasr.loadgen import Item, closed_loop
+from safeasr.bench.closed_loop import Item, closed_loop
 
 ABSENT = "eager torch, same network (funasr absent)"
 LISTS = (8, 16, 32, 64, 128)

@@ -26,11 +26,12 @@ from benchmarks.common.sense_voice_model import VOCABULARY_SIZE
 from benchmarks.cuda.context import Context
 from benchmarks.cuda.seeded import FEATURES, described, model_dir
 from safeasr import AutoModel, _ext
-from safeasr.export.model_dir import read_weights
-from safeasr.families import paraformer, sense_voice
-from safeasr.families.configuration import offline_frontend
-from safeasr.liveload import Feed, live_sessions
-from safeasr.loadgen import Item, closed_loop, speech_like, synthetic_items
+from safeasr.bench.closed_loop import Item, closed_loop, speech_like, synthetic_items
+from safeasr.bench.live_sessions import Feed, live_sessions
+from safeasr.bundles.model_dir import read_weights
+from safeasr.families.checkpoints import offline_frontend
+from safeasr.families.paraformer import family as paraformer
+from safeasr.families.sense_voice import family as sense_voice
 from safeasr.nets.precision import narrow
 
 THREADS = 64

@@ -12,7 +12,7 @@ from benchmarks.cuda.throughput import delta
 from benchmarks.cuda.usage import Usage
 from benchmarks.live.__main__ import WARM, waves_of
 from safeasr import AutoModel
-from safeasr.liveload import Feed, LiveResult, live_sessions
+from safeasr.bench.live_sessions import Feed, LiveResult, live_sessions
 
 LIMIT_MS = 600.0
 COUNTS = (64, 128, 256, 512, 1024, 2048)

@@ -11,7 +11,7 @@ from benchmarks.cuda.equality import agreement
 from benchmarks.cuda.seeded import model_dir
 from benchmarks.cuda.throughput import delta
 from safeasr import AutoModel
-from safeasr.loadgen import LoadResult, closed_loop, synthetic_items
+from safeasr.bench.closed_loop import LoadResult, closed_loop, synthetic_items
 
 #: What the process may hold beyond what the loaded model holds, in MiB.
 EXTRA_MIB = (512, 128, 32, 0)

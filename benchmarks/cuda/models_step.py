@@ -6,7 +6,7 @@ import time
 
 from benchmarks.cuda.context import Context
 from benchmarks.cuda.seeded import KINDS, model_dir
-from safeasr.export.exporter import open_bundle
+from safeasr.loading.export import open_bundle
 
 
 def run(context: Context) -> None:

@@ -20,9 +20,9 @@ from torch.nn import functional as F
 from benchmarks.common.models import VOCABULARY
 from benchmarks.cuda.seeded import FEATURES, described
 from safeasr import _ext
-from safeasr.export.model_dir import read_weights
-from safeasr.families.configuration import offline_frontend
-from safeasr.families.paraformer import build_networks
+from safeasr.bundles.model_dir import read_weights
+from safeasr.families.checkpoints import offline_frontend
+from safeasr.families.paraformer.family import build_networks
 
 
 def _norm(layer: nn.Module, x: Tensor) -> Tensor:

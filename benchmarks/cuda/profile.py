@@ -17,9 +17,9 @@ from benchmarks.cuda.context import Context
 from benchmarks.cuda.floors import DTYPES, bandwidth, layer_rate
 from benchmarks.cuda.seeded import FEATURES, described, model_dir
 from benchmarks.cuda.throughput import Setup, load_items, measure
-from safeasr.export.model_dir import read_weights
-from safeasr.families.paraformer import build_networks
-from safeasr.loadgen import closed_loop
+from safeasr.bench.closed_loop import closed_loop
+from safeasr.bundles.model_dir import read_weights
+from safeasr.families.paraformer.family import build_networks
 
 
 def floors_of(small: bool, rows: float, longest: float, size: int) -> tuple[float, float]:

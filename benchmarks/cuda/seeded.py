@@ -30,17 +30,17 @@ from benchmarks.common.models import (
     write_cmvn,
 )
 from safeasr import _ext
-from safeasr.export.cache import cache_dir
-from safeasr.export.model_dir import ModelDir, read_model_dir
-from safeasr.families.configuration import DECODER_KEYS, ENCODER_KEYS, PREDICTOR_KEYS, pick
-from safeasr.families.configuration import offline_frontend as frontend_of
-from safeasr.loadgen import speech_like
+from safeasr.bench.closed_loop import speech_like
+from safeasr.bundles.cache import cache_dir
+from safeasr.bundles.model_dir import ModelDir, read_model_dir
+from safeasr.families.checkpoints import DECODER_KEYS, ENCODER_KEYS, PREDICTOR_KEYS, pick
+from safeasr.families.checkpoints import offline_frontend as frontend_of
+from safeasr.families.paraformer.network import DecoderProgram, EncoderProgram
+from safeasr.families.sense_voice.network import CtcHead, SenseVoiceEncoder, SenseVoiceNetwork
 from safeasr.nets.cif_predictor import CifWeights
 from safeasr.nets.layers import FsmnMemory, Norm
-from safeasr.nets.paraformer import DecoderProgram, EncoderProgram
 from safeasr.nets.sanm_decoder import ParaformerDecoder
 from safeasr.nets.sanm_encoder import SanmEncoder
-from safeasr.nets.sense_voice import CtcHead, SenseVoiceEncoder, SenseVoiceNetwork
 
 KINDS = ("paraformer", "paraformer-streaming", "sense-voice")
 FEATURES = 560  # 80 mels x 7 frames

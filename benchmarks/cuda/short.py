@@ -9,8 +9,8 @@ from benchmarks.common.audio import demo_items
 from benchmarks.cuda.equality import STREAM
 from benchmarks.cuda.seeded import model_dir
 from safeasr import AutoModel
-from safeasr.liveload import Feed, live_sessions
-from safeasr.loadgen import closed_loop
+from safeasr.bench.closed_loop import closed_loop
+from safeasr.bench.live_sessions import Feed, live_sessions
 
 
 def main() -> None:

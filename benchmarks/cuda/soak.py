@@ -19,7 +19,7 @@ from benchmarks.cuda.context import Context
 from benchmarks.cuda.equality import STREAM
 from benchmarks.cuda.seeded import model_dir
 from safeasr import AudioError, AutoModel, DeadlineExceededError, QueueFullError
-from safeasr.loadgen import synthetic_items
+from safeasr.bench.closed_loop import synthetic_items
 
 #: One call of a role; what it returns or raises is counted.
 Act = Callable[[int], None]

@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.cuda.context import Context
 from benchmarks.cuda.seeded import model_dir
 from benchmarks.cuda.usage import Usage
-from safeasr.loadgen import Item, closed_loop, synthetic_items
+from safeasr.bench.closed_loop import Item, closed_loop, synthetic_items
 
 THREADS = 64
 MODELS = {"Paraformer-large": "paraformer", "SenseVoiceSmall": "sense-voice"}

@@ -31,9 +31,9 @@ from numpy.typing import NDArray
 
 from benchmarks.common.facts import RESULTS, write_result
 from benchmarks.common.models import full_size_model
-from safeasr.export.hub import find_model
-from safeasr.liveload import Feed, LiveResult, live_sessions
-from safeasr.loadgen import speech_like
+from safeasr.bench.closed_loop import speech_like
+from safeasr.bench.live_sessions import Feed, LiveResult, live_sessions
+from safeasr.loading.find import find_model
 
 OPTIONS: dict[str, Any] = {
     "chunk_size": [0, 10, 5],

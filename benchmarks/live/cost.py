@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.common.models import full_size_model
 from benchmarks.live.__main__ import OPTIONS, OURS, waves_of
 from safeasr import AutoModel
-from safeasr.liveload import Feed, live_sessions
+from safeasr.bench.live_sessions import Feed, live_sessions
 
 SIZES = (1, 2, 4, 8, 12)
 #: How long the worker waits for the streams that are on their way back to it.

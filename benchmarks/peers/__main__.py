@@ -36,8 +36,8 @@ from benchmarks.peers.measure import Measurement
 from benchmarks.peers.models import model_directory
 from benchmarks.peers.setups import Group, groups
 from benchmarks.peers.summary import add_roof, roof_of
-from safeasr.export.cache import cache_dir
-from safeasr.loadgen import Item
+from safeasr.bench.closed_loop import Item
+from safeasr.bundles.cache import cache_dir
 
 PACKAGES = ("onnx", "onnxruntime", "funasr-onnx", "sherpa-onnx")
 

@@ -50,7 +50,7 @@ class FunAsrOnnx:
     def _forgive_tokens(self) -> None:
         from funasr_onnx import paraformer_bin
 
-        from safeasr.text import sentence_postprocess
+        from safeasr.text.sentence import sentence_postprocess
 
         strict = paraformer_bin.sentence_postprocess
 
@@ -169,7 +169,7 @@ class OnnxRuntime:
         return str(self._session.end_profiling())
 
     def _sentence(self, ids: NDArray[np.int64]) -> str:
-        from safeasr.text import ids_to_tokens, sentence_postprocess
+        from safeasr.text.sentence import ids_to_tokens, sentence_postprocess
 
         return sentence_postprocess(ids_to_tokens(ids.tolist(), self._tokens)).text
 

@@ -24,7 +24,7 @@ import psutil
 from benchmarks.peers.adapters import Files, UnavailableError
 from benchmarks.peers.setups import Setup
 from benchmarks.peers.usage import tree
-from safeasr.loadgen import Item
+from safeasr.bench.closed_loop import Item
 
 ROOT = Path(__file__).resolve().parents[2]
 #: A load that takes longer has hung, in seconds.

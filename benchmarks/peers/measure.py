@@ -11,7 +11,7 @@ from benchmarks.peers.fleet import Fleet
 from benchmarks.peers.profile import Perf
 from benchmarks.peers.setups import Group, Setup
 from benchmarks.peers.summary import row, rtfx, texts_of
-from safeasr.loadgen import Item
+from safeasr.bench.closed_loop import Item
 
 Say = Callable[[str], None]
 Load = dict[str, Any]

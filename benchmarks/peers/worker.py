@@ -27,7 +27,7 @@ from benchmarks.peers.usage import cpu_seconds, peak_mb, reset_peaks
 
 
 def hollow_safeasr() -> None:
-    """Make ``safeasr.loadgen`` importable without the rest of safeasr, which imports torch."""
+    """Make ``safeasr.bench.closed_loop`` importable without the rest, which imports torch."""
     found = importlib.util.find_spec("safeasr")
     if found is None or "safeasr" in sys.modules:
         return
@@ -68,7 +68,7 @@ def run(
     adapter: Adapter, setup: Setup, items: list[Any], callers: int, passes: int, life_mb: float
 ) -> dict[str, Any]:
     """One load; seconds and MB."""
-    from safeasr.loadgen import closed_loop
+    from safeasr.bench.closed_loop import closed_loop
 
     call, pool = _front(adapter, setup, callers)
     before = adapter.stats()
@@ -110,7 +110,7 @@ def serve(pipe: Connection) -> None:
     except Exception as error:
         pipe.send({"unavailable": f"{type(error).__name__}: {error}"})
         return
-    from safeasr.loadgen import Item, closed_loop
+    from safeasr.bench.closed_loop import Item, closed_loop
 
     life_mb = peak_mb()
     pipe.send({"load_s": time.perf_counter() - began, "notes": adapter.notes, "load_mb": life_mb})

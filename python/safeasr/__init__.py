@@ -16,6 +16,7 @@ load_extension()
 
 from safeasr._version import __version__  # noqa: E402
 from safeasr.auto_model import AutoModel  # noqa: E402
+from safeasr.calls.future import Future  # noqa: E402
 from safeasr.errors import (  # noqa: E402
     AudioError,
     AudioFileNotFoundError,
@@ -32,8 +33,7 @@ from safeasr.errors import (  # noqa: E402
     SafeASRError,
     UnsupportedModelError,
 )
-from safeasr.future import Future  # noqa: E402
-from safeasr.rich_text import rich_transcription_postprocess  # noqa: E402
+from safeasr.text.rich_text import rich_transcription_postprocess  # noqa: E402
 
 __all__ = [
     "AudioError",

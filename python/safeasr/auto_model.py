@@ -10,17 +10,17 @@ from types import TracebackType
 from typing import Any
 
 from safeasr import _ext
-from safeasr.calls import Calls
+from safeasr.calls.call import Calls
+from safeasr.calls.future import Future
 from safeasr.deadlines import seconds_left
 from safeasr.errors import DeadlineExceededError, EngineClosedError
-from safeasr.export.exporter import export_bundle
 from safeasr.families import FAMILY_OPTIONS
-from safeasr.future import Future
-from safeasr.loading import load_model
-from safeasr.options import model_options
-from safeasr.segmented import segmented
-from safeasr.stream import Stream
-from safeasr.stream_models import StreamModels
+from safeasr.loading.export import export_bundle
+from safeasr.loading.load import load_model
+from safeasr.options.model import model_options
+from safeasr.pipeline.recording import segmented
+from safeasr.stream.opening import StreamModels
+from safeasr.stream.stream import Stream
 
 __all__ = ["AutoModel"]
 

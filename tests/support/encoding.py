@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safeasr import _ext
-from safeasr.export.bundle import Bundle
+from safeasr.bundles.bundle import Bundle
 
 Floats = NDArray[np.float32]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from safeasr.export.bundle import MANIFEST, file_digest
-from safeasr.export.exporter import open_bundle
+from safeasr.bundles.bundle import MANIFEST, file_digest
+from safeasr.loading.export import open_bundle
 
 #: Programs here fail on larger values.
 LIMIT = 1e6

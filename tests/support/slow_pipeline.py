@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from safeasr.stream_jobs import Steps
+from safeasr.stream.jobs import Steps
 
 
 class Pending:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import yaml
 
-from safeasr.export.exporter import open_bundle
+from safeasr.loading.export import open_bundle
 from support.audio import Samples, speech
 from support.models import Shape, config_of, write_cmvn
 from support.oracle import LOGIT_MARGIN, SUM_MARGIN

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from safeasr.cli.loading import load_model
-from safeasr.loadgen import closed_loop, synthetic_items
+from safeasr.bench.closed_loop import closed_loop, synthetic_items
+from safeasr.cli.models import load_model
 
 __all__ = ["bench"]
 

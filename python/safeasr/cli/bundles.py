@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from safeasr.cli.loading import find_directory
+from safeasr.bundles.bundle import MANIFEST, Bundle, file_digest, is_bundle, read_bundle
+from safeasr.bundles.model_dir import read_model_dir
+from safeasr.cli.models import find_directory
 from safeasr.errors import CorruptBundleError
-from safeasr.export.bundle import MANIFEST, Bundle, file_digest, is_bundle, read_bundle
-from safeasr.export.exporter import export_bundle, open_bundle
-from safeasr.export.model_dir import read_model_dir
+from safeasr.loading.export import export_bundle, open_bundle
 from safeasr.nets.precision import PRECISIONS
 
 __all__ = ["export", "info", "verify"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from safeasr.auto_model import AutoModel
 from safeasr.errors import AudioError, SafeASRError
-from safeasr.inputs import Utterance
+from safeasr.inputs.expand import Utterance
 
 __all__ = ["stream_files"]
 

@@ -15,10 +15,10 @@ from typing import IO, Annotated, Any
 import typer
 
 from safeasr.auto_model import AutoModel
-from safeasr.cli.loading import load_model
+from safeasr.cli.models import load_model
 from safeasr.cli.stream import stream_files
 from safeasr.errors import AudioError, DeadlineExceededError, InferenceError, SafeASRError
-from safeasr.inputs import expand_inputs
+from safeasr.inputs.expand import expand_inputs
 
 __all__ = ["transcribe"]
 

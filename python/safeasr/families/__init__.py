@@ -1,17 +1,17 @@
 """FunASR's model families: how each is exported, run and decoded.
 
-A family is one module with an object that implements :class:`safeasr.families.base.Family`. To add
-one, write the module and name it here.
+A family is a package; in its module ``family`` is an object that implements
+:class:`safeasr.families.base.Family`. To add one, write the package and name it here.
 """
 
 from __future__ import annotations
 
 from safeasr.errors import CorruptBundleError, UnsupportedModelError
 from safeasr.families.base import Family
-from safeasr.families.fsmn_vad import FsmnVadFamily
-from safeasr.families.paraformer import ParaformerFamily
-from safeasr.families.paraformer_streaming import ParaformerStreamingFamily
-from safeasr.families.sense_voice import SenseVoiceFamily
+from safeasr.families.fsmn_vad.family import FsmnVadFamily
+from safeasr.families.paraformer.family import ParaformerFamily
+from safeasr.families.paraformer_streaming.family import ParaformerStreamingFamily
+from safeasr.families.sense_voice.family import SenseVoiceFamily
 
 __all__ = ["FAMILIES", "FAMILY_OPTIONS", "family_of_bundle", "family_of_class"]
 

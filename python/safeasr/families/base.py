@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safeasr import _ext
-from safeasr.export.bundle import Bundle
-from safeasr.export.model_dir import ModelDir
+from safeasr.bundles.bundle import Bundle
+from safeasr.bundles.model_dir import ModelDir
 
 __all__ = ["Family", "Recognizer", "StreamingRecognizer"]
 

@@ -37,7 +37,7 @@ struct StreamSlabs {
 
 class ParaformerStreamRunner : public core::Runner {
  public:
-  // encoder, decoder: see python/safeasr/families/paraformer_streaming.py.
+  // encoder, decoder: see python/safeasr/families/paraformer_streaming/family.py.
   ParaformerStreamRunner(std::shared_ptr<const OnlineFrontend> frontend,
                          std::shared_ptr<const runtime::Program> encoder,
                          std::shared_ptr<const runtime::Program> decoder, StreamingShapes shapes,

@@ -51,8 +51,8 @@ struct CtcTranscript : core::Result {
 
 class SenseVoiceRunner : public core::Runner {
  public:
-  // program: see python/safeasr/nets/sense_voice.py. Ids of padding rows mean nothing; log
-  // probabilities are those of the frames of the wanted utterances, without queries.
+  // program: see python/safeasr/families/sense_voice/network.py. Ids of padding rows mean nothing;
+  // log probabilities are those of the frames of the wanted utterances, without queries.
   SenseVoiceRunner(std::shared_ptr<const Frontend> frontend,
                    std::shared_ptr<const runtime::Program> program, std::int64_t blank,
                    core::BatchLimits limits)

@@ -1,0 +1,1 @@
+"""Load for measurements: callers in a closed loop, and live sessions."""

@@ -1,1 +1,0 @@
-"""From a FunASR model directory to a bundle that loads without FunASR."""

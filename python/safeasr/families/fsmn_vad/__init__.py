@@ -1,0 +1,1 @@
+"""FSMN-VAD, which finds speech in recordings and in live streams."""

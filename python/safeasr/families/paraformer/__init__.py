@@ -1,0 +1,1 @@
+"""Paraformer for whole recordings."""

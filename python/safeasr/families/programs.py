@@ -1,0 +1,59 @@
+"""What loading a model of any family has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from safeasr import _ext
+from safeasr.bundles.bundle import Bundle
+from safeasr.errors import CorruptBundleError, UnsupportedModelError
+
+__all__ = ["live_limits", "load_programs", "reading", "refuse_beam_search"]
+
+
+@contextmanager
+def reading(bundle: Bundle) -> Generator[None, None, None]:
+    """What a bundle lacks or contradicts, as CorruptBundleError."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptBundleError(f"the bundle {bundle.path} cannot be loaded: {error}") from error
+
+
+def load_programs(bundle: Bundle, device: str, names: Sequence[str]) -> list[_ext.Program]:
+    """Programs of a bundle, side by side: loading lets go of the GIL."""
+    with ThreadPoolExecutor(len(names)) as pool:
+        return list(pool.map(lambda name: _ext.Program.load(bundle.program(name), device), names))
+
+
+def live_limits(
+    limits: Mapping[str, Any], device: str, *, priority: int, ragged: bool
+) -> _ext.BatchLimits:
+    """Limits of batches of live streams: steps are short, so there may be many in a batch.
+
+    Args:
+        limits: of recordings.
+        device: where the batches run.
+        priority: over recordings, for others wait for what a step finds.
+        ragged: nothing is padded.
+    """
+    # A step on an accelerator costs nearly the same for few as for many.
+    most = 64 if device == "cpu" else 512
+    chosen = {**limits, "max_requests": most, "priority": priority, "ragged": ragged}
+    return _ext.BatchLimits(**chosen)
+
+
+def refuse_beam_search(options: Mapping[str, Any]) -> None:
+    """Raise for options for which FunASR would run beam search.
+
+    Raises:
+        UnsupportedModelError: naming the option.
+    """
+    for name in ("decoding_ctc_weight", "lm_weight"):
+        if float(options.get(name) or 0.0) > 1e-5:
+            raise UnsupportedModelError(
+                f"{name}={options[name]!r} asks for beam search, which is not supported"
+            )

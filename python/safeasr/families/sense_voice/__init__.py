@@ -1,0 +1,1 @@
+"""SenseVoice, which also tells languages, emotions and events."""

@@ -1,0 +1,1 @@
+"""From whatever a caller passes to samples or features: lists, files, URLs, arrays."""

@@ -1,0 +1,108 @@
+"""Export: from a model's name or directory to a bundle."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from safeasr._version import __version__
+from safeasr.bundles.bundle import Bundle, is_bundle, read_bundle, write_manifest
+from safeasr.bundles.cache import cached_bundle
+from safeasr.bundles.model_dir import ModelDir, read_model_dir
+from safeasr.errors import ExportError
+from safeasr.families import family_of_class
+from safeasr.nets.precision import PRECISIONS
+
+__all__ = ["export_bundle", "open_bundle", "save_program"]
+
+
+def save_program(module: torch.nn.Module, path: Path) -> None:
+    """Script a network and write it, weights included.
+
+    Raises:
+        ExportError: if it cannot be scripted.
+    """
+    try:
+        scripted = torch.jit.script(module.eval().requires_grad_(False))
+        torch.jit.save(scripted, str(path))
+    except Exception as error:
+        raise ExportError(f"cannot script {type(module).__name__}: {error}") from error
+
+
+def _export(model: ModelDir, out: Path, trust_remote_code: bool, precision: str) -> Bundle:
+    family = family_of_class(model.model_class)
+    bundle = family.export(model, out, trust_remote_code=trust_remote_code, precision=precision)
+    versions = {"safeasr": __version__, "torch": str(torch.__version__)}
+    return write_manifest(
+        Bundle(**{**bundle.__dict__, "versions": versions, "source": {"model": model.model_class}})
+    )
+
+
+def open_bundle(
+    path: Path,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    trust_remote_code: bool = False,
+    precision: str = "float32",
+) -> Bundle:
+    """The bundle of a directory: itself, or exported from a FunASR model into the cache.
+
+    Args:
+        path: a bundle or a FunASR model directory.
+        overrides: keys of config.yaml to replace; a finished bundle takes none.
+        trust_remote_code: allow the checkpoint to hold more than tensors.
+        precision: what linear layers become (:data:`safeasr.nets.precision.PRECISIONS`); families
+            that have float32 only stay with it, and a finished bundle with its own.
+    """
+    if is_bundle(path):
+        return read_bundle(path)
+    model = read_model_dir(path, overrides)
+    family = family_of_class(model.model_class)  # say so before anything is hashed
+    kind = precision if precision in family.precisions else "float32"
+    return cached_bundle(
+        model, lambda out: _export(model, out, trust_remote_code, kind), precision=kind
+    )
+
+
+def export_bundle(
+    path: Path,
+    out: Path,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    trust_remote_code: bool = False,
+    precision: str | None = None,
+) -> Bundle:
+    """Write the bundle of a model to a directory of one's own.
+
+    Args:
+        path: as of open_bundle.
+        out: a new or empty directory.
+        overrides: as of open_bundle.
+        trust_remote_code: as of open_bundle.
+        precision: of the linear layers; None: float32, or what a finished bundle has. This machine
+            need not be able to compute in it.
+
+    Raises:
+        ExportError: if the directory exists and is not empty, or the model cannot have the
+            precision.
+        ValueError: if there is no such precision.
+    """
+    if precision not in (None, *PRECISIONS):
+        raise ValueError(f"expected a precision of {', '.join(PRECISIONS)}, got {precision!r}")
+    if out.exists() and any(out.iterdir()):
+        raise ExportError(f"{out} is not empty")
+    bundle = open_bundle(
+        path, overrides, trust_remote_code=trust_remote_code, precision=precision or "float32"
+    )
+    if precision not in (None, bundle.precision):
+        raise ExportError(
+            f"{path} is a finished bundle in {bundle.precision}: export the model it was made from"
+            if is_bundle(path)
+            else f"models of the class {bundle.model_class} run in {bundle.precision} only"
+        )
+    shutil.copytree(bundle.path, out, dirs_exist_ok=True)
+    return read_bundle(out)

@@ -1,0 +1,109 @@
+"""From a model's name to a recogniser that is ready."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safeasr import _ext
+from safeasr.bundles.bundle import Bundle
+from safeasr.errors import UnsupportedModelError
+from safeasr.families import family_of_bundle
+from safeasr.families.base import Recognizer, UsesGraphs
+from safeasr.loading.export import open_bundle
+from safeasr.loading.find import find_model
+from safeasr.options.model import ModelOptions
+
+__all__ = ["Loaded", "load_model"]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory.
+
+    Attributes:
+        directory: of the FunASR model or bundle.
+        recognizer: what runs it.
+        precision: of its linear layers.
+    """
+
+    directory: Path
+    recognizer: Recognizer
+    precision: str
+
+
+def _check_precision(bundle: Bundle, wanted: str, device: str, stacklevel: int) -> None:
+    """Say so if a finished bundle is of another precision, or of one that this machine lacks."""
+    have = bundle.precision
+    # A detector is in float32 beside any recogniser: nobody asked for something else.
+    of_family = family_of_bundle(bundle.family).precisions
+    if device != "cpu" and have == "int8":
+        raise UnsupportedModelError(
+            f"the bundle {bundle.path} holds int8 weights, which run on the CPU only, not on "
+            f"{device}: export the model in another precision"
+        )
+    if have != wanted and wanted != "float32" and wanted in of_family:
+        message = f"the bundle {bundle.path} holds {have} weights: running in that, not in {wanted}"
+    elif device == "cpu" and not _ext.cpu_supports(have):
+        message = (
+            f"the bundle {bundle.path} holds {have} weights, and this processor has no "
+            "instructions for them: slow, and less exact. Export the model in float32"
+        )
+    else:
+        return
+    warnings.warn(message, UserWarning, stacklevel=stacklevel + 1)
+
+
+def load_model(
+    name: str,
+    options: ModelOptions,
+    *,
+    hub: str = "ms",
+    revision: str | None = None,
+    check_latest: bool = False,
+    trust_remote_code: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+    stacklevel: int = 3,
+) -> Loaded:
+    """Find a model, export it if that was not done before, and load it.
+
+    Args:
+        name: as the argument ``model`` of ``AutoModel``.
+        options: how it shall run.
+        hub: "ms" or "hf".
+        revision: of a model on the hub.
+        check_latest: ask the hub although the model was downloaded before.
+        trust_remote_code: read checkpoints that can run code when they are read.
+        overrides: keys of the model's config.yaml.
+        stacklevel: of warnings; by default they blame the caller of the caller.
+
+    Raises:
+        UnsupportedModelError: if the model's class is not supported, or a bundle's precision not on
+            the device.
+        ExportError: if the model cannot be found, downloaded or exported.
+        CorruptBundleError: if a bundle is damaged.
+    """
+    directory = find_model(name, hub=hub, revision=revision, check_latest=check_latest)
+    bundle = open_bundle(
+        directory,
+        dict(overrides or {}),
+        trust_remote_code=trust_remote_code,
+        precision=options.precision,
+    )
+    _check_precision(bundle, options.precision, options.device, stacklevel)
+    recognizer = family_of_bundle(bundle.family).load(
+        bundle,
+        options.device,
+        {
+            "max_requests": options.max_batch_size,
+            "max_cost": options.max_batch_frames,
+            "max_wait_ms": options.max_wait_ms,
+            "share": options.device == "cpu",
+        },
+    )
+    if options.cuda_graphs and isinstance(recognizer, UsesGraphs):
+        recognizer.use_graphs()
+    return Loaded(directory, recognizer, bundle.precision)

@@ -1,0 +1,1 @@
+"""The options of models and calls: their names, defaults and checks."""

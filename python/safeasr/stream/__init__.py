@@ -1,0 +1,1 @@
+"""Live streams: chunks go in from any thread, results come out in order."""

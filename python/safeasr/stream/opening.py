@@ -1,0 +1,170 @@
+"""Which models a stream needs, and which options go to which of them."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeGuard
+
+from safeasr import _ext
+from safeasr.errors import UnsupportedModelError
+from safeasr.families.base import Recognizer, StreamingRecognizer, UsesGraphs
+from safeasr.inputs.expand import random_key
+from safeasr.pipeline.single import ModelPipeline
+from safeasr.pipeline.two_pass import Models, TwoPassPipeline
+from safeasr.stream.jobs import Pipeline
+from safeasr.stream.stream import Stream
+
+__all__ = ["StreamModels"]
+
+#: Models that stand beside the embedded demo if no others are named.
+_DEMO = {"online_model": "demo-streaming", "vad_model": "demo-vad"}
+MODES = ("online", "offline", "2pass")
+#: FunASR's own examples look back so far; its defaults, 0 and 0, cost accuracy.
+_LOOK_BACK = {"encoder_chunk_look_back": 4, "decoder_chunk_look_back": 1}
+#: Chunks of the detector in ms: how soon it can say that speech begins or ends.
+_VAD_CHUNK_MS = 200
+
+
+def is_streaming(recognizer: Recognizer) -> TypeGuard[StreamingRecognizer]:
+    """Whether a model takes recordings piece by piece."""
+    return hasattr(recognizer, "open")
+
+
+class StreamModels:
+    """The models of ``AutoModel.stream``: the main one, and those beside it, on one engine."""
+
+    def __init__(
+        self,
+        main: Recognizer,
+        engine: _ext.Engine,
+        load: Callable[[str], Recognizer],
+        beside: Mapping[str, str | None],
+        *,
+        demo: bool,
+    ) -> None:
+        """Remember what can be loaded; loads what is named.
+
+        Args:
+            main: the model itself.
+            engine: where all run.
+            load: loads a model by its name.
+            beside: names of "online_model" and "vad_model", None where there is none.
+            demo: the main model is the embedded one: its companions are loaded when needed.
+        """
+        self._main = main
+        self._engine = engine
+        self._load = load
+        self._lock = threading.Lock()
+        self._names = {
+            role: name or (_DEMO[role] if demo else None) for role, name in beside.items()
+        }
+        self._loaded: dict[str, StreamingRecognizer] = {}
+        for role, name in beside.items():
+            if name is not None:
+                self.get(role)
+
+    def get(self, role: str) -> StreamingRecognizer | None:
+        """The model of a role, loaded; None if there is none."""
+        name = self._names[role]
+        if name is None:
+            return None
+        with self._lock:
+            if role not in self._loaded:
+                recognizer = self._load(name)
+                detects = "silence_schedule" in recognizer.options
+                if not is_streaming(recognizer) or detects != (role == "vad_model"):
+                    wanted = "voice activity detector" if role == "vad_model" else "streaming model"
+                    raise UnsupportedModelError(f"{role}={name!r} is no {wanted}")
+                self._loaded[role] = recognizer
+            return self._loaded[role]
+
+    def graph_counts(self) -> dict[str, int]:
+        """What became of the graphs of all models: made, replayed, slower, failed."""
+        with self._lock:
+            models: list[Recognizer] = [self._main, *self._loaded.values()]
+        counts: Counter[str] = Counter()
+        for model in models:
+            if isinstance(model, UsesGraphs):
+                counts.update(model.graph_counts())
+        return dict(counts)
+
+    def open(
+        self,
+        options: Mapping[str, Any],
+        defaults: Mapping[str, Any],
+        *,
+        mode: str | None,
+        key: str | None,
+        vad_chunk_size: float | None,
+        **stream: Any,
+    ) -> Stream:
+        """A stream; arguments as of ``AutoModel.stream``, ``defaults`` as of the constructor."""
+        key = key or random_key()
+        if mode is None:
+            mode = "online" if is_streaming(self._main) else "2pass"
+        if mode not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
+        main = self._main
+        if is_streaming(main):
+            if mode != "online":
+                raise UnsupportedModelError(
+                    f"mode={mode!r} needs an offline model, with online_model= and vad_model= "
+                    "beside it"
+                )
+            chosen = {**_LOOK_BACK, **self._own(main, defaults), **options}
+            if "silence_schedule" in main.options:
+                chosen.setdefault("is_streaming_input", True)
+                chosen.setdefault("chunk_size", _VAD_CHUNK_MS)
+            self._warn_unknown(options, main)
+            return Stream(lambda: ModelPipeline(main, self._engine, chosen, key), **stream)
+        return Stream(self._two_pass(mode, options, defaults, key, vad_chunk_size), **stream)
+
+    def _two_pass(
+        self,
+        mode: str,
+        options: Mapping[str, Any],
+        defaults: Mapping[str, Any],
+        key: str,
+        vad_chunk_size: float | None,
+    ) -> Callable[[], Pipeline]:
+        vad = self.get("vad_model")
+        online = self.get("online_model") if mode != "offline" else None
+        missing = [
+            role
+            for role, model in (("vad_model", vad), ("online_model", online))
+            if model is None and (role == "vad_model" or mode != "offline")
+        ]
+        if vad is None or missing:
+            raise UnsupportedModelError(
+                f"mode={mode!r} needs {' and '.join(missing)}: give AutoModel the argument"
+            )
+        self._warn_unknown(options, self._main, vad, *([online] if online else []))
+        vad_own = {**self._own(vad, defaults), **self._own(vad, options)}
+        # Of the two, chunk_size is the recogniser's, in rows of 60 ms.
+        vad_own |= {"chunk_size": vad_chunk_size or _VAD_CHUNK_MS, "is_streaming_input": True}
+        online_own = {**_LOOK_BACK}
+        if online is not None:
+            online_own |= {**self._own(online, defaults), **self._own(online, options)}
+        return partial(
+            TwoPassPipeline,
+            Models(self._engine, vad, online, self._main if mode != "online" else None),
+            vad=vad_own,
+            online=online_own,
+            offline={**self._own(self._main, defaults), **self._own(self._main, options)},
+            key=key,
+        )
+
+    @staticmethod
+    def _own(recognizer: Recognizer, options: Mapping[str, Any]) -> dict[str, Any]:
+        known = recognizer.options | recognizer.constructor_options
+        return {name: value for name, value in options.items() if name in known}
+
+    @staticmethod
+    def _warn_unknown(options: Mapping[str, Any], *recognizers: Recognizer) -> None:
+        for name in options:
+            if not any(name in r.options | r.constructor_options for r in recognizers):
+                warnings.warn(f"unknown option {name!r} of stream is ignored", stacklevel=4)

@@ -1,0 +1,296 @@
+"""Live streams as objects: ``model.stream(...)``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError as FutureCancelledError
+from concurrent.futures import Future as ConcurrentFuture
+from types import TracebackType
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from safeasr.errors import AudioError, CancelledError, DeadlineExceededError, ForkedProcessError
+from safeasr.inputs.audio import checked_rate, load_audio
+from safeasr.inputs.decoders import decode_pcm16
+from safeasr.options.model import not_negative
+from safeasr.stream.jobs import Job, JobQueue, Pipeline, settled, wait
+from safeasr.stream.mailbox import Mailbox
+
+__all__ = ["Stream"]
+
+_S = TypeVar("_S", bound="Stream")
+
+
+class Stream:
+    """A live stream of audio: chunks in, results out.
+
+    Chunks of any length may be fed, from any thread. They are taken one after the other, in the
+    order of the calls; a call that comes while another chunk is under way waits for its turn. A
+    chunk that fails raises its error and leaves the stream as it was before that chunk: it can go
+    on. An object that is dropped frees its state; ``close`` does it at once.
+
+    There are two ways to use it. ``feed`` returns what a chunk gave (``afeed`` for asyncio); or
+    one side calls ``push`` and another iterates, with ``for`` or ``async for``::
+
+        with model.stream(chunk_size=[0, 10, 5]) as stream:
+            for chunk in microphone:
+                print(stream.feed(chunk)["text"])
+            print(stream.finish()["text"])
+    """
+
+    def __init__(
+        self,
+        make_pipeline: Callable[[], Pipeline],
+        *,
+        fs: int = 16000,
+        max_pending: int = 256,
+        timeout: float | None = None,
+    ) -> None:
+        """Made by ``AutoModel.stream``.
+
+        Args:
+            make_pipeline: a fresh pipeline, at the beginning and at each reset.
+            fs: rate in Hz of the samples that will come.
+            max_pending: chunks that may wait behind the one that is under way.
+            timeout: default time limit of a call in seconds.
+        """
+        self._fs = checked_rate(fs)
+        self._timeout = timeout
+        self._queue = JobQueue(
+            make_pipeline,
+            fs=self._fs,
+            max_pending=int(not_negative("max_pending", max_pending)),
+        )
+        self._pushing = threading.Lock()
+        self._pushed: Mailbox[tuple[ConcurrentFuture[Any], bool]] = Mailbox()
+        self._ended = False
+        self._pid = os.getpid()
+
+    # -- Chunks in --------------------------------------------------------------------------------
+
+    def submit(
+        self, samples: Any, is_final: bool = False, *, timeout: float | None = None
+    ) -> ConcurrentFuture[Any]:
+        """Queue the next samples and return at once with a future of what ``feed`` returns.
+
+        It waits only while the model's own queue is full: ``queue_size`` of ``AutoModel`` should be
+        larger than the number of streams that feed at the same moment.
+
+        Done-callbacks of the future run on the thread that all streams share to go on: they must
+        be short and must not wait for a stream.
+
+        Args:
+            samples: float32 or int16 array (n,), tensor, list of floats, or bytes of 16-bit PCM, at
+                the stream's rate; any length, also none.
+            is_final: the utterance ends with these; what comes next begins another.
+            timeout: seconds from now after which the chunk is not started any more.
+
+        Raises:
+            AudioError: if they are no samples.
+            QueueFullError: if ``max_pending`` chunks wait already.
+            ValueError: if the stream is closed.
+            ForkedProcessError: in a child process of the one that opened the stream.
+        """
+        self._require_own_process()
+        limit = self._timeout if timeout is None else timeout
+        deadline = None if limit is None else time.monotonic() + limit
+        # Chunks are kept: the caller may use its buffer for the next one.
+        job = Job(self._as_samples(samples).copy(), is_final, deadline)
+        self._queue.add(job)
+        return job.answer
+
+    def feed(self, samples: Any, is_final: bool = False, *, timeout: float | None = None) -> Any:
+        """Take the next samples; wait for what they give.
+
+        Args:
+            samples: as in :meth:`submit`.
+            is_final: as in :meth:`submit`.
+            timeout: time limit of this call in seconds.
+
+        Returns:
+            FunASR's result dict of this chunk: ``key`` and ``text`` (of a voice activity detector
+            ``value``). With ``mode="2pass"`` a list of events, see ``AutoModel.stream``.
+
+        Raises:
+            AudioError: if they are no samples.
+            DeadlineExceededError: if the timeout passed. A chunk that had begun goes on.
+            QueueFullError: if there was no room.
+            CancelledError: if the stream was closed or reset meanwhile.
+            SafeASRError: what the model failed with. The stream is as it was before this chunk.
+        """
+        answer = self.submit(samples, is_final, timeout=timeout)
+        try:
+            wait(answer, self._timeout if timeout is None else timeout)
+        except BaseException:
+            answer.cancel()
+            raise
+        return self._result_of(answer)
+
+    def finish(self, samples: Any = (), *, timeout: float | None = None) -> Any:
+        """End the utterance, with some last samples if there are any; returns as ``feed``."""
+        return self.feed(samples, True, timeout=timeout)
+
+    async def afeed(
+        self, samples: Any, is_final: bool = False, *, timeout: float | None = None
+    ) -> Any:
+        """:meth:`feed` for asyncio: waiting does not block the event loop."""
+        limit = self._timeout if timeout is None else timeout
+        answer = self.submit(samples, is_final, timeout=limit)
+        try:
+            with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+                await asyncio.wait_for(settled(answer), limit)
+        except BaseException:
+            answer.cancel()
+            raise
+        return self._result_of(answer)
+
+    @staticmethod
+    def _result_of(answer: ConcurrentFuture[Any]) -> Any:
+        """Of a chunk that is done, or whose time is up."""
+        # A chunk that waits can be taken back; one that became done meanwhile is in time after all.
+        if not answer.done() and (answer.cancel() or not answer.done()):
+            raise DeadlineExceededError("the timeout passed before the chunk was done")
+        try:
+            return answer.result()
+        except FutureCancelledError:
+            raise CancelledError("the stream was closed or reset") from None
+
+    async def afinish(self, samples: Any = (), *, timeout: float | None = None) -> Any:
+        """:meth:`finish` for asyncio."""
+        return await self.afeed(samples, True, timeout=timeout)
+
+    def push(self, samples: Any, is_final: bool = False) -> None:
+        """Queue the next samples; iterating over the stream gives what they give. Raises as submit.
+
+        After a final chunk's result the iteration ends; iterate again for the next utterance. A
+        chunk that failed raises its error there; the iteration can go on. Those that were cancelled
+        by ``reset`` or ``close`` are passed over.
+        """
+        with self._pushing:  # the order of the results is that of the chunks
+            self._pushed.put((self.submit(samples, is_final), is_final))
+
+    # -- Results out ------------------------------------------------------------------------------
+
+    def __iter__(self: _S) -> _S:
+        self._ended = False
+        return self
+
+    def __next__(self) -> Any:
+        while not self._ended:
+            self._require_own_process()
+            reader = self._pushed.get()
+            try:
+                pushed = reader.result()
+            except BaseException:  # Ctrl-C
+                self._pushed.give_up(reader)
+                raise
+            if pushed is None:
+                break
+            try:
+                wait(pushed[0])
+            except BaseException:
+                self._pushed.put_back(pushed)
+                raise
+            if not pushed[0].cancelled():
+                return self._take(pushed)
+        raise StopIteration
+
+    def __aiter__(self: _S) -> _S:
+        self._ended = False
+        return self
+
+    async def __anext__(self) -> Any:
+        while not self._ended:
+            self._require_own_process()
+            reader = self._pushed.get()
+            try:
+                pushed = await asyncio.wrap_future(reader)
+            except BaseException:  # whoever waits with a time limit may come again
+                self._pushed.give_up(reader)
+                raise
+            if pushed is None:
+                break
+            try:
+                await settled(pushed[0])
+            except BaseException:
+                self._pushed.put_back(pushed)
+                raise
+            if not pushed[0].cancelled():
+                return self._take(pushed)
+        raise StopAsyncIteration
+
+    def _take(self, pushed: tuple[ConcurrentFuture[Any], bool]) -> Any:
+        answer, self._ended = pushed
+        return answer.result()
+
+    @property
+    def text(self) -> str:
+        """The text of the utterance so far; once it has ended, until the next begins."""
+        return self._queue.pipeline.text
+
+    # -- Life -------------------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """Forget the utterance so far. Chunks that wait are cancelled; one under way ends alone."""
+        self._queue.reset()
+
+    def close(self) -> None:
+        """Drop the state. Chunks that wait are cancelled; later calls raise ValueError."""
+        self._queue.close()
+        self._pushed.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._queue.closed
+
+    def __enter__(self: _S) -> _S:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self: _S) -> _S:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # -- Steps ------------------------------------------------------------------------------------
+
+    def _as_samples(self, samples: Any) -> NDArray[np.float32]:
+        if isinstance(samples, (bytes, bytearray, memoryview)):
+            return decode_pcm16(samples)
+        if isinstance(samples, (list, tuple)) and not samples:
+            return np.zeros(0, np.float32)
+        if isinstance(samples, str) or hasattr(samples, "read") or hasattr(samples, "__fspath__"):
+            raise AudioError(
+                f"a stream takes samples, got {type(samples).__name__}: decode files first, or "
+                "give them to generate"
+            )
+        wave: NDArray[np.float32] = load_audio(samples, self._fs, self._fs, allow_empty=True)
+        return wave
+
+    def _require_own_process(self) -> None:
+        if os.getpid() != self._pid:
+            raise ForkedProcessError(
+                "the stream was opened before the process forked, and who runs its chunks stayed "
+                "in the parent: open the stream after the fork"
+            )

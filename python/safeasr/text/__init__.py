@@ -1,0 +1,1 @@
+"""From tokens to text: sentences, words, times, tags and hotwords."""
