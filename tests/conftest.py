@@ -14,8 +14,7 @@ import pytest
 
 import safeasr
 from safeasr import AutoModel
-
-TESTS = Path(__file__).resolve().parent
+from support.paths import TESTS
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -118,9 +117,10 @@ def gated_model(
 
 
 def child_environment() -> dict[str, str]:
-    """The environment in which a new interpreter finds this safeasr and the tests' helpers."""
+    """The environment in which a new interpreter finds this safeasr, tests and their helpers."""
     package = str(Path(safeasr.__file__).resolve().parents[1])
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([package, str(TESTS)])}
+    folders = sorted({str(test.parent) for test in TESTS.rglob("test_*.py")})
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([package, *folders])}
 
 
 @pytest.fixture(scope="session")

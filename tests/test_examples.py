@@ -17,8 +17,9 @@ import pytest
 import soundfile
 
 import safeasr
+from support.paths import ROOT
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = ROOT / "examples"
 DEMO = Path(safeasr.__file__).parent / "models" / "demo"
 RUN_FILE = """
 import runpy, sys

@@ -17,7 +17,7 @@ cmake -S "$root" -B "$build" -G Ninja -DSAFEASR_BUILD_EXTENSION=OFF -DSAFEASR_BU
   -DPython_EXECUTABLE="$("$python" -c 'import sys; print(sys.executable)')" >/dev/null
 cmake --build "$build" -- --quiet >&2
 cd "$root"
-[ $# -gt 0 ] || set -- "$python" -m pytest -o addopts= -q tests/test_cuda.py tests/test_fake_cuda.py
+[ $# -gt 0 ] || set -- "$python" -m pytest -o addopts= -q tests/runtime/test_cuda.py tests/fake_cuda/test_fake_cuda.py
 libraries=$build/tests/fake_cuda
 preload=$(ls "$libraries"/lib{cudart,cublas,cublasLt,cuda}.so.* | tr '\n' ' ')
 export FAKE_CUDA=$libraries/fake_cuda_operators.so

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from support.paths import DATA
 
 Samples = NDArray[np.float32]
 
@@ -31,6 +32,4 @@ def speech(seconds: float, seed: int = 0, rate: int = 16000) -> Samples:
 
 def recordings() -> list[Path]:
     """Real recordings: ``$SAFEASR_TEST_DATA``, or ``shared`` beside the repository; maybe none."""
-    beside = Path(__file__).resolve().parents[3] / "shared"
-    root = Path(os.environ.get("SAFEASR_TEST_DATA") or beside)
-    return sorted((root / "audio").glob("*.wav")) if root.is_dir() else []
+    return sorted((DATA / "audio").glob("*.wav")) if DATA.is_dir() else []

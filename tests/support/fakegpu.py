@@ -17,7 +17,8 @@ from typing import TypeVar
 
 import torch
 
-ROOT = Path(__file__).resolve().parents[2]
+from support.paths import ROOT
+
 BUILD = ROOT / "build-fake"
 LIBRARY = BUILD / "tests" / "fake_device" / "fakegpu.so"
 

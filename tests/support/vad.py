@@ -6,7 +6,6 @@ import contextlib
 import copy
 import io
 import logging
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ import yaml
 
 from support.audio import Samples, speech
 from support.models import write_cmvn
+from support.paths import DATA
 
 INFINITY = float("inf")
 #: Standard deviation of how much more likely silence is than speech, as a logarithm.
@@ -187,9 +187,7 @@ def conversation(seconds: float, seed: int, rate: int = 16000) -> Samples:
 
 def shared_data() -> Path | None:
     """Where real weights and recordings are, if they are."""
-    beside = Path(__file__).resolve().parents[3] / "shared"
-    root = Path(os.environ.get("SAFEASR_TEST_DATA") or beside)
-    return root if (root / "models" / "fsmn-vad" / "model.pt").is_file() else None
+    return DATA if (DATA / "models" / "fsmn-vad" / "model.pt").is_file() else None
 
 
 def real_recordings() -> Iterator[tuple[str, Samples]]:

@@ -15,7 +15,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,8 +22,9 @@ import torch
 
 from safeasr import AutoModel, InferenceError, OutOfMemoryError, _ext
 from safeasr.bench.closed_loop import Item
+from support.paths import ROOT
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks is not installed
+sys.path.insert(0, str(ROOT))  # benchmarks is not installed
 from benchmarks.common.audio import demo_items
 
 pytestmark = pytest.mark.skipif(

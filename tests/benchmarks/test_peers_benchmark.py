@@ -14,17 +14,17 @@ from typing import Any
 import pytest
 
 import safeasr
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # benchmarks is no part of the installed package
 
 pytest.importorskip("psutil")
 pytest.importorskip("rich")
 
-from benchmarks.peers.exported import metadata, read_cmvn  # noqa: E402
-from benchmarks.peers.serving import Pool  # noqa: E402
-from benchmarks.peers.setups import PRECISIONS, Setup, groups  # noqa: E402
-from benchmarks.peers.summary import (  # noqa: E402
+from benchmarks.peers.exported import metadata, read_cmvn
+from benchmarks.peers.serving import Pool
+from benchmarks.peers.setups import PRECISIONS, Setup, groups
+from benchmarks.peers.summary import (
     add_roof,
     equal_share,
     plain,
@@ -32,7 +32,7 @@ from benchmarks.peers.summary import (  # noqa: E402
     row,
 )
 
-from safeasr.bench.closed_loop import closed_loop, synthetic_items  # noqa: E402
+from safeasr.bench.closed_loop import closed_loop, synthetic_items
 
 DEMO = Path(safeasr.__file__).parent / "models" / "demo"
 #: Libraries beside safeasr and FunASR, and the packages that they need.

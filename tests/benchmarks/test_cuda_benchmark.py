@@ -17,19 +17,19 @@ import torch
 import safeasr
 from safeasr import AutoModel
 from safeasr.bench.closed_loop import speech_like
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # benchmarks is no part of the installed package
 
-from benchmarks.cuda import __main__ as driver  # noqa: E402
-from benchmarks.cuda.equality import agreement, compare  # noqa: E402
-from benchmarks.cuda.padded import PaddedParaformer  # noqa: E402
-from benchmarks.cuda.profile import floors_of, kernels_of, table_of  # noqa: E402
-from benchmarks.cuda.report import failures, page  # noqa: E402
-from benchmarks.cuda.sanitizer import summary  # noqa: E402
-from benchmarks.cuda.seeded import KINDS, model_dir  # noqa: E402
-from benchmarks.cuda.step import STEPS  # noqa: E402
-from benchmarks.cuda.usage import means  # noqa: E402
+from benchmarks.cuda import __main__ as driver
+from benchmarks.cuda.equality import agreement, compare
+from benchmarks.cuda.padded import PaddedParaformer
+from benchmarks.cuda.profile import floors_of, kernels_of, table_of
+from benchmarks.cuda.report import failures, page
+from benchmarks.cuda.sanitizer import summary
+from benchmarks.cuda.seeded import KINDS, model_dir
+from benchmarks.cuda.step import STEPS
+from benchmarks.cuda.usage import means
 
 
 def environment() -> dict[str, str]:

@@ -18,8 +18,8 @@ from safeasr.errors import AudioError, AudioFileNotFoundError
 from safeasr.inputs import decoders
 from safeasr.inputs.audio import load_audio
 from support.audio_files import write_encoded
+from support.paths import DATA
 
-DATA = Path(os.environ.get("SAFEASR_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared")
 RECORDINGS = ["asr_example.wav", "vad_example.wav", "zh.mp3", "en.mp3"]
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 

@@ -22,6 +22,7 @@ from safeasr import AutoModel
 from support.audio import Samples, recordings, speech
 from support.models import SPECIAL, Shape, config_of, random_network, write_cmvn
 from support.oracle import Answer, Oracle, answer_of
+from support.paths import DATA
 
 pytestmark = pytest.mark.full_size
 
@@ -35,8 +36,7 @@ TOKENS = [*SPECIAL, *(chr(0x4E00 + i) for i in range(8400)), "<unk>"]
 
 def published() -> Path | None:
     """Configuration, vocabulary and CMVN of the published model, if they are at hand."""
-    beside = Path(__file__).resolve().parents[2] / "shared"
-    root = Path(os.environ.get("SAFEASR_TEST_DATA") or beside) / "models" / "paraformer-large"
+    root = DATA / "models" / "paraformer-large"
     return root if (root / "config.yaml").is_file() else None
 
 

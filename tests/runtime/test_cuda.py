@@ -20,8 +20,9 @@ import torch
 from safeasr import AudioError, AutoModel, OutOfMemoryError, _ext
 from safeasr.bench.closed_loop import Item, closed_loop, synthetic_items
 from safeasr.nets.precision import PRECISIONS
+from support.paths import ROOT
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks is not installed
+sys.path.insert(0, str(ROOT))  # benchmarks is not installed
 from benchmarks.common.audio import demo_items
 from benchmarks.cuda.equality import (
     EQUAL_TOKENS,
