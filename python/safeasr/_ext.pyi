@@ -55,13 +55,13 @@ class BatchLimits:
         max_padding: float = ...,
         max_wait_ms: float = ...,
         share: bool = ...,
-        priority: int = ...,
+        live_priority: int = ...,
         ragged: bool = ...,
     ) -> None: ...
     @property
     def ragged(self) -> bool: ...
     @property
-    def priority(self) -> int: ...
+    def live_priority(self) -> int: ...
     @property
     def max_requests(self) -> int: ...
     @property
@@ -116,8 +116,7 @@ class SenseVoiceRunner(Runner):
         queries: list[int],
         ban_unknown_emotion: bool = ...,
         want_alignment: bool = ...,
-        deadline_s: float | None = ...,
-        wait_s: float | None = ...,
+        terms: Terms = ...,
     ) -> Ticket: ...
 
 class VadOptions:
@@ -131,6 +130,15 @@ class VadModel:
 class VadRunner(Runner):
     def __init__(self, model: VadModel, limits: BatchLimits = ...) -> None: ...
     def open(self, engine: Engine, options: VadOptions, *, max_waiting: int = ...) -> VadStream: ...
+    def submit(
+        self,
+        engine: Engine,
+        samples: NDArray[np.float32],
+        options: VadOptions,
+        *,
+        is_final: bool = ...,
+        terms: Terms = ...,
+    ) -> Ticket: ...
 
 class VadStream:
     def submit(
@@ -138,8 +146,7 @@ class VadStream:
         samples: NDArray[np.float32],
         *,
         is_final: bool = ...,
-        deadline_s: float | None = ...,
-        wait_s: float | None = ...,
+        terms: Terms = ...,
     ) -> Ticket: ...
     @property
     def waiting(self) -> int: ...
@@ -174,6 +181,17 @@ class ParaformerStreamRunner(Runner):
         decoder_look_back: int,
         max_waiting: int = ...,
     ) -> ParaformerStream: ...
+    def submit(
+        self,
+        engine: Engine,
+        samples: NDArray[np.float32],
+        *,
+        chunk_size: tuple[int, int, int],
+        encoder_look_back: int,
+        decoder_look_back: int,
+        is_final: bool = ...,
+        terms: Terms = ...,
+    ) -> Ticket: ...
 
 class ParaformerStream:
     def submit(
@@ -181,8 +199,7 @@ class ParaformerStream:
         samples: NDArray[np.float32],
         *,
         is_final: bool = ...,
-        deadline_s: float | None = ...,
-        wait_s: float | None = ...,
+        terms: Terms = ...,
     ) -> Ticket: ...
     @property
     def waiting(self) -> int: ...
@@ -201,12 +218,30 @@ class Ticket:
     def get(self) -> Any: ...
     def announce(self, queue: CompletionQueue, token: int) -> None: ...
 
+class Promise(Ticket):
+    def __init__(self) -> None: ...
+    def start(self) -> bool: ...
+    def finish(self) -> bool: ...
+
+def thread_id() -> int: ...
+
+class Terms:
+    def __init__(
+        self,
+        *,
+        deadline_s: float | None = ...,
+        wait_s: float | None = ...,
+        direct: bool = ...,
+        live: bool = ...,
+    ) -> None: ...
+
 class Engine:
     def __init__(
         self,
         *,
         num_workers: int,
         queue_size: int,
+        max_streams: int = ...,
         device: str = ...,
         intra_op_threads: int = ...,
         idle_threads: int = ...,
@@ -217,16 +252,14 @@ class Engine:
         samples: NDArray[np.float32],
         *,
         want_alignment: bool = ...,
-        deadline_s: float | None = ...,
-        wait_s: float | None = ...,
+        terms: Terms = ...,
     ) -> Ticket: ...
     def submit_tensor(
         self,
         runner: TensorRunner,
         values: NDArray[np.float32],
         *,
-        deadline_s: float | None = ...,
-        wait_s: float | None = ...,
+        terms: Terms = ...,
     ) -> Ticket: ...
     def close(self, drain: bool = ...) -> None: ...
     @property

@@ -18,8 +18,10 @@ from safeasr.families import FAMILY_OPTIONS
 from safeasr.loading.export import export_bundle
 from safeasr.loading.load import load_model
 from safeasr.options.model import model_options
+from safeasr.pipeline.companions import Companions
 from safeasr.pipeline.recording import segmented
-from safeasr.stream.opening import StreamModels
+from safeasr.pipeline.steps import Runs
+from safeasr.stream.opening import Streams
 from safeasr.stream.stream import Stream
 
 __all__ = ["AutoModel"]
@@ -136,16 +138,19 @@ class AutoModel:
         options = (
             self._options
         )  # and not self: a cycle would keep dropped models until a collection
-        self._streams = StreamModels(
+        self._companions = Companions(
             self._recognizer,
-            self._engine,
             # Six calls from there to the caller's line, which warnings shall blame.
             lambda name: load_model(name, options, **source, stacklevel=6).recognizer,
             {"online_model": online_model, "vad_model": vad_model},
             demo=model == "demo",
         )
+        self._streams = Streams(self._companions, self._engine)
+        self._recordings = Runs(self._options.queue_size)
         if vad_model is not None:
-            self._recognizer = segmented(self._recognizer, self._streams, self._vad_kwargs)
+            self._recognizer = segmented(
+                self._recognizer, self._companions, self._vad_kwargs, self._recordings
+            )
         self._calls = Calls(self._recognizer, self._engine, self._options)
         _open_models.add(self)
 
@@ -218,7 +223,7 @@ class AutoModel:
         *,
         timeout: float | None = None,
         **options: Any,
-    ) -> Future:
+    ) -> Future[list[dict[str, Any]]]:
         """Queue input and return at once with a future of what ``generate`` would return.
 
         Audio is decoded by the caller, before this returns. If the queue is full, it waits for room
@@ -337,14 +342,14 @@ class AutoModel:
         stats: dict[str, Any] = dict(self._engine.stats())
         batches, cost = stats["batches"], stats["batch_cost"]
         stats["mean_batch_size"] = stats["batched_requests"] / batches if batches else 0.0
-        stats["graphs"] = self._streams.graph_counts()
+        stats["graphs"] = self._companions.graph_counts()
         stats["padding"] = 1 - stats["batch_length"] / cost if cost else 0.0
         return stats
 
     @property
     def closed(self) -> bool:
         """Whether the model was closed."""
-        return bool(self._engine.closed)
+        return self._recordings.closed or bool(self._engine.closed)
 
     def close(self, *, drain: bool = True) -> None:
         """Stop the workers; later calls raise EngineClosedError. May be called more than once.
@@ -353,6 +358,9 @@ class AutoModel:
             drain: finish everything that was accepted first; otherwise what still waits fails with
                 EngineClosedError.
         """
+        # What takes several requests still submits some, so it comes first.
+        for runs in (self._streams.runs, self._recordings):
+            runs.close(drain=drain)
         self._engine.close(drain)
 
     def __enter__(self) -> AutoModel:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import numbers
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from safeasr import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.model_dir import ModelDir, read_weights
 from safeasr.errors import AudioError, ExportError, UnsupportedModelError
+from safeasr.families.base import Terms
 from safeasr.families.cached import stream_of
 from safeasr.families.checkpoints import online_frontend
 from safeasr.families.fsmn_vad.network import FsmnVadScorer, FsmnVadSizes
@@ -182,7 +182,7 @@ class FsmnVadRecognizer:
         self.sample_rate = int(bundle.frontend["sample_rate"])
         # Before the steps of recognisers, which wait for what it finds.
         self._runner = _ext.VadRunner(
-            self.model, live_limits(limits, device, priority=2, ragged=False)
+            self.model, live_limits(limits, device, live_priority=2, ragged=False)
         )
 
     def check(self, options: Mapping[str, Any]) -> None:
@@ -245,10 +245,7 @@ class FsmnVadRecognizer:
         engine: _ext.Engine,
         data: NDArray[np.float32],
         options: Mapping[str, Any],
-        *,
-        from_file: bool,
-        deadline_s: float | None,
-        wait_s: float | None,
+        terms: Terms,
     ) -> _ext.Ticket:
         """Queue the next samples of the stream in ``cache``, or a recording of their own.
 
@@ -256,15 +253,19 @@ class FsmnVadRecognizer:
         """
         if data.ndim != 1:
             raise AudioError(f"expected samples, got features of shape {data.shape}")
-        streaming = not from_file and self._streams(options)
-        is_final = from_file or bool(options.get("is_final", not streaming))
+        streaming = not terms.from_file and self._streams(options)
+        is_final = terms.from_file or bool(options.get("is_final", not streaming))
         if options.get("cache") is None:
-            alone = self._runner.open(engine, self.vad_options(options, streaming=streaming))
-            streams: contextlib.AbstractContextManager[Any] = contextlib.nullcontext(alone)
-        else:
-            streams = stream_of(self, engine, options, is_final=is_final)
-        with streams as stream:
-            return stream.submit(data, is_final=is_final, deadline_s=deadline_s, wait_s=wait_s)
+            return self._runner.submit(
+                engine,
+                data,
+                self.vad_options(options, streaming=streaming),
+                is_final=is_final,
+                terms=terms.for_engine(),
+            )
+        with stream_of(self, engine, options, is_final=is_final) as stream:
+            ticket: _ext.Ticket = stream.submit(data, is_final=is_final, terms=terms.for_engine())
+            return ticket
 
     def finish(
         self, result: Mapping[str, Any], key: str, options: Mapping[str, Any]

@@ -14,6 +14,7 @@ from torch import Tensor
 from safeasr import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.model_dir import ModelDir, read_vocabulary, read_weights
+from safeasr.families.base import Terms
 from safeasr.families.checkpoints import (
     DECODER_KEYS,
     ENCODER_KEYS,
@@ -169,18 +170,14 @@ class ParaformerRecognizer:
         engine: _ext.Engine,
         data: NDArray[np.float32],
         options: Mapping[str, Any],
-        *,
-        from_file: bool,
-        deadline_s: float | None,
-        wait_s: float | None,
+        terms: Terms,
     ) -> _ext.Ticket:
         """Queue one utterance."""
         return engine.submit_utterance(
             self._runner,
             data,
             want_alignment=self._wants_timestamps(options),
-            deadline_s=deadline_s,
-            wait_s=wait_s,
+            terms=terms.for_engine(),
         )
 
     def finish(

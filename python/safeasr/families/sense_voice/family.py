@@ -17,6 +17,7 @@ from safeasr import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.model_dir import ModelDir, read_weights
 from safeasr.errors import ExportError, UnsupportedModelError
+from safeasr.families.base import Terms
 from safeasr.families.checkpoints import load_parameters, offline_frontend, pick, require, section
 from safeasr.families.programs import reading
 from safeasr.families.sense_voice.network import (
@@ -197,10 +198,7 @@ class SenseVoiceRecognizer:
         engine: _ext.Engine,
         data: NDArray[np.float32],
         options: Mapping[str, Any],
-        *,
-        from_file: bool,
-        deadline_s: float | None,
-        wait_s: float | None,
+        terms: Terms,
     ) -> _ext.Ticket:
         """Queue one utterance."""
         language = self._language(options.get("language")) or LANGUAGES["auto"]
@@ -210,8 +208,7 @@ class SenseVoiceRecognizer:
             queries=[language, EVENT, EMOTION, self._text_form(options)],
             ban_unknown_emotion=bool(options.get("ban_emo_unk")),
             want_alignment=bool(options.get("output_timestamp")),
-            deadline_s=deadline_s,
-            wait_s=wait_s,
+            terms=terms.for_engine(),
         )
 
     def finish(
