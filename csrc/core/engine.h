@@ -97,7 +97,7 @@ class Engine {
   void StartWorker(std::size_t worker, const ContextFactory& make_context,
                    std::promise<void> promise);
 
-  // engine_worker.cc
+  // worker.cc
   void WorkerLoop(WorkerContext& context);
   Batch Take();
   bool Over(const Batch& batch) const;
