@@ -20,7 +20,7 @@ EngineGroup::EngineGroup(std::size_t engines, EngineOptions options,
   for (std::size_t i = 0; i < engines; ++i) {
     engines_.push_back(std::make_unique<Engine>(
         options, [&, i](std::size_t worker) { return make_context(i, worker); },
-        engines > 1 ? Engine::Elsewhere([this](RequestPtr& r) { return Move(r); }) : nullptr));
+        engines > 1 ? Elsewhere([this](RequestPtr& r) { return Move(r); }) : nullptr));
   }
 }
 

@@ -2,19 +2,14 @@
 // queues, threads or tickets.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
-#include <chrono>
-#include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <memory>
 #include <vector>
 
 #include "core/batch_limits.h"
-#include "core/clock.h"
-#include "core/errors.h"
 #include "core/ticket.h"
+#include "core/worker_context.h"
 
 namespace safeasr::core {
 
@@ -22,81 +17,6 @@ namespace safeasr::core {
 class Payload {
  public:
   virtual ~Payload() = default;
-};
-
-// How many of an engine's workers run a batch, and ran one lately.
-//
-// Who was idle for a moment is not out of work: batches that take each other's cores between two
-// arrivals finish later, both. So what counts is the most that were busy at once not long ago.
-class WorkerLoad {
- public:
-  static constexpr Duration kRemembered = std::chrono::milliseconds(200);
-
-  explicit WorkerLoad(std::size_t workers) : workers_(workers) {}
-  WorkerLoad(const WorkerLoad&) = delete;
-  WorkerLoad& operator=(const WorkerLoad&) = delete;
-
-  std::size_t workers() const { return workers_; }
-  std::size_t busy() const { return busy_.load(); }
-  // Of a machine that the workers share in equal parts, how many parts each busy one may use.
-  std::size_t Share(TimePoint now = Clock::now()) const {
-    std::size_t most = std::max<std::size_t>(busy(), 1);
-    if (now.time_since_epoch().count() < remembered_until_.load()) {
-      most = std::max(most, peak_.load());
-    }
-    return most >= workers_ ? 1 : workers_ / most;
-  }
-
-  // Counts a worker as busy for a scope.
-  class Busy {
-   public:
-    explicit Busy(WorkerLoad& load) : load_(load) {
-      load_.busy_.fetch_add(1);
-      load_.Remember(Clock::now());
-    }
-    ~Busy() {
-      load_.Remember(Clock::now());
-      load_.busy_.fetch_sub(1);
-    }
-    Busy(const Busy&) = delete;
-    Busy& operator=(const Busy&) = delete;
-
-   private:
-    WorkerLoad& load_;
-  };
-
- private:
-  // Two workers may forget each other's peak here: it costs a batch some cores for a moment.
-  void Remember(TimePoint now) {
-    const std::size_t busy_now = busy();
-    const Duration::rep count = now.time_since_epoch().count();
-    if (busy_now < peak_.load() && count < remembered_until_.load()) return;
-    peak_.store(busy_now);
-    remembered_until_.store(busy_now > 1 ? count + kRemembered.count() : 0);
-  }
-
-  const std::size_t workers_;
-  std::atomic<std::size_t> busy_{0}, peak_{0};
-  std::atomic<Duration::rep> remembered_until_{0};
-};
-
-// What a worker thread owns for as long as it lives: a device stream, thread-local settings.
-class WorkerContext {
- public:
-  virtual ~WorkerContext() = default;
-
-  // Called once, on the worker's thread, before its first batch. Who has nothing to do leaves its
-  // share of the machine to the others, and takes it back at any time: look often.
-  virtual void Watch(const WorkerLoad& load) { (void)load; }
-
-  // Called after each run of a batch, also after one that threw, on the worker's thread: returns
-  // when all that the run queued on the worker's device is done. So nobody, on any thread, ever
-  // meets data that a device still reads or writes. May throw what went wrong there.
-  virtual void Finish() {}
-
-  // What an exception of a run means. Knows the errors of its device, where this one knows the
-  // standard library's.
-  virtual Failure Describe(const std::exception_ptr& error) const noexcept;
 };
 
 class Runner {

@@ -1,4 +1,4 @@
-#include "core/runner.h"
+#include "core/worker_context.h"
 
 #include <new>
 
