@@ -109,7 +109,7 @@ std::size_t Engine::Waiting() const {
 }
 
 std::shared_ptr<Ticket> Engine::Submit(std::shared_ptr<const Runner> runner,
-                                       std::unique_ptr<const Payload> payload,
+                                       std::unique_ptr<Payload> payload,
                                        const SubmitOptions& options) {
   Intake& intake = *state_->intake;
   RequestPtr request = intake.Make(std::move(runner), std::move(payload), options);

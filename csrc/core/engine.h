@@ -47,7 +47,7 @@ class Engine {
   // Throws Error with kQueueFull, kClosed, kDeadlineExceeded, kCancelled (interrupted) or kForked,
   // std::invalid_argument without a runner, or what `interrupted` threw; then nothing was accepted.
   std::shared_ptr<Ticket> Submit(std::shared_ptr<const Runner> runner,
-                                 std::unique_ptr<const Payload> payload,
+                                 std::unique_ptr<Payload> payload,
                                  const SubmitOptions& options);
 
   // A request that was accepted by another engine, and has not begun. Waits for room until then.

@@ -49,7 +49,7 @@ Engine& EngineGroup::Least(const std::function<std::int64_t(const Engine&)>& loa
 }
 
 std::shared_ptr<Ticket> EngineGroup::Submit(std::shared_ptr<const Runner> runner,
-                                            std::unique_ptr<const Payload> payload,
+                                            std::unique_ptr<Payload> payload,
                                             const SubmitOptions& options) {
   return LeastRequests().Submit(std::move(runner), std::move(payload), options);
 }

@@ -13,7 +13,8 @@
 
 namespace safeasr::core {
 
-// A caller's data (samples, options). The runner that made it knows the real type.
+// A request's data: what its caller gave (samples, options), which stays as it is, and how far a
+// runner has come with it. The runner that made it knows the real type.
 class Payload {
  public:
   virtual ~Payload() = default;
@@ -33,17 +34,16 @@ class Runner {
   //
   // A runner may do one piece of each request and answer Unfinished() for those that have more: the
   // engine queues them up again behind all others that wait, and the next call may bring other
-  // company (continuous batching). Nobody else has the payload meanwhile, and the pieces of a
-  // request are ordered (each call sees what the one before wrote), so the payload keeps the
-  // progress. After a throw the same piece is asked for again: note progress last.
+  // company (continuous batching). The payloads are the runner's to write to for the time of the
+  // call: nobody else has them, and the pieces of a request are ordered (each call sees what the
+  // one before wrote), so a payload keeps its progress. After a throw the same piece is asked for
+  // again: note progress last.
   virtual std::vector<std::shared_ptr<const Result>> Run(
-      WorkerContext& context, const std::vector<const Payload*>& batch) const = 0;
+      WorkerContext& context, const std::vector<Payload*>& batch) const = 0;
 
-  // In place of a result: this request is not done yet. (No result at all is an error.)
-  static const std::shared_ptr<const Result>& Unfinished() {
-    static const std::shared_ptr<const Result> unfinished = std::make_shared<Result>();
-    return unfinished;
-  }
+  // In place of a result: this request is not done yet. (No result at all is an error.) Told by its
+  // address; asking for it needs no memory, for workers ask where nothing may throw.
+  static const std::shared_ptr<const Result>& Unfinished() noexcept;
 
   const BatchLimits& limits() const { return limits_; }
   std::uint64_t id() const { return id_; }

@@ -242,7 +242,7 @@ bool Worker::TryRun(RequestPtr* requests, std::size_t count, Failure* failure) {
   const TimePoint start = Clock::now();
   std::vector<std::shared_ptr<const Result>> results;
   try {
-    std::vector<const Payload*> payloads;
+    std::vector<Payload*> payloads;
     payloads.reserve(count);
     for (std::size_t i = 0; i < count; ++i) payloads.push_back(requests[i]->payload.get());
     results = requests[0]->runner->Run(context_, payloads);
