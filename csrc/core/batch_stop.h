@@ -31,11 +31,15 @@ class BatchStop {
   BatchStop(const BatchStop&) = delete;
   BatchStop& operator=(const BatchStop&) = delete;
 
-  // All of the batch's requests are unwanted. (Where only some are, the batch goes on.)
+  // All of the batch's requests are unwanted. (Where only some are, the batch goes on.) A live chunk
+  // that has begun is not stopped for its deadline: whoever gave up waiting for it must know that
+  // the stream has heard it.
   bool ShouldStop() const {
     const bool closing = closing_.load(std::memory_order_relaxed);
     for (std::size_t i = 0; i < count_; ++i) {
-      if (!WhyUnwanted(*requests_[i], closing)) return false;
+      const Request& request = *requests_[i];
+      const auto why = WhyUnwanted(request, closing);
+      if (!why || (request.of_lane && why == ErrorKind::kDeadlineExceeded)) return false;
     }
     return true;
   }

@@ -77,6 +77,17 @@ TEST(OnlyWhatNobodyWantsIsStopped) {
   CHECK(WhyUnwanted(*wanted, true) == ErrorKind::kClosed);
 }
 
+// Whoever gave up waiting knows that its stream has heard the chunk.
+TEST(ALateChunkOfALaneIsTakenToItsEnd) {
+  std::atomic<bool> closing{false};
+  const RequestPtr chunk = MakeRunning(Clock::now());
+  chunk->of_lane = true;
+  const BatchStop stop(&chunk, 1, closing);
+  CHECK(!stop.ShouldStop());
+  chunk->ticket->Cancel();
+  CHECK(stop.ShouldStop());
+}
+
 TEST(OutsideARunAContextStopsNothing) {
   NoContext context;
   context.ThrowIfUnwanted();
