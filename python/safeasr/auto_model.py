@@ -17,7 +17,7 @@ from safeasr.errors import DeadlineExceededError, EngineClosedError
 from safeasr.families import FAMILY_OPTIONS
 from safeasr.loading.export import export_bundle
 from safeasr.loading.load import load_model
-from safeasr.options.model import model_options
+from safeasr.options.model import model_options, positive
 from safeasr.pipeline.companions import Companions
 from safeasr.pipeline.recording import segmented
 from safeasr.pipeline.steps import Runs
@@ -52,6 +52,7 @@ class AutoModel:
         max_batch_frames: int | None = None,
         max_wait_ms: float = 0.0,
         queue_size: int | None = None,
+        max_streams: int = 16_384,
         timeout: float | None = None,
         intra_op_threads: int | None = None,
         cuda_graphs: bool = False,
@@ -75,7 +76,10 @@ class AutoModel:
                 40,000.
             max_wait_ms: how long an utterance may wait for company though a worker is free, in ms.
             queue_size: requests that may wait, for each device; more callers wait or get
-                QueueFullError. Default: 1024, on CUDA 8192.
+                QueueFullError. Default: 1024, on CUDA 8192. Live streams bypass this queue; of
+                recordings that are taken in segments, as many may be under way.
+            max_streams: live streams that may be open at a time, for each device; more get
+                QueueFullError. One of two passes counts as two.
             timeout: default time limit of a call, in seconds.
             intra_op_threads: cores that one batch uses on the CPU. Default: one, and while the
                 other workers have nothing to do, theirs too (up to 4), so that one caller alone
@@ -131,6 +135,7 @@ class AutoModel:
         self._engine = _ext.Engine(
             num_workers=self._options.num_workers,
             queue_size=self._options.queue_size,
+            max_streams=positive("max_streams", max_streams),
             device=self._options.device,
             intra_op_threads=self._options.intra_op_threads,
             idle_threads=self._options.idle_threads,
@@ -232,8 +237,9 @@ class AutoModel:
         Args:
             input: as in :meth:`generate`.
             input_len: as in :meth:`generate`.
-            timeout: seconds from now after which the request is not started any more (it then fails
-                with DeadlineExceededError); 0: no such limit, but do not wait for room.
+            timeout: seconds from now after which the request is not started any more, nor gone on
+                with (it then fails with DeadlineExceededError); 0: no such limit, but do not wait
+                for room.
             **options: as in :meth:`generate`.
 
         Raises:
@@ -250,7 +256,8 @@ class AutoModel:
     ) -> list[dict[str, Any]]:
         """:meth:`generate` for asyncio: decoding and waiting do not block the event loop.
 
-        Cancelling the task takes back what has not started.
+        Cancelling the task cancels the future, see :meth:`Future.cancel
+        <safeasr.calls.future.Future.cancel>`.
         """
         import asyncio
 
@@ -355,8 +362,9 @@ class AutoModel:
         """Stop the workers; later calls raise EngineClosedError. May be called more than once.
 
         Args:
-            drain: finish everything that was accepted first; otherwise what still waits fails with
-                EngineClosedError.
+            drain: finish everything that was accepted first, all segments of recordings and all
+                chunks of streams; otherwise what still waits fails with EngineClosedError, and what
+                runs as soon as it can be stopped.
         """
         # What takes several requests still submits some, so it comes first.
         for runs in (self._streams.runs, self._recordings):
