@@ -172,9 +172,10 @@ def test_an_error_and_its_run_are_freed() -> None:
 
     ticket = Promise()
     run = Stages([ticket])
+    log = run.log
     run.begin()
     ticket.fail(ValueError("mine"))
-    until(lambda: "heard" in run.log)
+    until(lambda: "heard" in log)
     with pytest.raises(ValueError, match="mine"):
         run.get()
     gone = weakref.ref(run)

@@ -19,10 +19,9 @@ def mend_funasr() -> None:
     """Put the arguments of Paraformer's timestamps in order, once for the process."""
     from funasr.models.paraformer import model
 
-    call = inspect.getsource(model.Paraformer.inference).partition("ts_prediction_lfr6_standard(")[
-        2
-    ]
-    if not call.lstrip().startswith("timestamp_pre_peak_index"):
+    source = inspect.getsource(model.Paraformer.inference)
+    arguments = source.partition("ts_prediction_lfr6_standard(")[2].lstrip()
+    if not arguments.startswith("timestamp_pre_peak_index"):
         return  # a release that has them in order
     given = model.ts_prediction_lfr6_standard
 
