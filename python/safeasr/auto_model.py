@@ -14,7 +14,7 @@ from safeasr.calls.call import Calls
 from safeasr.calls.future import Future
 from safeasr.deadlines import seconds_left
 from safeasr.errors import DeadlineExceededError, EngineClosedError
-from safeasr.families import FAMILY_OPTIONS
+from safeasr.families import family_of_class, model_classes
 from safeasr.loading.export import export_bundle
 from safeasr.loading.load import load_model
 from safeasr.options.model import model_options
@@ -106,7 +106,9 @@ class AutoModel:
             timeout=timeout,
             device=device,
             cuda_graphs=cuda_graphs,
-            family_options=FAMILY_OPTIONS,
+            family_options=frozenset().union(
+                *(f.options | f.constructor_options for f in map(family_of_class, model_classes()))
+            ),
         )
         self._vad_kwargs = dict(vad_kwargs or {})
         self.kwargs: dict[str, Any] = {"model": model, **kwargs, "device": self._options.device}

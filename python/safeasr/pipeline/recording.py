@@ -19,7 +19,7 @@ from safeasr import _ext
 from safeasr.calls.future import Future
 from safeasr.deadlines import seconds_left
 from safeasr.errors import AudioError, CancelledError, UnsupportedModelError
-from safeasr.families.base import Recognizer, StreamingRecognizer
+from safeasr.families.base import TASKS, Accepts, Recognizer, StreamingRecognizer
 from safeasr.pipeline.single import submit_chunk
 from safeasr.stream.jobs import Steps
 from safeasr.stream.opening import StreamModels, is_streaming
@@ -193,6 +193,8 @@ class SegmentedRecognizer:
         self._main = main
         self._vad = vad
         self._vad_defaults = vad_options
+        self.task, self.streams = main.task, False
+        self.accepts: tuple[Accepts, ...] = ("samples",)
         self.sample_rate = main.sample_rate
         # The detector's options of a call are understood too, but not the size of its chunks:
         # the call is a recording.
@@ -249,6 +251,10 @@ def segmented(
         UnsupportedModelError: if the model takes recordings piece by piece itself.
     """
     vad = models.get("vad_model")
-    if vad is None or is_streaming(main):
-        raise UnsupportedModelError("vad_model= goes with an offline recogniser only")
+    if vad is None or is_streaming(main) or main.task != "asr":
+        kind = "streaming " if is_streaming(main) else ""
+        raise UnsupportedModelError(
+            "vad_model= goes with an offline recogniser only, and this is a "
+            f"{kind}model for {TASKS[main.task]} ({main.task})"
+        )
     return SegmentedRecognizer(main, vad, vad_options)

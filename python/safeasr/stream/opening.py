@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 
 from safeasr import _ext
 from safeasr.errors import UnsupportedModelError
-from safeasr.families.base import Recognizer, StreamingRecognizer, UsesGraphs
+from safeasr.families.base import TASKS, Recognizer, StreamingRecognizer, UsesGraphs
 from safeasr.inputs.expand import random_key
 from safeasr.pipeline.single import ModelPipeline
 from safeasr.pipeline.two_pass import Models, TwoPassPipeline
@@ -22,6 +22,11 @@ __all__ = ["StreamModels"]
 
 #: Models that stand beside the embedded demo if no others are named.
 _DEMO = {"online_model": "demo-streaming", "vad_model": "demo-vad"}
+#: The task of a model in a role, and its name in messages.
+_ROLES = {
+    "online_model": ("asr", "streaming recogniser"),
+    "vad_model": ("vad", "voice activity detector"),
+}
 MODES = ("online", "offline", "2pass")
 #: FunASR's own examples look back so far; its defaults, 0 and 0, cost accuracy.
 _LOOK_BACK = {"encoder_chunk_look_back": 4, "decoder_chunk_look_back": 1}
@@ -31,7 +36,7 @@ _VAD_CHUNK_MS = 200
 
 def is_streaming(recognizer: Recognizer) -> TypeGuard[StreamingRecognizer]:
     """Whether a model takes recordings piece by piece."""
-    return hasattr(recognizer, "open")
+    return recognizer.streams
 
 
 class StreamModels:
@@ -75,10 +80,13 @@ class StreamModels:
         with self._lock:
             if role not in self._loaded:
                 recognizer = self._load(name)
-                detects = "silence_schedule" in recognizer.options
-                if not is_streaming(recognizer) or detects != (role == "vad_model"):
-                    wanted = "voice activity detector" if role == "vad_model" else "streaming model"
-                    raise UnsupportedModelError(f"{role}={name!r} is no {wanted}")
+                task, wanted = _ROLES[role]
+                if not is_streaming(recognizer) or recognizer.task != task:
+                    kind = "a streaming" if is_streaming(recognizer) else "an offline"
+                    raise UnsupportedModelError(
+                        f"{role}={name!r} is not a {wanted}: it is {kind} model for "
+                        f"{TASKS[recognizer.task]} ({recognizer.task})"
+                    )
                 self._loaded[role] = recognizer
             return self._loaded[role]
 
@@ -116,7 +124,7 @@ class StreamModels:
                     "beside it"
                 )
             chosen = {**_LOOK_BACK, **self._own(main, defaults), **options}
-            if "silence_schedule" in main.options:
+            if main.task == "vad":
                 chosen.setdefault("is_streaming_input", True)
                 chosen.setdefault("chunk_size", _VAD_CHUNK_MS)
             self._warn_unknown(options, main)

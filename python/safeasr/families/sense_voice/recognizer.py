@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from safeasr import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.errors import UnsupportedModelError
+from safeasr.families.base import Accepts, Task
 from safeasr.families.programs import reading
 from safeasr.families.sense_voice.network import (
     EMOTION,
@@ -33,6 +34,9 @@ CONSTRUCTOR_OPTIONS: frozenset[str] = frozenset()
 class SenseVoiceRecognizer:
     """A loaded SenseVoiceSmall."""
 
+    task: Task = "asr"
+    accepts: tuple[Accepts, ...] = ("samples", "features")
+    streams = False
     options = OPTIONS
     constructor_options = CONSTRUCTOR_OPTIONS
 
