@@ -67,7 +67,8 @@ class AutoModel:
                 weights, and a request goes to the one with least to do. Default: CUDA if there is
                 any. Where it is missing, the CPU is used with a warning.
             num_workers: threads that run batches, for each device; default: ``ncpu`` if given, else
-                all cores, divided by ``intra_op_threads``; on CUDA 4 at most.
+                all cores that the process may use (its affinity and its containers' CPU quotas
+                count), divided by ``intra_op_threads``; on CUDA 4 at most.
             max_batch_size: utterances in one batch at most; default: 16, on CUDA 128.
             max_batch_frames: limit of the encoder frames (60 ms) in a batch; default: 320, on CUDA
                 40,000.
