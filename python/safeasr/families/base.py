@@ -139,6 +139,9 @@ class Family:
         precisions: of :data:`safeasr.nets.precision.PRECISIONS`, those that its programs can have.
         options: options of ``generate`` that change results of this family.
         constructor_options: options that FunASR takes from the constructor only.
+        files: keys or names, as of ``ModelDir.find``, of files that ``export`` reads beside the
+            checkpoint, the vocabulary, CMVN and what configuration.json names. A bundle in the
+            cache is made anew when one of them changes.
     """
 
     name: str
@@ -148,3 +151,4 @@ class Family:
     precisions: tuple[str, ...] = ("float32",)
     options: frozenset[str] = frozenset()
     constructor_options: frozenset[str] = frozenset()
+    files: tuple[str, ...] = ()
