@@ -14,7 +14,7 @@ from safeasr.calls.call import Calls
 from safeasr.calls.future import Future
 from safeasr.deadlines import seconds_left
 from safeasr.errors import DeadlineExceededError, EngineClosedError
-from safeasr.families import FAMILY_OPTIONS
+from safeasr.families import family_of_class, model_classes
 from safeasr.loading.export import export_bundle
 from safeasr.loading.load import load_model
 from safeasr.options.model import model_options, positive
@@ -70,7 +70,8 @@ class AutoModel:
                 weights, and a request goes to the one with least to do. Default: CUDA if there is
                 any. Where it is missing, the CPU is used with a warning.
             num_workers: threads that run batches, for each device; default: ``ncpu`` if given, else
-                all cores, divided by ``intra_op_threads``; on CUDA 4 at most.
+                all cores that the process may use (its affinity and its containers' CPU quotas
+                count), divided by ``intra_op_threads``; on CUDA 4 at most.
             max_batch_size: utterances in one batch at most; default: 16, on CUDA 128.
             max_batch_frames: limit of the encoder frames (60 ms) in a batch; default: 320, on CUDA
                 40,000.
@@ -112,7 +113,9 @@ class AutoModel:
             timeout=timeout,
             device=device,
             cuda_graphs=cuda_graphs,
-            family_options=FAMILY_OPTIONS,
+            family_options=frozenset().union(
+                *(f.options | f.constructor_options for f in map(family_of_class, model_classes()))
+            ),
         )
         self._vad_kwargs = dict(vad_kwargs or {})
         self.kwargs: dict[str, Any] = {"model": model, **kwargs, "device": self._options.device}

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from safeasr import AutoModel, InferenceError
-from safeasr.families.base import Terms
+from safeasr.families.terms import Terms
 from support import fakegpu
 from support.audio import Samples, speech
 from support.device_process import on_fake_device

@@ -19,7 +19,8 @@ from safeasr.calls.result_writer import ResultWriter
 from safeasr.calls.waiting import wait_for
 from safeasr.deadlines import seconds_left
 from safeasr.errors import AudioError, DeadlineExceededError, QueueFullError
-from safeasr.families.base import Recognizer, Terms
+from safeasr.families.base import Recognizer
+from safeasr.families.terms import Terms
 from safeasr.inputs.expand import Utterance, expand_inputs
 from safeasr.options.model import CallOptions, ModelOptions, call_options
 from safeasr.text.hotwords import apply_postprocess_hotwords

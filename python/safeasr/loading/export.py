@@ -51,7 +51,10 @@ def open_bundle(
     family = family_of_class(model.model_class)  # say so before anything is hashed
     kind = precision if precision in family.precisions else "float32"
     return cached_bundle(
-        model, lambda out: _export(model, out, trust_remote_code, kind), precision=kind
+        model,
+        lambda out: _export(model, out, trust_remote_code, kind),
+        precision=kind,
+        files=family.files,
     )
 
 

@@ -8,17 +8,22 @@ from collections.abc import Callable, Mapping
 from typing import TypeGuard
 
 from safeasr.errors import UnsupportedModelError
-from safeasr.families.base import Recognizer, StreamingRecognizer, UsesGraphs
+from safeasr.families.base import TASKS, Recognizer, StreamingRecognizer, UsesGraphs
 
 __all__ = ["Companions", "is_streaming"]
 
 #: Models that stand beside the embedded demo if no others are named.
 _DEMO = {"online_model": "demo-streaming", "vad_model": "demo-vad"}
+#: The task of a model in a role, and its name in messages.
+_ROLES = {
+    "online_model": ("asr", "streaming recogniser"),
+    "vad_model": ("vad", "voice activity detector"),
+}
 
 
 def is_streaming(recognizer: Recognizer) -> TypeGuard[StreamingRecognizer]:
     """Whether a model takes recordings piece by piece."""
-    return hasattr(recognizer, "open")
+    return recognizer.streams
 
 
 class Companions:
@@ -63,10 +68,13 @@ class Companions:
         with self._lock:
             if role not in self._loaded:
                 recognizer = self._load(name)
-                detects = "silence_schedule" in recognizer.options
-                if not is_streaming(recognizer) or detects != (role == "vad_model"):
-                    wanted = "voice activity detector" if role == "vad_model" else "streaming model"
-                    raise UnsupportedModelError(f"{role}={name!r} is no {wanted}")
+                task, wanted = _ROLES[role]
+                if not is_streaming(recognizer) or recognizer.task != task:
+                    kind = "a streaming" if is_streaming(recognizer) else "an offline"
+                    raise UnsupportedModelError(
+                        f"{role}={name!r} is not a {wanted}: it is {kind} model for "
+                        f"{TASKS[recognizer.task]} ({recognizer.task})"
+                    )
                 self._loaded[role] = recognizer
             return self._loaded[role]
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from safeasr import _ext
 from safeasr.errors import AudioError, UnsupportedModelError
-from safeasr.families.base import Recognizer, StreamingRecognizer, Terms
+from safeasr.families.base import TASKS, Accepts, Recognizer, StreamingRecognizer
+from safeasr.families.terms import Terms
 from safeasr.pipeline.companions import Companions, is_streaming
 from safeasr.pipeline.steps import Run, Runs, Steps
 
@@ -88,6 +89,8 @@ class SegmentedRecognizer:
         self._vad = vad
         self._vad_defaults = vad_options
         self._runs = runs
+        self.task, self.streams = main.task, False
+        self.accepts: tuple[Accepts, ...] = ("samples",)
         self.sample_rate = main.sample_rate
         # The detector's options of a call are understood too, but not the size of its chunks:
         # the call is a recording.
@@ -205,6 +208,10 @@ def segmented(
         UnsupportedModelError: if the model takes recordings piece by piece itself.
     """
     vad = companions.get("vad_model")
-    if vad is None or is_streaming(main):
-        raise UnsupportedModelError("vad_model= goes with an offline recogniser only")
+    if vad is None or is_streaming(main) or main.task != "asr":
+        kind = "streaming " if is_streaming(main) else ""
+        raise UnsupportedModelError(
+            "vad_model= goes with an offline recogniser only, and this is a "
+            f"{kind}model for {TASKS[main.task]} ({main.task})"
+        )
     return SegmentedRecognizer(main, vad, vad_options, runs)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safeasr import _ext
-from safeasr.families.base import StreamingRecognizer, Terms
+from safeasr.families.base import StreamingRecognizer
+from safeasr.families.terms import Terms
 from safeasr.pipeline.steps import Steps
 
 __all__ = ["ModelPipeline", "submit_chunk"]

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safeasr import _ext
-from safeasr.families.base import Recognizer, StreamingRecognizer, Terms
+from safeasr.families.base import Recognizer, StreamingRecognizer
+from safeasr.families.terms import Terms
 from safeasr.pipeline.single import submit_chunk
 from safeasr.pipeline.steps import Steps
 

@@ -67,7 +67,7 @@ class Streams:
                     "beside it"
                 )
             chosen = {**_LOOK_BACK, **self._own(main, defaults), **options}
-            if "silence_schedule" in main.options:
+            if main.task == "vad":
                 chosen.setdefault("is_streaming_input", True)
                 chosen.setdefault("chunk_size", _VAD_CHUNK_MS)
             self._warn_unknown(options, main)

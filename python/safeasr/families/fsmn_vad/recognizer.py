@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from safeasr import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.errors import AudioError
-from safeasr.families.base import Terms
+from safeasr.families.base import Accepts, Task
 from safeasr.families.cached import stream_of
 from safeasr.families.fsmn_vad.options import CONSTRUCTOR_OPTIONS, MODEL_OPTIONS, OPTIONS
 from safeasr.families.programs import live_limits, reading
+from safeasr.families.terms import Terms
 
 __all__ = ["FsmnVadRecognizer"]
 
@@ -28,6 +29,9 @@ _STREAMING_BELOW_MS = 15000
 class FsmnVadRecognizer:
     """A loaded FSMN-VAD."""
 
+    task: Task = "vad"
+    accepts: tuple[Accepts, ...] = ("samples",)
+    streams = True
     options = OPTIONS
     constructor_options = CONSTRUCTOR_OPTIONS
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
-from safeasr.bundles.bundle import Bundle
-from safeasr.bundles.model_dir import ModelDir
+from safeasr.families.base import Family
 from safeasr.families.paraformer.export import export
 from safeasr.families.paraformer.recognizer import (
     CONSTRUCTOR_OPTIONS,
@@ -16,27 +11,14 @@ from safeasr.families.paraformer.recognizer import (
 )
 from safeasr.nets.precision import PRECISIONS
 
-__all__ = ["FAMILY", "ParaformerFamily"]
+__all__ = ["FAMILY"]
 
-
-class ParaformerFamily:
-    """Export and loading of offline Paraformer models."""
-
-    name = "paraformer"
-    model_classes: tuple[str, ...] = ("Paraformer",)
-    precisions: tuple[str, ...] = PRECISIONS
-    options = OPTIONS
-    constructor_options = CONSTRUCTOR_OPTIONS
-
-    def export(
-        self, model: ModelDir, out: Path, *, trust_remote_code: bool, precision: str
-    ) -> Bundle:
-        """Write encoder.ts and decoder.ts."""
-        return export(model, out, trust_remote_code=trust_remote_code, precision=precision)
-
-    def load(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> ParaformerRecognizer:
-        """Load the programs of a bundle."""
-        return ParaformerRecognizer(bundle, device, limits)
-
-
-FAMILY = ParaformerFamily()
+FAMILY = Family(
+    name="paraformer",
+    model_classes=("Paraformer",),
+    export=export,
+    load=ParaformerRecognizer,
+    precisions=PRECISIONS,
+    options=OPTIONS,
+    constructor_options=CONSTRUCTOR_OPTIONS,
+)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from safeasr import _ext
 from safeasr.bundles.bundle import Bundle
-from safeasr.families.base import Terms
+from safeasr.families.base import Accepts, Task
 from safeasr.families.programs import load_programs, reading, refuse_beam_search
+from safeasr.families.terms import Terms
 from safeasr.text.sentence import ids_to_tokens, sentence_postprocess
 from safeasr.text.timestamps import paraformer_timestamps
 
@@ -24,6 +25,9 @@ CONSTRUCTOR_OPTIONS: frozenset[str] = frozenset()
 class ParaformerRecognizer:
     """A loaded Paraformer."""
 
+    task: Task = "asr"
+    accepts: tuple[Accepts, ...] = ("samples", "features")
+    streams = False
     options = OPTIONS
     constructor_options = CONSTRUCTOR_OPTIONS
 

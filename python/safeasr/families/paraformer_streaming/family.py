@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
-from safeasr.bundles.bundle import Bundle
-from safeasr.bundles.model_dir import ModelDir
+from safeasr.families.base import Family
 from safeasr.families.paraformer_streaming.export import export
 from safeasr.families.paraformer_streaming.recognizer import (
     CONSTRUCTOR_OPTIONS,
@@ -16,29 +11,14 @@ from safeasr.families.paraformer_streaming.recognizer import (
 )
 from safeasr.nets.precision import PRECISIONS
 
-__all__ = ["FAMILY", "ParaformerStreamingFamily"]
+__all__ = ["FAMILY"]
 
-
-class ParaformerStreamingFamily:
-    """Export and loading of streaming Paraformer models."""
-
-    name = "paraformer_streaming"
-    model_classes: tuple[str, ...] = ("ParaformerStreaming",)
-    precisions: tuple[str, ...] = PRECISIONS
-    options = OPTIONS
-    constructor_options = CONSTRUCTOR_OPTIONS
-
-    def export(
-        self, model: ModelDir, out: Path, *, trust_remote_code: bool, precision: str
-    ) -> Bundle:
-        """Write encoder.ts and decoder.ts."""
-        return export(model, out, trust_remote_code=trust_remote_code, precision=precision)
-
-    def load(
-        self, bundle: Bundle, device: str, limits: Mapping[str, Any]
-    ) -> ParaformerStreamingRecognizer:
-        """Load the programs of a bundle."""
-        return ParaformerStreamingRecognizer(bundle, device, limits)
-
-
-FAMILY = ParaformerStreamingFamily()
+FAMILY = Family(
+    name="paraformer_streaming",
+    model_classes=("ParaformerStreaming",),
+    export=export,
+    load=ParaformerStreamingRecognizer,
+    precisions=PRECISIONS,
+    options=OPTIONS,
+    constructor_options=CONSTRUCTOR_OPTIONS,
+)

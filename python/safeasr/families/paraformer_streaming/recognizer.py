@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from safeasr import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.errors import AudioError
-from safeasr.families.base import Terms
+from safeasr.families.base import Accepts, Task
 from safeasr.families.cached import stream_of
 from safeasr.families.programs import live_limits, load_programs, reading, refuse_beam_search
+from safeasr.families.terms import Terms
 from safeasr.text.sentence import ids_to_tokens, sentence_postprocess
 
 __all__ = ["CONSTRUCTOR_OPTIONS", "OPTIONS", "ParaformerStreamingRecognizer"]
@@ -33,6 +34,9 @@ CONSTRUCTOR_OPTIONS: frozenset[str] = frozenset()
 class ParaformerStreamingRecognizer:
     """A loaded streaming Paraformer."""
 
+    task: Task = "asr"
+    accepts: tuple[Accepts, ...] = ("samples",)
+    streams = True
     options = OPTIONS
     constructor_options = CONSTRUCTOR_OPTIONS
 

@@ -67,13 +67,9 @@ def build_network(
 def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: str) -> Bundle:
     """Write model.ts and the SentencePiece model."""
     require(_KIND, model.config, "tokenizer", "SentencepiecesTokenizer")
-    if model.bpemodel is None:
-        raise ExportError(
-            f"{model.path} has no SentencePiece model: configuration.json and config.yaml "
-            "name none that is there, and there is no bpe.model"
-        )
+    tokenizer = model.file("bpemodel", "bpe.model", what="SentencePiece model")
     try:
-        vocab_size = len(Pieces(model.bpemodel))
+        vocab_size = len(Pieces(tokenizer))
     except ValueError as error:
         raise ExportError(str(error)) from error
     frontend = offline_frontend(_KIND, model)
@@ -83,7 +79,7 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
     )
     narrow(network, precision)
     save_program(network, out / "model.ts")
-    shutil.copyfile(model.bpemodel, out / _TOKENIZER)
+    shutil.copyfile(tokenizer, out / _TOKENIZER)
     conf = dict(model.config.get("model_conf") or {})
     return Bundle(
         path=out,

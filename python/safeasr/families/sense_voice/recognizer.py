@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safeasr import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.errors import UnsupportedModelError
-from safeasr.families.base import Terms
+from safeasr.families.base import Accepts, Task
 from safeasr.families.programs import reading
 from safeasr.families.sense_voice.network import (
     EMOTION,
@@ -22,6 +22,7 @@ from safeasr.families.sense_voice.network import (
     TEXT_FORMS,
     UNKNOWN_EMOTION,
 )
+from safeasr.families.terms import Terms
 from safeasr.text.pieces import Pieces
 from safeasr.text.word_times import TimedPiece, words_of_pieces
 
@@ -34,6 +35,9 @@ CONSTRUCTOR_OPTIONS: frozenset[str] = frozenset()
 class SenseVoiceRecognizer:
     """A loaded SenseVoiceSmall."""
 
+    task: Task = "asr"
+    accepts: tuple[Accepts, ...] = ("samples", "features")
+    streams = False
     options = OPTIONS
     constructor_options = CONSTRUCTOR_OPTIONS
 
