@@ -11,7 +11,7 @@ CMAKE := cmake -G "Unix Makefiles"
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 
-.PHONY: all venv build demo test unit fake-device tsan asan lint format bench clean
+.PHONY: all venv build demo test test-all unit fake-device tsan asan asan-extension lint tidy format bench clean
 all: build
 
 # torch first and pinned: otherwise a dependency would pull its newest CUDA build, several GB.
@@ -48,7 +48,11 @@ fake-device: $(VENV)/.dependencies
 	  -DPython_EXECUTABLE=$(CURDIR)/$(PY) >/dev/null
 	cmake --build build-fake -j $(JOBS) -- -s
 
+# Without what takes long: at most 15 minutes on two cores, the first build included.
 test: unit build fake-device
+	$(PY) -m pytest -m "not (slow or full_size or soak)"
+
+test-all: unit build fake-device
 	$(PY) -m pytest
 
 tsan:
