@@ -1,11 +1,15 @@
 """Types of the C++ extension (csrc/bindings)."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-class Frontend:
+class _Pybind11Type(type): ...
+
+# Classes whose constructor takes NoReturn are made by functions only.
+
+class Frontend(metaclass=_Pybind11Type):
     def __init__(
         self,
         *,
@@ -29,12 +33,27 @@ class Frontend:
     @property
     def feature_size(self) -> int: ...
 
-class OnlineFrontendState:
+class OnlineFrontendState(metaclass=_Pybind11Type):
     def __init__(self) -> None: ...
     def copy(self) -> OnlineFrontendState: ...
 
-class OnlineFrontend:
-    def __init__(self, **config: Any) -> None: ...
+class OnlineFrontend(metaclass=_Pybind11Type):
+    def __init__(
+        self,
+        *,
+        sample_rate: int = ...,
+        n_mels: int = ...,
+        frame_length_ms: float = ...,
+        frame_shift_ms: float = ...,
+        lfr_m: int = ...,
+        lfr_n: int = ...,
+        window: str = ...,
+        snip_edges: bool = ...,
+        upscale_samples: bool = ...,
+        dither: float = ...,
+        cmvn_shift: list[float] = ...,
+        cmvn_scale: list[float] = ...,
+    ) -> None: ...
     def accept(
         self,
         state: OnlineFrontendState,
@@ -46,7 +65,7 @@ class OnlineFrontend:
     @property
     def feature_size(self) -> int: ...
 
-class BatchLimits:
+class BatchLimits(metaclass=_Pybind11Type):
     def __init__(
         self,
         *,
@@ -73,12 +92,14 @@ class BatchLimits:
 
 def cpu_supports(precision: str) -> bool: ...
 
-class Program:
+class Program(metaclass=_Pybind11Type):
+    def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...
     @staticmethod
     def load(path: str, device: str = ..., pack_weights: bool = ...) -> Program: ...
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]: ...
 
-class Runner:
+class Runner(metaclass=_Pybind11Type):
+    def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...
     @property
     def id(self) -> int: ...
 
@@ -98,7 +119,7 @@ class ParaformerRunner(Runner):
         limits: BatchLimits = ...,
     ) -> None: ...
 
-class CtcEmission:
+class CtcEmission(metaclass=_Pybind11Type):
     def __init__(self, log_probs: NDArray[np.float32], *, blank: int = ...) -> None: ...
     def align(self, targets: list[int]) -> list[tuple[int, int]]: ...
     @property
@@ -119,10 +140,10 @@ class SenseVoiceRunner(Runner):
         terms: Terms = ...,
     ) -> Ticket: ...
 
-class VadOptions:
+class VadOptions(metaclass=_Pybind11Type):
     def __init__(self, **options: Any) -> None: ...
 
-class VadModel:
+class VadModel(metaclass=_Pybind11Type):
     def __init__(
         self, *, frontend: OnlineFrontend, scorer: Program, cache_shape: list[int]
     ) -> None: ...
@@ -140,7 +161,8 @@ class VadRunner(Runner):
         terms: Terms = ...,
     ) -> Ticket: ...
 
-class VadStream:
+class VadStream(metaclass=_Pybind11Type):
+    def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...
     def submit(
         self,
         samples: NDArray[np.float32],
@@ -193,7 +215,8 @@ class ParaformerStreamRunner(Runner):
         terms: Terms = ...,
     ) -> Ticket: ...
 
-class ParaformerStream:
+class ParaformerStream(metaclass=_Pybind11Type):
+    def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...
     def submit(
         self,
         samples: NDArray[np.float32],
@@ -204,12 +227,13 @@ class ParaformerStream:
     @property
     def waiting(self) -> int: ...
 
-class CompletionQueue:
+class CompletionQueue(metaclass=_Pybind11Type):
     def __init__(self) -> None: ...
     def get(self) -> int | None: ...
     def close(self) -> None: ...
 
-class Ticket:
+class Ticket(metaclass=_Pybind11Type):
+    def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...
     def wait(self, timeout_s: float | None = ...) -> bool: ...
     def finished(self) -> bool: ...
     def cancel(self) -> bool: ...
@@ -225,7 +249,7 @@ class Promise(Ticket):
 
 def thread_id() -> int: ...
 
-class Terms:
+class Terms(metaclass=_Pybind11Type):
     def __init__(
         self,
         *,
@@ -235,7 +259,7 @@ class Terms:
         live: bool = ...,
     ) -> None: ...
 
-class Engine:
+class Engine(metaclass=_Pybind11Type):
     def __init__(
         self,
         *,
@@ -273,7 +297,8 @@ def force_device_ways(force: bool) -> None: ...
 def graphs_supported(device: str) -> bool: ...
 def keep_slower_graphs(keep: bool) -> None: ...
 
-class Slot:
+class Slot(metaclass=_Pybind11Type):
+    def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...
     @property
     def first(self) -> int: ...
     @property
@@ -284,7 +309,7 @@ class Slot:
     def total(self) -> float: ...
     def copy(self) -> Slot: ...
 
-class SlabPool:
+class SlabPool(metaclass=_Pybind11Type):
     def __init__(self, front: list[int], size: int, first_slots: int) -> None: ...
-    def take(self, capacity: int, device: str = "cpu") -> Slot: ...
+    def take(self, capacity: int, device: str = ...) -> Slot: ...
     def usage(self) -> tuple[int, int, int]: ...
