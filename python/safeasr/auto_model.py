@@ -159,7 +159,9 @@ class AutoModel:
             self._recognizer = segmented(
                 self._recognizer, self._companions, self._vad_kwargs, self._recordings
             )
-        self._calls = Calls(self._recognizer, self._engine, self._options)
+        self._calls = Calls(
+            self._recognizer, self._engine, self._options, self._recordings.require_open
+        )
         _open_models.add(self)
 
     # -- FunASR's methods -------------------------------------------------------------------------

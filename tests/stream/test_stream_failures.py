@@ -72,7 +72,9 @@ def test_a_full_stream(slow: Slow, stream: Stream) -> None:
             with pytest.raises(QueueFullError, match="3 chunks of this stream"):
                 call(chunk(9))
     slow.finish("text 0")
+    assert answers[0].result(30) == "text 0"  # whoever has an answer may bring the next chunk
     answers.append(stream.submit(chunk(4)))
+    until(lambda: slow.begun == [0, 1])
     with pytest.raises(QueueFullError):
         stream.submit(chunk(9))
     for i in range(1, 5):

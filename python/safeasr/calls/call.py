@@ -35,14 +35,22 @@ _LOOK_AGAIN_S = 0.005
 class Calls:
     """Makes calls: what all calls of a model share. Immutable but for the files it writes."""
 
-    def __init__(self, recognizer: Recognizer, engine: _ext.Engine, options: ModelOptions) -> None:
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        engine: _ext.Engine,
+        options: ModelOptions,
+        require_open: Callable[[], None],
+    ) -> None:
         """Remember what calls need.
 
         Args:
             recognizer: the model.
             engine: where it runs.
             options: of the constructor.
+            require_open: raises EngineClosedError once the model is being closed.
         """
+        self.require_open = require_open
         self.recognizer = recognizer
         self.engine = engine
         self.options = options
@@ -67,6 +75,7 @@ class Calls:
         unlimited: bool = False,
     ) -> Call:
         """Check the arguments of a call and expand its input; nothing is read or queued yet."""
+        self.require_open()
         family = self.recognizer
         call = call_options(options, self.options, family.options, family.constructor_options)
         deadline = None if unlimited else self.deadline(timeout)

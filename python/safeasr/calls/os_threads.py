@@ -19,7 +19,7 @@ __all__ = ["allocate_lock", "start_thread", "threads_are_green"]
 def _original(module: str, name: str) -> Any:
     """What a module of the standard library had under a name before anybody patched it."""
     gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
-    if gevent is not None and gevent.is_module_patched(module.lstrip("_")):
+    if gevent is not None and gevent.is_module_patched("threading"):
         return gevent.get_original(module, name)
     if eventlet is not None and eventlet.is_monkey_patched("thread"):
         return getattr(eventlet.original(module), name)
@@ -29,7 +29,7 @@ def _original(module: str, name: str) -> Any:
 def threads_are_green() -> bool:
     """Whether Python's threads are greenlets here: a wait must let the others run."""
     gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
-    if gevent is not None and gevent.is_module_patched("thread"):
+    if gevent is not None and gevent.is_module_patched("threading"):
         return True
     return eventlet is not None and bool(eventlet.is_monkey_patched("thread"))
 

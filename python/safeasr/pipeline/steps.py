@@ -170,14 +170,15 @@ class Runs:
         """Whether :meth:`close` was called."""
         return self._closed
 
-    def _require_open(self) -> None:
+    def require_open(self) -> None:
+        """Raise EngineClosedError if :meth:`close` was called."""
         if self._closed:
             raise EngineClosedError("the model is closed")
 
     def add(self, run: Run) -> None:
         """Note a run; raises EngineClosedError if none may come any more."""
         with self._lock:
-            self._require_open()
+            self.require_open()
             self._active.add(run)
 
     def remove(self, run: Run) -> None:
@@ -197,7 +198,7 @@ class Runs:
         """
         while True:
             with self._lock:
-                self._require_open()
+                self.require_open()
                 if self._limit is None or len(self._active) < self._limit:
                     return
                 first = next(iter(self._active))
