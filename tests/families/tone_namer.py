@@ -22,6 +22,7 @@ from safeasr.bundles.program import save_program
 from safeasr.families.base import Accepts, Family, Task
 from safeasr.families.checkpoints import load_parameters, pick, section
 from safeasr.families.programs import load_programs, reading
+from safeasr.options.declared import FLAG, Option, Options
 
 
 class ToneNetwork(nn.Module):
@@ -65,8 +66,7 @@ class ToneRecognizer:
     task: Task = "asr"
     accepts: tuple[Accepts, ...] = ("samples",)
     streams = False
-    options = frozenset({"upper"})
-    constructor_options: frozenset[str] = frozenset()
+    options = Options(Option("upper", FLAG, False, help="Capital letters."))
 
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
         with reading(bundle):

@@ -18,7 +18,8 @@ from safeasr.deadlines import seconds_left
 from safeasr.errors import AudioError, DeadlineExceededError, QueueFullError
 from safeasr.families.base import Recognizer
 from safeasr.inputs.expand import Utterance, expand_inputs
-from safeasr.options.model import CallOptions, ModelOptions, call_options
+from safeasr.options.call import CallOptions, call_options
+from safeasr.options.model import ModelOptions
 from safeasr.text.hotwords import apply_postprocess_hotwords
 
 __all__ = ["Call", "Calls"]
@@ -51,27 +52,30 @@ class Calls:
         limit = self.options.timeout if timeout is None else timeout
         return None if limit is None else time.monotonic() + limit
 
+    def check(self, options: Mapping[str, Any]) -> CallOptions:
+        """Sort and check the options of a call; on the caller's thread, whose line is blamed."""
+        call = call_options(options, self.options, self.recognizer.options)
+        self.recognizer.check(call.family)
+        return call
+
     def begin(
         self,
         input: Any,
         input_len: Any,
-        options: Mapping[str, Any],
+        call: CallOptions,
         timeout: float | None,
         *,
         unlimited: bool = False,
     ) -> Call:
-        """Check the arguments of a call and expand its input; nothing is read or queued yet."""
-        family = self.recognizer
-        call = call_options(options, self.options, family.options, family.constructor_options)
+        """Expand the input of a call; nothing is read or queued yet."""
         deadline = None if unlimited else self.deadline(timeout)
-        family.check(call.family)
         utterances = expand_inputs(
             input,
             key=call.key,
             fs=call.fs,
             data_type=call.data_type,
             input_len=input_len,
-            sample_rate=family.sample_rate,
+            sample_rate=self.recognizer.sample_rate,
             deadline=deadline,
         )
         return Call(self, call, deadline, utterances)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -13,12 +12,15 @@ from safeasr import _ext
 from safeasr.errors import UnsupportedModelError
 from safeasr.families.base import TASKS, Recognizer, StreamingRecognizer, UsesGraphs
 from safeasr.inputs.expand import random_key
+from safeasr.loading.load import options_of
+from safeasr.options.checker import STREAM, checked
+from safeasr.options.declared import Options
 from safeasr.pipeline.single import ModelPipeline
 from safeasr.pipeline.two_pass import Models, TwoPassPipeline
 from safeasr.stream.jobs import Pipeline
 from safeasr.stream.stream import Stream
 
-__all__ = ["StreamModels"]
+__all__ = ["StreamModels", "is_streaming"]
 
 #: Models that stand beside the embedded demo if no others are named.
 _DEMO = {"online_model": "demo-streaming", "vad_model": "demo-vad"}
@@ -46,7 +48,7 @@ class StreamModels:
         self,
         main: Recognizer,
         engine: _ext.Engine,
-        load: Callable[[str], Recognizer],
+        load: Callable[[str, str], Recognizer],
         beside: Mapping[str, str | None],
         *,
         demo: bool,
@@ -56,7 +58,7 @@ class StreamModels:
         Args:
             main: the model itself.
             engine: where all run.
-            load: loads a model by its name.
+            load: loads the model of a role by its name.
             beside: names of "online_model" and "vad_model", None where there is none.
             demo: the main model is the embedded one: its companions are loaded when needed.
         """
@@ -79,7 +81,7 @@ class StreamModels:
             return None
         with self._lock:
             if role not in self._loaded:
-                recognizer = self._load(name)
+                recognizer = self._load(role, name)
                 task, wanted = _ROLES[role]
                 if not is_streaming(recognizer) or recognizer.task != task:
                     kind = "a streaming" if is_streaming(recognizer) else "an offline"
@@ -89,6 +91,15 @@ class StreamModels:
                     )
                 self._loaded[role] = recognizer
             return self._loaded[role]
+
+    def options_of(self, role: str) -> Options:
+        """What the model of a role understands; it is not loaded for that."""
+        name = self._names[role]
+        if name is None:
+            return Options()
+        with self._lock:
+            loaded = self._loaded.get(role)
+        return options_of(name) if loaded is None else loaded.options
 
     def graph_counts(self) -> dict[str, int]:
         """What became of the graphs of all models: made, replayed, slower, failed."""
@@ -123,11 +134,11 @@ class StreamModels:
                     f"mode={mode!r} needs an offline model, with online_model= and vad_model= "
                     "beside it"
                 )
-            chosen = {**_LOOK_BACK, **self._own(main, defaults), **options}
+            taken = checked(options, STREAM, main.options)
+            chosen = {**_LOOK_BACK, **main.options.own(defaults), **taken}
             if main.task == "vad":
                 chosen.setdefault("is_streaming_input", True)
                 chosen.setdefault("chunk_size", _VAD_CHUNK_MS)
-            self._warn_unknown(options, main)
             return Stream(lambda: ModelPipeline(main, self._engine, chosen, key), **stream)
         return Stream(self._two_pass(mode, options, defaults, key, vad_chunk_size), **stream)
 
@@ -150,29 +161,19 @@ class StreamModels:
             raise UnsupportedModelError(
                 f"mode={mode!r} needs {' and '.join(missing)}: give AutoModel the argument"
             )
-        self._warn_unknown(options, self._main, vad, *([online] if online else []))
-        vad_own = {**self._own(vad, defaults), **self._own(vad, options)}
+        known = self._main.options | (online.options if online else Options())
         # Of the two, chunk_size is the recogniser's, in rows of 60 ms.
+        options = checked(options, STREAM, known | (vad.options - {"chunk_size"}))
+        vad_own = {**vad.options.own(defaults), **vad.options.own(options)}
         vad_own |= {"chunk_size": vad_chunk_size or _VAD_CHUNK_MS, "is_streaming_input": True}
         online_own = {**_LOOK_BACK}
         if online is not None:
-            online_own |= {**self._own(online, defaults), **self._own(online, options)}
+            online_own |= {**online.options.own(defaults), **online.options.own(options)}
         return partial(
             TwoPassPipeline,
             Models(self._engine, vad, online, self._main if mode != "online" else None),
             vad=vad_own,
             online=online_own,
-            offline={**self._own(self._main, defaults), **self._own(self._main, options)},
+            offline={**self._main.options.own(defaults), **self._main.options.own(options)},
             key=key,
         )
-
-    @staticmethod
-    def _own(recognizer: Recognizer, options: Mapping[str, Any]) -> dict[str, Any]:
-        known = recognizer.options | recognizer.constructor_options
-        return {name: value for name, value in options.items() if name in known}
-
-    @staticmethod
-    def _warn_unknown(options: Mapping[str, Any], *recognizers: Recognizer) -> None:
-        for name in options:
-            if not any(name in r.options | r.constructor_options for r in recognizers):
-                warnings.warn(f"unknown option {name!r} of stream is ignored", stacklevel=4)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from safeasr.errors import AudioError, CancelledError, DeadlineExceededError, ForkedProcessError
 from safeasr.inputs.audio import checked_rate, load_audio
 from safeasr.inputs.decoders import decode_pcm16
-from safeasr.options.model import not_negative
+from safeasr.options.checks import not_negative
 from safeasr.stream.jobs import Job, JobQueue, Pipeline, settled, wait
 from safeasr.stream.mailbox import Mailbox
 
