@@ -11,7 +11,7 @@ CMAKE := cmake -G "Unix Makefiles"
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 
-.PHONY: all venv build demo test unit fake-device tsan asan lint format bench clean
+.PHONY: all venv build demo test test-all unit fake-device tsan asan asan-extension lint tidy format bench clean
 all: build
 
 # torch first and pinned: otherwise a dependency would pull its newest CUDA build, several GB.
@@ -48,7 +48,11 @@ fake-device: $(VENV)/.dependencies
 	  -DPython_EXECUTABLE=$(CURDIR)/$(PY) >/dev/null
 	cmake --build build-fake -j $(JOBS) -- -s
 
+# Without what takes long: at most 15 minutes on two cores, the first build included.
 test: unit build fake-device
+	$(PY) -m pytest -m "not (slow or full_size or soak)"
+
+test-all: unit build fake-device
 	$(PY) -m pytest
 
 tsan:
@@ -67,16 +71,30 @@ $(VENV)/.dev: $(VENV)/.dependencies
 	$(PY) cmake/requirements.py dev | $(PIP) install -q -r /dev/stdin
 	touch $@
 
-lint: $(VENV)/.dev build
-	$(VENV)/bin/ruff check python tests benchmarks training examples
-	$(VENV)/bin/ruff format --check python tests benchmarks training examples
+PYTHON_FOLDERS := python tests benchmarks training examples tools cmake
+CXX_FILES := $(shell find csrc tests/cpp tests/fake_device tests/fake_cuda -name '*.h' -o -name '*.cc')
+# What builds without torch, so that clang-tidy needs nothing but a compiler's headers.
+TIDY_FILES := $(wildcard csrc/core/*.cc csrc/kernels/*.cc csrc/asr/decode/ctc_*.cc csrc/asr/decode/vad_*.cc)
+
+lint: $(VENV)/.dev build tidy
+	$(VENV)/bin/ruff check $(PYTHON_FOLDERS)
+	$(VENV)/bin/ruff format --check $(PYTHON_FOLDERS)
 	$(VENV)/bin/mypy
-	$(VENV)/bin/clang-format --dry-run --Werror $(shell find csrc tests/cpp tests/fake_device tests/fake_cuda -name '*.h' -o -name '*.cc')
+	cd python && ../$(VENV)/bin/lint-imports --no-cache --no-logo ../pyproject.toml
+	MYPYPATH=python $(VENV)/bin/stubtest safeasr._ext
+	$(VENV)/bin/clang-format --dry-run --Werror $(CXX_FILES)
+	$(PY) tools/check_includes.py
+	$(PY) tools/check_lengths.py
+	$(VENV)/bin/codespell
+
+tidy: $(VENV)/.dev
+	$(CMAKE) -S . -B build-unit -DSAFEASR_BUILD_EXTENSION=OFF -DSAFEASR_BUILD_TESTS=ON >/dev/null
+	echo $(TIDY_FILES) | xargs -P $(JOBS) -n 4 $(VENV)/bin/clang-tidy -quiet -p build-unit
 
 format: $(VENV)/.dev
-	$(VENV)/bin/ruff check --fix python tests benchmarks training examples
-	$(VENV)/bin/ruff format python tests benchmarks training examples
-	$(VENV)/bin/clang-format -i $(shell find csrc tests/cpp tests/fake_device tests/fake_cuda -name '*.h' -o -name '*.cc')
+	$(VENV)/bin/ruff check --fix $(PYTHON_FOLDERS)
+	$(VENV)/bin/ruff format $(PYTHON_FOLDERS)
+	$(VENV)/bin/clang-format -i $(CXX_FILES)
 
 bench: build
 	$(PY) -m benchmarks.run

@@ -37,7 +37,8 @@ Layout Lay(float* scratch, std::int64_t keys_count, std::int64_t depth) {
   Layout l;
   // No vector across two cache lines.
   const auto place = reinterpret_cast<std::uintptr_t>(scratch);
-  scratch += (kLine - place % kLine) % kLine / sizeof(float);
+  const std::size_t floats_to_line = (kLine - place % kLine) % kLine / sizeof(float);
+  scratch += floats_to_line;
   l.keys = RoundUp(keys_count, kLanes);
   l.key_pairs = l.keys / 2;
   l.channel_pairs = depth / 2;

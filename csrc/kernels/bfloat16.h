@@ -60,6 +60,7 @@ SAFEASR_INLINE void Store(const typename Simd<kLanes>::Floats& v, BFloat16* p) {
   using Halves = typename HalfWords<kLanes>::Type;
   const Words bits = (Words)v;  // the same bits
   const Words rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  // NOLINTNEXTLINE(misc-redundant-expression): NaN alone is not equal to itself
   const Words kept = v == v ? rounded : Words{} + 0x7fc0u;
   const Halves halves = __builtin_convertvector(kept, Halves);
   __builtin_memcpy(p, &halves, sizeof(halves));

@@ -13,7 +13,7 @@ namespace safeasr::asr {
 // Tables of a real Fourier transform of `size` points, a power of two >= 2: a complex one of half
 // the size in steps of radix 4 (one of radix 2 where the power is odd), in place.
 struct RealFft {
-  explicit RealFft(std::int64_t size);
+  explicit RealFft(std::int64_t points);
 
   struct Step {
     std::int64_t radix, size;  // of the transforms that this step splits

@@ -54,6 +54,7 @@ SAFEASR_INLINE void QuantizeOne(const In* x, std::int64_t size, std::uint8_t* q,
   *scale = std::max((high - low) / 255.0f, 1e-20f);
   const float rate = 1.0f / *scale;
   // Not above 255, and never negative: low <= 0 <= high.
+  // NOLINTNEXTLINE(bugprone-incorrect-roundings)
   *zero_point = static_cast<float>(static_cast<std::int32_t>(-low * rate + 0.5f));
   const float offset = *zero_point + 0.5f;  // cut off after this, numbers are rounded
   std::int64_t c = 0;

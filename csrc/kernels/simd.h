@@ -52,6 +52,7 @@ inline int SimdLanes() {
 
 }  // namespace safeasr::asr
 
+// NOLINTBEGIN(bugprone-macro-parentheses): a type and names stand bare
 #if defined(__x86_64__)
 #define SAFEASR_ENTRY_POINTS(name, kernel, Args)                                               \
   __attribute__((target("avx512f,fma"))) void name##16(const Args& args) { kernel<16>(args); } \
@@ -65,3 +66,4 @@ inline int SimdLanes() {
 #define SAFEASR_ENTRY_POINTS(name, kernel, Args) \
   void name(const Args& args, int) { kernel<4>(args); }
 #endif
+// NOLINTEND(bugprone-macro-parentheses)

@@ -1,11 +1,15 @@
 """Types of the C++ extension (csrc/bindings)."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-class Frontend:
+class _Pybind11Type(type): ...
+
+# Classes whose constructor takes NoReturn are made by functions only.
+
+class Frontend(metaclass=_Pybind11Type):
     def __init__(
         self,
         *,
@@ -29,12 +33,27 @@ class Frontend:
     @property
     def feature_size(self) -> int: ...
 
-class OnlineFrontendState:
+class OnlineFrontendState(metaclass=_Pybind11Type):
     def __init__(self) -> None: ...
     def copy(self) -> OnlineFrontendState: ...
 
-class OnlineFrontend:
-    def __init__(self, **config: Any) -> None: ...
+class OnlineFrontend(metaclass=_Pybind11Type):
+    def __init__(
+        self,
+        *,
+        sample_rate: int = ...,
+        n_mels: int = ...,
+        frame_length_ms: float = ...,
+        frame_shift_ms: float = ...,
+        lfr_m: int = ...,
+        lfr_n: int = ...,
+        window: str = ...,
+        snip_edges: bool = ...,
+        upscale_samples: bool = ...,
+        dither: float = ...,
+        cmvn_shift: list[float] = ...,
+        cmvn_scale: list[float] = ...,
+    ) -> None: ...
     def accept(
         self,
         state: OnlineFrontendState,
@@ -46,7 +65,7 @@ class OnlineFrontend:
     @property
     def feature_size(self) -> int: ...
 
-class BatchLimits:
+class BatchLimits(metaclass=_Pybind11Type):
     def __init__(
         self,
         *,
@@ -55,13 +74,13 @@ class BatchLimits:
         max_padding: float = ...,
         max_wait_ms: float = ...,
         share: bool = ...,
-        priority: int = ...,
+        live_priority: int = ...,
         ragged: bool = ...,
     ) -> None: ...
     @property
     def ragged(self) -> bool: ...
     @property
-    def priority(self) -> int: ...
+    def live_priority(self) -> int: ...
     @property
     def max_requests(self) -> int: ...
     @property
@@ -73,12 +92,14 @@ class BatchLimits:
 
 def cpu_supports(precision: str) -> bool: ...
 
-class Program:
+class Program(metaclass=_Pybind11Type):
+    def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...
     @staticmethod
     def load(path: str, device: str = ..., pack_weights: bool = ...) -> Program: ...
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]: ...
 
-class Runner:
+class Runner(metaclass=_Pybind11Type):
+    def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...
     @property
     def id(self) -> int: ...
 
@@ -98,7 +119,7 @@ class ParaformerRunner(Runner):
         limits: BatchLimits = ...,
     ) -> None: ...
 
-class CtcEmission:
+class CtcEmission(metaclass=_Pybind11Type):
     def __init__(self, log_probs: NDArray[np.float32], *, blank: int = ...) -> None: ...
     def align(self, targets: list[int]) -> list[tuple[int, int]]: ...
     @property
@@ -116,14 +137,13 @@ class SenseVoiceRunner(Runner):
         queries: list[int],
         ban_unknown_emotion: bool = ...,
         want_alignment: bool = ...,
-        deadline_s: float | None = ...,
-        wait_s: float | None = ...,
+        terms: Terms = ...,
     ) -> Ticket: ...
 
-class VadOptions:
+class VadOptions(metaclass=_Pybind11Type):
     def __init__(self, **options: Any) -> None: ...
 
-class VadModel:
+class VadModel(metaclass=_Pybind11Type):
     def __init__(
         self, *, frontend: OnlineFrontend, scorer: Program, cache_shape: list[int]
     ) -> None: ...
@@ -131,15 +151,24 @@ class VadModel:
 class VadRunner(Runner):
     def __init__(self, model: VadModel, limits: BatchLimits = ...) -> None: ...
     def open(self, engine: Engine, options: VadOptions, *, max_waiting: int = ...) -> VadStream: ...
+    def submit(
+        self,
+        engine: Engine,
+        samples: NDArray[np.float32],
+        options: VadOptions,
+        *,
+        is_final: bool = ...,
+        terms: Terms = ...,
+    ) -> Ticket: ...
 
-class VadStream:
+class VadStream(metaclass=_Pybind11Type):
+    def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...
     def submit(
         self,
         samples: NDArray[np.float32],
         *,
         is_final: bool = ...,
-        deadline_s: float | None = ...,
-        wait_s: float | None = ...,
+        terms: Terms = ...,
     ) -> Ticket: ...
     @property
     def waiting(self) -> int: ...
@@ -174,25 +203,37 @@ class ParaformerStreamRunner(Runner):
         decoder_look_back: int,
         max_waiting: int = ...,
     ) -> ParaformerStream: ...
+    def submit(
+        self,
+        engine: Engine,
+        samples: NDArray[np.float32],
+        *,
+        chunk_size: tuple[int, int, int],
+        encoder_look_back: int,
+        decoder_look_back: int,
+        is_final: bool = ...,
+        terms: Terms = ...,
+    ) -> Ticket: ...
 
-class ParaformerStream:
+class ParaformerStream(metaclass=_Pybind11Type):
+    def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...
     def submit(
         self,
         samples: NDArray[np.float32],
         *,
         is_final: bool = ...,
-        deadline_s: float | None = ...,
-        wait_s: float | None = ...,
+        terms: Terms = ...,
     ) -> Ticket: ...
     @property
     def waiting(self) -> int: ...
 
-class CompletionQueue:
+class CompletionQueue(metaclass=_Pybind11Type):
     def __init__(self) -> None: ...
     def get(self) -> int | None: ...
     def close(self) -> None: ...
 
-class Ticket:
+class Ticket(metaclass=_Pybind11Type):
+    def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...
     def wait(self, timeout_s: float | None = ...) -> bool: ...
     def finished(self) -> bool: ...
     def cancel(self) -> bool: ...
@@ -201,12 +242,30 @@ class Ticket:
     def get(self) -> Any: ...
     def announce(self, queue: CompletionQueue, token: int) -> None: ...
 
-class Engine:
+class Promise(Ticket):
+    def __init__(self) -> None: ...
+    def start(self) -> bool: ...
+    def finish(self) -> bool: ...
+
+def thread_id() -> int: ...
+
+class Terms(metaclass=_Pybind11Type):
+    def __init__(
+        self,
+        *,
+        deadline_s: float | None = ...,
+        wait_s: float | None = ...,
+        direct: bool = ...,
+        live: bool = ...,
+    ) -> None: ...
+
+class Engine(metaclass=_Pybind11Type):
     def __init__(
         self,
         *,
         num_workers: int,
         queue_size: int,
+        max_streams: int = ...,
         device: str = ...,
         intra_op_threads: int = ...,
         idle_threads: int = ...,
@@ -217,16 +276,14 @@ class Engine:
         samples: NDArray[np.float32],
         *,
         want_alignment: bool = ...,
-        deadline_s: float | None = ...,
-        wait_s: float | None = ...,
+        terms: Terms = ...,
     ) -> Ticket: ...
     def submit_tensor(
         self,
         runner: TensorRunner,
         values: NDArray[np.float32],
         *,
-        deadline_s: float | None = ...,
-        wait_s: float | None = ...,
+        terms: Terms = ...,
     ) -> Ticket: ...
     def close(self, drain: bool = ...) -> None: ...
     @property
@@ -240,7 +297,8 @@ def force_device_ways(force: bool) -> None: ...
 def graphs_supported(device: str) -> bool: ...
 def keep_slower_graphs(keep: bool) -> None: ...
 
-class Slot:
+class Slot(metaclass=_Pybind11Type):
+    def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...
     @property
     def first(self) -> int: ...
     @property
@@ -251,7 +309,7 @@ class Slot:
     def total(self) -> float: ...
     def copy(self) -> Slot: ...
 
-class SlabPool:
+class SlabPool(metaclass=_Pybind11Type):
     def __init__(self, front: list[int], size: int, first_slots: int) -> None: ...
-    def take(self, capacity: int, device: str = "cpu") -> Slot: ...
+    def take(self, capacity: int, device: str = ...) -> Slot: ...
     def usage(self) -> tuple[int, int, int]: ...

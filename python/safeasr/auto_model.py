@@ -18,13 +18,14 @@ from safeasr.errors import DeadlineExceededError, EngineClosedError
 from safeasr.loading.export import export_bundle
 from safeasr.loading.load import load_model
 from safeasr.options.call import CallOptions
-from safeasr.options.checker import AUTO_MODEL, checked, of_model, strangers
-from safeasr.options.model import call_defaults, model_options
+from safeasr.options.checks import positive
+from safeasr.options.model import model_options
 from safeasr.options.names import CONFIG_KEYS
+from safeasr.pipeline.companions import Companions
 from safeasr.pipeline.recording import segmented
-from safeasr.stream.opening import StreamModels
+from safeasr.pipeline.steps import Runs
+from safeasr.stream.opening import Streams
 from safeasr.stream.stream import Stream
-from safeasr.warn import warn
 
 __all__ = ["AutoModel"]
 
@@ -54,6 +55,7 @@ class AutoModel:
         max_batch_frames: int | None = None,
         max_wait_ms: float = 0.0,
         queue_size: int | None = None,
+        max_streams: int = 16_384,
         timeout: float | None = None,
         intra_op_threads: int | None = None,
         cuda_graphs: bool = False,
@@ -78,7 +80,10 @@ class AutoModel:
                 40,000.
             max_wait_ms: how long an utterance may wait for company though a worker is free, in ms.
             queue_size: requests that may wait, for each device; more callers wait or get
-                QueueFullError. Default: 1024, on CUDA 8192.
+                QueueFullError. Default: 1024, on CUDA 8192. Live streams bypass this queue; of
+                recordings that are taken in segments, as many may be under way.
+            max_streams: live streams that may be open at a time, for each device; more get
+                QueueFullError. One of two passes counts as two.
             timeout: default time limit of a call, in seconds.
             intra_op_threads: cores that one batch uses on the CPU. Default: one, and while the
                 other workers have nothing to do, theirs too (up to 4), so that one caller alone
@@ -130,55 +135,41 @@ class AutoModel:
         self._directory, self._recognizer = loaded.directory, loaded.recognizer
         self.precision = loaded.precision
         self.model_path = str(self._directory)
-        self._engine = _ext.Engine(
-            num_workers=self._options.num_workers,
-            queue_size=self._options.queue_size,
-            device=self._options.device,
-            intra_op_threads=self._options.intra_op_threads,
-            idle_threads=self._options.idle_threads,
-        )
-        options = (
-            self._options
-        )  # and not self: a cycle would keep dropped models until a collection
+        options = self._options  # not self: a cycle keeps dropped models until a collection
         beside: dict[str, dict[str, Any]] = {
             "vad_model": {
                 "revision": kwargs.get("vad_model_revision"),
                 "overrides": {k: v for k, v in (vad_kwargs or {}).items() if k in CONFIG_KEYS},
             }
         }
-        self._streams = StreamModels(
+        self._companions = Companions(
             self._recognizer,
-            self._engine,
             lambda role, name: (
                 load_model(name, options, **source, **beside.get(role, {})).recognizer
             ),
             {"online_model": online_model, "vad_model": vad_model},
             demo=model == "demo",
         )
-        self._vad_kwargs = self._checked_vad_kwargs(vad_kwargs or {})
+        self._vad_kwargs = self._companions.vad_options(vad_kwargs or {})
+        self._recordings = Runs(self._options.queue_size)
         if vad_model is not None:
-            self._recognizer = segmented(self._recognizer, self._streams, self._vad_kwargs)
-        self._options = replace(self._options, call_defaults=self._call_defaults(kwargs))
-        self._recognizer.check(self._options.call_defaults)
+            self._recognizer = segmented(
+                self._recognizer, self._companions, self._vad_kwargs, self._recordings
+            )
+        defaults = self._companions.call_defaults(kwargs, self._recognizer.options)
+        self._recognizer.check(defaults)
+        self._options = replace(self._options, call_defaults=defaults)
+        self._engine = _ext.Engine(
+            num_workers=self._options.num_workers,
+            queue_size=self._options.queue_size,
+            max_streams=positive("max_streams", max_streams),
+            device=self._options.device,
+            intra_op_threads=self._options.intra_op_threads,
+            idle_threads=self._options.idle_threads,
+        )
+        self._streams = Streams(self._companions, self._engine)
         self._calls = Calls(self._recognizer, self._engine, self._options)
         _open_models.add(self)
-
-    def _checked_vad_kwargs(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The options of the detector, which may be the model itself."""
-        detects = self._recognizer.task == "vad"
-        known = self._recognizer.options if detects else self._streams.options_of("vad_model")
-        if given and not known:
-            warn("vad_kwargs has no effect without vad_model")
-            return {}
-        return known.own(checked(given, of_model("vad_kwargs"), known))
-
-    def _call_defaults(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Options of calls among the arguments, of the model or of those beside it."""
-        known = self._recognizer.options
-        if strangers(given, AUTO_MODEL, known):
-            for role in ("online_model", "vad_model"):
-                known |= self._streams.options_of(role)
-        return call_defaults(given, known)
 
     # -- FunASR's methods -------------------------------------------------------------------------
 
@@ -250,7 +241,7 @@ class AutoModel:
         *,
         timeout: float | None = None,
         **options: Any,
-    ) -> Future:
+    ) -> Future[list[dict[str, Any]]]:
         """Queue input and return at once with a future of what ``generate`` would return.
 
         Audio is decoded by the caller, before this returns. If the queue is full, it waits for room
@@ -259,8 +250,9 @@ class AutoModel:
         Args:
             input: as in :meth:`generate`.
             input_len: as in :meth:`generate`.
-            timeout: seconds from now after which the request is not started any more (it then fails
-                with DeadlineExceededError); 0: no such limit, but do not wait for room.
+            timeout: seconds from now after which the request is not started any more, nor gone on
+                with (it then fails with DeadlineExceededError); 0: no such limit, but do not wait
+                for room.
             **options: as in :meth:`generate`.
 
         Raises:
@@ -272,7 +264,7 @@ class AutoModel:
 
     def _start(
         self, input: Any, input_len: Any, timeout: float | None, options: CallOptions
-    ) -> Future:
+    ) -> Future[list[dict[str, Any]]]:
         no_waiting = timeout == 0
         call = self._calls.begin(input, input_len, options, timeout, unlimited=no_waiting)
         return call.start(no_waiting=no_waiting)
@@ -282,7 +274,8 @@ class AutoModel:
     ) -> list[dict[str, Any]]:
         """:meth:`generate` for asyncio: decoding and waiting do not block the event loop.
 
-        Cancelling the task takes back what has not started.
+        Cancelling the task cancels the future, see :meth:`Future.cancel
+        <safeasr.calls.future.Future.cancel>`.
         """
         import asyncio
 
@@ -375,22 +368,26 @@ class AutoModel:
         stats: dict[str, Any] = dict(self._engine.stats())
         batches, cost = stats["batches"], stats["batch_cost"]
         stats["mean_batch_size"] = stats["batched_requests"] / batches if batches else 0.0
-        stats["graphs"] = self._streams.graph_counts()
+        stats["graphs"] = self._companions.graph_counts()
         stats["padding"] = 1 - stats["batch_length"] / cost if cost else 0.0
         return stats
 
     @property
     def closed(self) -> bool:
         """Whether the model was closed."""
-        return bool(self._engine.closed)
+        return self._recordings.closed or bool(self._engine.closed)
 
     def close(self, *, drain: bool = True) -> None:
         """Stop the workers; later calls raise EngineClosedError. May be called more than once.
 
         Args:
-            drain: finish everything that was accepted first; otherwise what still waits fails with
-                EngineClosedError.
+            drain: finish everything that was accepted first, all segments of recordings and all
+                chunks of streams; otherwise what still waits fails with EngineClosedError, and what
+                runs as soon as it can be stopped.
         """
+        # What takes several requests still submits some, so it comes first.
+        for runs in (self._streams.runs, self._recordings):
+            runs.close(drain=drain)
         self._engine.close(drain)
 
     def __enter__(self) -> AutoModel:

@@ -163,12 +163,10 @@ void VadDetector::StepInSpeech(VadState& state, Change change, std::int64_t fram
     std::int64_t back = Frames(state.end_silence_ms);
     if (options_.do_extend) back -= lookahead_ + 1;
     End(state, frame - std::max<std::int64_t>(back, 0));
-  } else if (TooLong(state, frame)) {
+  } else if (last || TooLong(state, frame)) {
     End(state, frame);
-  } else if (options_.do_extend && !last) {
-    if (state.silent_run <= lookahead_) Extend(state, frame);
-  } else if (last) {
-    End(state, frame);
+  } else if (options_.do_extend && state.silent_run <= lookahead_) {
+    Extend(state, frame);
   }
 }
 
@@ -200,7 +198,7 @@ bool VadDetector::TooLong(const VadState& state, std::int64_t frame) const {
          options_.max_single_segment_time / static_cast<double>(options_.frame_in_ms);
 }
 
-void VadDetector::Rearm(VadState& state) const {
+void VadDetector::Rearm(VadState& state) {
   state.phase = VadState::Phase::kWaiting;
   state.silent_run = 0;
   state.begin = -1;

@@ -93,7 +93,7 @@ class VadDetector {
   void Extend(VadState& state, std::int64_t frame) const;
   void End(VadState& state, std::int64_t frame) const;
   bool TooLong(const VadState& state, std::int64_t frame) const;
-  void Rearm(VadState& state) const;
+  static void Rearm(VadState& state);
   std::vector<VadSegment> Report(VadState& state, bool is_final) const;
 
   const VadOptions options_;

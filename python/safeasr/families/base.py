@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from safeasr import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.model_dir import ModelDir
+from safeasr.families.terms import Terms
 from safeasr.options.declared import Options
 
 __all__ = [
@@ -66,15 +67,9 @@ class Recognizer(Protocol):
         engine: _ext.Engine,
         data: NDArray[np.float32],
         options: Mapping[str, Any],
-        *,
-        from_file: bool,
-        deadline_s: float | None,
-        wait_s: float | None,
+        terms: Terms,
     ) -> _ext.Ticket:
-        """Queue one utterance: samples (n,) or features (frames, size).
-
-        ``from_file``: it was no array, so it is a whole recording and nothing follows.
-        """
+        """Queue one utterance: samples (n,) or features (frames, size)."""
 
     def finish(
         self, result: Mapping[str, Any], key: str, options: Mapping[str, Any]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from safeasr.families.base import Accepts, Task
 from safeasr.families.cached import stream_of
 from safeasr.families.fsmn_vad.options import CHUNK_MS, MODEL_OPTIONS, OPTIONS
 from safeasr.families.programs import live_limits, reading
+from safeasr.families.terms import Terms
 
 __all__ = ["FsmnVadRecognizer"]
 
@@ -44,7 +44,7 @@ class FsmnVadRecognizer:
         self.sample_rate = int(bundle.frontend["sample_rate"])
         # Before the steps of recognisers, which wait for what it finds.
         self._runner = _ext.VadRunner(
-            self.model, live_limits(limits, device, priority=2, ragged=False)
+            self.model, live_limits(limits, device, live_priority=2, ragged=False)
         )
 
     def check(self, options: Mapping[str, Any]) -> None:
@@ -103,10 +103,7 @@ class FsmnVadRecognizer:
         engine: _ext.Engine,
         data: NDArray[np.float32],
         options: Mapping[str, Any],
-        *,
-        from_file: bool,
-        deadline_s: float | None,
-        wait_s: float | None,
+        terms: Terms,
     ) -> _ext.Ticket:
         """Queue the next samples of the stream in ``cache``, or a recording of their own.
 
@@ -114,15 +111,19 @@ class FsmnVadRecognizer:
         """
         if data.ndim != 1:
             raise AudioError(f"expected samples, got features of shape {data.shape}")
-        streaming = not from_file and self._streams(options)
-        is_final = from_file or bool(options.get("is_final", not streaming))
+        streaming = not terms.from_file and self._streams(options)
+        is_final = terms.from_file or bool(options.get("is_final", not streaming))
         if options.get("cache") is None:
-            alone = self._runner.open(engine, self.vad_options(options, streaming=streaming))
-            streams: contextlib.AbstractContextManager[Any] = contextlib.nullcontext(alone)
-        else:
-            streams = stream_of(self, engine, options, is_final=is_final)
-        with streams as stream:
-            return stream.submit(data, is_final=is_final, deadline_s=deadline_s, wait_s=wait_s)
+            return self._runner.submit(
+                engine,
+                data,
+                self.vad_options(options, streaming=streaming),
+                is_final=is_final,
+                terms=terms.for_engine(),
+            )
+        with stream_of(self, engine, options, is_final=is_final) as stream:
+            ticket: _ext.Ticket = stream.submit(data, is_final=is_final, terms=terms.for_engine())
+            return ticket
 
     def finish(
         self, result: Mapping[str, Any], key: str, options: Mapping[str, Any]

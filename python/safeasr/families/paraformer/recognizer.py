@@ -12,6 +12,7 @@ from safeasr import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.families.base import Accepts, Task
 from safeasr.families.programs import load_programs, reading, refuse_beam_search
+from safeasr.families.terms import Terms
 from safeasr.options.declared import FLAG, Option, Options, number
 from safeasr.text.sentence import ids_to_tokens, sentence_postprocess
 from safeasr.text.timestamps import paraformer_timestamps
@@ -66,18 +67,14 @@ class ParaformerRecognizer:
         engine: _ext.Engine,
         data: NDArray[np.float32],
         options: Mapping[str, Any],
-        *,
-        from_file: bool,
-        deadline_s: float | None,
-        wait_s: float | None,
+        terms: Terms,
     ) -> _ext.Ticket:
         """Queue one utterance."""
         return engine.submit_utterance(
             self._runner,
             data,
             want_alignment=self._wants_timestamps(options),
-            deadline_s=deadline_s,
-            wait_s=wait_s,
+            terms=terms.for_engine(),
         )
 
     def finish(

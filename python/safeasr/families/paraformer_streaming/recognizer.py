@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from safeasr.errors import AudioError
 from safeasr.families.base import Accepts, Task
 from safeasr.families.cached import stream_of
 from safeasr.families.programs import live_limits, load_programs, reading, refuse_beam_search
+from safeasr.families.terms import Terms
 from safeasr.options.declared import ANY, FLAG, Kind, Option, Options, Where, whole
 from safeasr.text.sentence import ids_to_tokens, sentence_postprocess
 
@@ -57,7 +57,7 @@ class ParaformerStreamingRecognizer:
                 frontend=_ext.OnlineFrontend(**bundle.frontend),
                 encoder=encoder,
                 decoder=decoder,
-                limits=live_limits(limits, device, priority=1, ragged=True),
+                limits=live_limits(limits, device, live_priority=1, ragged=True),
                 **settings["shapes"],
             )
             self.sample_rate = int(bundle.frontend["sample_rate"])
@@ -88,36 +88,39 @@ class ParaformerStreamingRecognizer:
 
     def open(self, engine: _ext.Engine, options: Mapping[str, Any]) -> _ext.ParaformerStream:
         """A new stream with the options of FunASR's ``generate``."""
+        return self._runner.open(engine, **self._runner_options(options))
+
+    def _runner_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """By the extension's names."""
         chosen = self.stream_options(options)
-        return self._runner.open(
-            engine,
-            chunk_size=chosen["chunk_size"],
-            encoder_look_back=chosen["encoder_chunk_look_back"],
-            decoder_look_back=chosen["decoder_chunk_look_back"],
-        )
+        return {
+            "chunk_size": chosen["chunk_size"],
+            "encoder_look_back": chosen["encoder_chunk_look_back"],
+            "decoder_look_back": chosen["decoder_chunk_look_back"],
+        }
 
     def submit(
         self,
         engine: _ext.Engine,
         data: NDArray[np.float32],
         options: Mapping[str, Any],
-        *,
-        from_file: bool,
-        deadline_s: float | None,
-        wait_s: float | None,
+        terms: Terms,
     ) -> _ext.Ticket:
         """Queue the next samples of the stream in ``cache``, or of one of their own."""
         if data.ndim != 1:
             raise AudioError(f"expected samples, got features of shape {data.shape}")
-        is_final = from_file or bool(options.get("is_final", False))
+        is_final = terms.from_file or bool(options.get("is_final", False))
         if options.get("cache") is None:
-            streams: contextlib.AbstractContextManager[Any] = contextlib.nullcontext(
-                self.open(engine, options)
+            return self._runner.submit(
+                engine,
+                data,
+                **self._runner_options(options),
+                is_final=is_final,
+                terms=terms.for_engine(),
             )
-        else:
-            streams = stream_of(self, engine, options, is_final=is_final)
-        with streams as stream:
-            return stream.submit(data, is_final=is_final, deadline_s=deadline_s, wait_s=wait_s)
+        with stream_of(self, engine, options, is_final=is_final) as stream:
+            ticket: _ext.Ticket = stream.submit(data, is_final=is_final, terms=terms.for_engine())
+            return ticket
 
     def finish(
         self, result: Mapping[str, Any], key: str, options: Mapping[str, Any]

@@ -21,6 +21,7 @@ from safeasr.families.sense_voice.network import (
     TEXT_FORMS,
     UNKNOWN_EMOTION,
 )
+from safeasr.families.terms import Terms
 from safeasr.options.declared import ANY, FLAG, Option, Options, one_of
 from safeasr.text.pieces import Pieces
 from safeasr.text.word_times import TimedPiece, words_of_pieces
@@ -90,10 +91,7 @@ class SenseVoiceRecognizer:
         engine: _ext.Engine,
         data: NDArray[np.float32],
         options: Mapping[str, Any],
-        *,
-        from_file: bool,
-        deadline_s: float | None,
-        wait_s: float | None,
+        terms: Terms,
     ) -> _ext.Ticket:
         """Queue one utterance."""
         language = self._language(options.get("language")) or LANGUAGES["auto"]
@@ -103,8 +101,7 @@ class SenseVoiceRecognizer:
             queries=[language, EVENT, EMOTION, self._text_form(options)],
             ban_unknown_emotion=bool(options.get("ban_emo_unk")),
             want_alignment=bool(options.get("output_timestamp")),
-            deadline_s=deadline_s,
-            wait_s=wait_s,
+            terms=terms.for_engine(),
         )
 
     def finish(
