@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.calls.call import Calls
 from safeasr.calls.future import Future
 from safeasr.deadlines import seconds_left

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.calls.dispatcher import forbid_waiting, on_callback_thread
 from safeasr.calls.future import Future
 from safeasr.calls.os_threads import threads_are_green

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle, is_bundle, read_bundle
 from safeasr.bundles.model_dir import read_model_dir
 from safeasr.errors import UnsupportedModelError

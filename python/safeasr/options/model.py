@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.errors import UnsupportedModelError
 from safeasr.options.checker import AUTO_MODEL, checked
 from safeasr.options.checks import not_negative, positive

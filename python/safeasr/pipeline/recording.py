@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.errors import AudioError, UnsupportedModelError
 from safeasr.families.base import TASKS, Accepts, Recognizer, StreamingRecognizer
 from safeasr.families.terms import Terms

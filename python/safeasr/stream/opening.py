@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.errors import UnsupportedModelError
 from safeasr.inputs.expand import random_key
 from safeasr.options.checker import STREAM, checked

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.errors import UnsupportedModelError
 from safeasr.families.base import Accepts, Task
