@@ -5,19 +5,22 @@ from __future__ import annotations
 import atexit
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.calls.call import Calls
 from safeasr.calls.future import Future
 from safeasr.deadlines import seconds_left
 from safeasr.errors import DeadlineExceededError, EngineClosedError
-from safeasr.families import family_of_class, model_classes
 from safeasr.loading.export import export_bundle
 from safeasr.loading.load import load_model
-from safeasr.options.model import model_options, positive
+from safeasr.options.call import CallOptions
+from safeasr.options.checks import positive
+from safeasr.options.model import model_options
+from safeasr.options.names import CONFIG_KEYS
 from safeasr.pipeline.companions import Companions
 from safeasr.pipeline.recording import segmented
 from safeasr.pipeline.steps import Runs
@@ -39,7 +42,7 @@ class AutoModel:
     Attributes:
         model_path: directory of the model.
         kwargs: the arguments it was made with (a copy; changing it changes nothing).
-        precision: of the linear layers: "float32", "bfloat16" or "int8".
+        precision: of the linear layers: "float32", "bfloat16", "int8" or "float16".
     """
 
     def __init__(
@@ -91,11 +94,12 @@ class AutoModel:
             online_model: streaming model beside this one, for the first pass of ``stream``.
             vad_model: voice activity detector beside this one: ``generate`` then takes recordings
                 of any length, segment by segment, and ``stream`` has ``mode="2pass"``.
-            vad_kwargs: its options, as in FunASR.
+            vad_kwargs: its options, as in FunASR; keys of its config.yaml, too.
             **kwargs: FunASR's arguments (hub, model_revision, ncpu, disable_pbar,
                 trust_remote_code, init_param, ...) and keys of the model's config.yaml.
-                ``bf16=True`` and ``quantize=True`` (8 bit integers) reduce the precision of linear
-                layers, on processors that have instructions for it.
+                ``bf16=True``, ``quantize=True`` (8 bit integers, on processors) and ``fp16=True``
+                (on accelerators) reduce the precision of linear layers, where there are
+                instructions for it.
 
         Raises:
             UnsupportedModelError: if the model's class or an option is not supported.
@@ -113,11 +117,7 @@ class AutoModel:
             timeout=timeout,
             device=device,
             cuda_graphs=cuda_graphs,
-            family_options=frozenset().union(
-                *(f.options | f.constructor_options for f in map(family_of_class, model_classes()))
-            ),
         )
-        self._vad_kwargs = dict(vad_kwargs or {})
         self.kwargs: dict[str, Any] = {"model": model, **kwargs, "device": self._options.device}
         self._trust = bool(kwargs.get("trust_remote_code", False))
         source: dict[str, Any] = {
@@ -135,6 +135,30 @@ class AutoModel:
         self._directory, self._recognizer = loaded.directory, loaded.recognizer
         self.precision = loaded.precision
         self.model_path = str(self._directory)
+        options = self._options  # not self: a cycle keeps dropped models until a collection
+        beside: dict[str, dict[str, Any]] = {
+            "vad_model": {
+                "revision": kwargs.get("vad_model_revision"),
+                "overrides": {k: v for k, v in (vad_kwargs or {}).items() if k in CONFIG_KEYS},
+            }
+        }
+        self._companions = Companions(
+            self._recognizer,
+            lambda role, name: (
+                load_model(name, options, **source, **beside.get(role, {})).recognizer
+            ),
+            {"online_model": online_model, "vad_model": vad_model},
+            demo=model == "demo",
+        )
+        self._vad_kwargs = self._companions.vad_options(vad_kwargs or {})
+        self._recordings = Runs(self._options.queue_size)
+        if vad_model is not None:
+            self._recognizer = segmented(
+                self._recognizer, self._companions, self._vad_kwargs, self._recordings
+            )
+        defaults = self._companions.call_defaults(kwargs, self._recognizer.options)
+        self._recognizer.check(defaults)
+        self._options = replace(self._options, call_defaults=defaults)
         self._engine = _ext.Engine(
             num_workers=self._options.num_workers,
             queue_size=self._options.queue_size,
@@ -143,22 +167,7 @@ class AutoModel:
             intra_op_threads=self._options.intra_op_threads,
             idle_threads=self._options.idle_threads,
         )
-        options = (
-            self._options
-        )  # and not self: a cycle would keep dropped models until a collection
-        self._companions = Companions(
-            self._recognizer,
-            # Six calls from there to the caller's line, which warnings shall blame.
-            lambda name: load_model(name, options, **source, stacklevel=6).recognizer,
-            {"online_model": online_model, "vad_model": vad_model},
-            demo=model == "demo",
-        )
         self._streams = Streams(self._companions, self._engine)
-        self._recordings = Runs(self._options.queue_size)
-        if vad_model is not None:
-            self._recognizer = segmented(
-                self._recognizer, self._companions, self._vad_kwargs, self._recordings
-            )
         self._calls = Calls(
             self._recognizer, self._engine, self._options, self._recordings.require_open
         )
@@ -198,7 +207,7 @@ class AutoModel:
             EngineClosedError: if the model is closed.
             InferenceError: if the network failed on an input.
         """
-        call = self._calls.begin(input, input_len, options, timeout)
+        call = self._calls.begin(input, input_len, self._calls.check(options), timeout)
         return call.run(progress_callback)
 
     def export(self, output_dir: str | None = None, precision: str | None = None, **_: Any) -> str:
@@ -206,7 +215,8 @@ class AutoModel:
 
         Args:
             output_dir: an empty or new directory; default: ``<model directory>/safeasr_bundle``.
-            precision: "float32", "bfloat16" or "int8"; default: what the model runs in.
+            precision: "float32", "bfloat16", "int8" or "float16"; default: what the model runs
+                in.
 
         Returns:
             The directory.
@@ -252,6 +262,11 @@ class AutoModel:
             QueueFullError: if there was no room in the queue.
             EngineClosedError: if the model is closed.
         """
+        return self._start(input, input_len, timeout, self._calls.check(options))
+
+    def _start(
+        self, input: Any, input_len: Any, timeout: float | None, options: CallOptions
+    ) -> Future[list[dict[str, Any]]]:
         no_waiting = timeout == 0
         call = self._calls.begin(input, input_len, options, timeout, unlimited=no_waiting)
         return call.start(no_waiting=no_waiting)
@@ -266,10 +281,11 @@ class AutoModel:
         """
         import asyncio
 
-        deadline = self._calls.deadline(timeout)
+        deadline, checked_options = self._calls.deadline(timeout), self._calls.check(options)
         loop = asyncio.get_running_loop()
         submitted = loop.run_in_executor(
-            None, lambda: self.submit(input, input_len, timeout=seconds_left(deadline), **options)
+            None,
+            lambda: self._start(input, input_len, seconds_left(deadline), checked_options),
         )
         try:
             future = await asyncio.shield(submitted)

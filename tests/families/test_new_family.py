@@ -106,8 +106,10 @@ def test_alone_and_in_company(directory: Path, make_model: Callable[..., AutoMod
 def test_its_place_beside_others(directory: Path, make_model: Callable[..., AutoModel]) -> None:
     with pytest.raises(UnsupportedModelError, match=r"not a voice activity detector: it is an off"):
         make_model("demo", vad_model=str(directory))
-    with pytest.warns(UserWarning, match="'uper' of generate is ignored"):
-        make_model(directory).generate(CLIPS[0], uper=True)
+    with pytest.warns(UserWarning, match="'uppe' of generate is ignored: did you mean 'upper'"):
+        make_model(directory).generate(CLIPS[0], uppe=True)
+    with pytest.raises(ValueError, match="upper must be true or false, got 'yes'"):
+        make_model(directory, upper="yes")
 
 
 def test_without_its_line(

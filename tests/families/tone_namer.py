@@ -15,13 +15,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.model_dir import ModelDir, read_vocabulary, read_weights
 from safeasr.bundles.program import save_program
 from safeasr.families.base import Accepts, Family, Task
 from safeasr.families.checkpoints import load_parameters, pick, section
 from safeasr.families.programs import load_programs, reading
+from safeasr.families.terms import Terms
+from safeasr.options.declared import FLAG, Option, Options
 
 
 class ToneNetwork(nn.Module):
@@ -65,8 +67,7 @@ class ToneRecognizer:
     task: Task = "asr"
     accepts: tuple[Accepts, ...] = ("samples",)
     streams = False
-    options = frozenset({"upper"})
-    constructor_options: frozenset[str] = frozenset()
+    options = Options(Option("upper", FLAG, False, help="Capital letters."))
 
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
         with reading(bundle):
@@ -84,14 +85,11 @@ class ToneRecognizer:
         engine: _ext.Engine,
         data: NDArray[np.float32],
         options: Mapping[str, Any],
-        *,
-        from_file: bool,
-        deadline_s: float | None,
-        wait_s: float | None,
+        terms: Terms,
     ) -> _ext.Ticket:
         """Queue the samples as rows of 25 ms, the last one filled up with silence."""
         rows = np.pad(data, (0, -len(data) % self._frame)).reshape(-1, self._frame)
-        return engine.submit_tensor(self._runner, rows, deadline_s=deadline_s, wait_s=wait_s)
+        return engine.submit_tensor(self._runner, rows, terms=terms.for_engine())
 
     def finish(
         self, result: list[NDArray[Any]], key: str, options: Mapping[str, Any]

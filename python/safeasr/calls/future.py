@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Generic, TypeVar
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.calls.dispatcher import CALLBACKS, run_callback
 from safeasr.calls.waiting import wait_for
 from safeasr.deadlines import seconds_left

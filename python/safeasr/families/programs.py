@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.errors import CorruptBundleError, UnsupportedModelError
 

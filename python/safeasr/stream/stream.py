@@ -18,7 +18,7 @@ from safeasr.calls.future import Future
 from safeasr.errors import AudioError, CancelledError, DeadlineExceededError, ForkedProcessError
 from safeasr.inputs.audio import checked_rate, load_audio
 from safeasr.inputs.decoders import decode_pcm16
-from safeasr.options.model import not_negative
+from safeasr.options.checks import not_negative
 from safeasr.pipeline.steps import Runs
 from safeasr.stream.jobs import Job, JobQueue, Pipeline
 from safeasr.stream.mailbox import Mailbox
