@@ -67,9 +67,9 @@ asan:
 	cmake --build build-asan -j $(JOBS) -- -s
 	ctest --test-dir build-asan --output-on-failure
 
-# The extension itself, with what it does at all beside each other. Leaks are not looked for: Python
-# and torch keep to the end of the process what they made at its beginning. The preloaded libstdc++
-# lets the sanitizer find what throws.
+# The extension itself, under a short load of everything that it can do at once. Leaks are not looked
+# for: Python and torch keep until the process ends what they made when it began. libstdc++ is
+# preloaded so that the sanitizer finds the function that throws.
 ASAN := build-asan-extension
 asan-extension: $(VENV)/.dependencies
 	$(CMAKE) -S . -B $(ASAN) -DSAFEASR_SANITIZE=address,undefined \
