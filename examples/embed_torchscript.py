@@ -64,7 +64,7 @@ def main() -> None:
     ]
 
     def embed(features: np.ndarray) -> np.ndarray:
-        ticket = engine.submit_tensor(runner, features, deadline_s=30.0)
+        ticket = engine.submit_tensor(runner, features, terms=_ext.Terms(deadline_s=30.0))
         if not ticket.wait(30.0):
             raise TimeoutError("the engine did not answer")
         (embedding,) = ticket.get()  # raises what the network raised

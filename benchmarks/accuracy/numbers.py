@@ -23,8 +23,8 @@ from benchmarks.common.sense_voice_model import VOCABULARY_SIZE, sense_voice_mod
 from safeasr import _ext
 from safeasr.bundles.model_dir import ModelDir, read_model_dir, read_vocabulary, read_weights
 from safeasr.families.checkpoints import offline_frontend
-from safeasr.families.paraformer import family as paraformer
-from safeasr.families.sense_voice import family as sense_voice
+from safeasr.families.paraformer import export as paraformer
+from safeasr.families.sense_voice import export as sense_voice
 from safeasr.nets.precision import narrow
 
 PRECISIONS = {"float32": "float32", "bf16": "bfloat16", "int8": "int8"}

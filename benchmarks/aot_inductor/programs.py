@@ -35,7 +35,7 @@ from benchmarks.aot_inductor.networks import (
     ragged,
 )
 from safeasr import _ext
-from safeasr.loading.export import save_program
+from safeasr.bundles.program import save_program
 
 #: An utterance of 5 s and one of 10, two and four of 9.6 s.
 BATCHES = (Batch(1, 84), Batch(1, 168), Batch(2, 160), Batch(4, 160))

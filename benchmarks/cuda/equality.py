@@ -30,8 +30,8 @@ from safeasr.bench.closed_loop import Item, closed_loop, speech_like, synthetic_
 from safeasr.bench.live_sessions import Feed, live_sessions
 from safeasr.bundles.model_dir import read_weights
 from safeasr.families.checkpoints import offline_frontend
-from safeasr.families.paraformer import family as paraformer
-from safeasr.families.sense_voice import family as sense_voice
+from safeasr.families.paraformer import export as paraformer
+from safeasr.families.sense_voice import export as sense_voice
 from safeasr.nets.precision import narrow
 
 THREADS = 64

@@ -22,7 +22,7 @@ from benchmarks.cuda.seeded import FEATURES, described
 from safeasr import _ext
 from safeasr.bundles.model_dir import read_weights
 from safeasr.families.checkpoints import offline_frontend
-from safeasr.families.paraformer.family import build_networks
+from safeasr.families.paraformer.export import build_networks
 
 
 def _norm(layer: nn.Module, x: Tensor) -> Tensor:

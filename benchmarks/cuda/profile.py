@@ -19,7 +19,7 @@ from benchmarks.cuda.seeded import FEATURES, described, model_dir
 from benchmarks.cuda.throughput import Setup, load_items, measure
 from safeasr.bench.closed_loop import closed_loop
 from safeasr.bundles.model_dir import read_weights
-from safeasr.families.paraformer.family import build_networks
+from safeasr.families.paraformer.export import build_networks
 
 
 def floors_of(small: bool, rows: float, longest: float, size: int) -> tuple[float, float]:

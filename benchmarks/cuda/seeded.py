@@ -164,7 +164,7 @@ def _write(kind: str, small: bool, out: Path) -> None:
     else:
         vocabulary = json.dumps(VOCABULARY, ensure_ascii=False)
         (out / "tokens.json").write_text(vocabulary, encoding="utf-8")
-    described = ModelDir(out, {**config, "frontend": "WavFrontend"}, out, None, out / "am.mvn")
+    described = ModelDir(out, {**config, "frontend": "WavFrontend"})
     frontend = frontend_of(kind, described)
     make = _sense_voice if kind == "sense-voice" else _paraformer
     with torch.random.fork_rng(devices=[]), torch.inference_mode():

@@ -31,18 +31,16 @@ using FloatArray = py::array_t<float, py::array::c_style>;
 std::shared_ptr<PyTicket> SubmitUtterance(PyEngine& self,
                                           std::shared_ptr<asr::ParaformerRunner> runner,
                                           const FloatArray& samples, bool want_alignment,
-                                          std::optional<double> deadline_s,
-                                          std::optional<double> wait_s) {
+                                          const Terms& terms) {
   auto utterance = std::make_unique<asr::Utterance>();
   utterance->want_alignment = want_alignment;
   const std::int64_t length = TakeUtterance(samples, runner->frontend(), utterance.get());
-  return Submit(self, std::move(runner), std::move(utterance), length, {deadline_s, wait_s});
+  return Submit(self, std::move(runner), std::move(utterance), length, terms);
 }
 
 std::shared_ptr<PyTicket> SubmitTensor(PyEngine& self,
                                        std::shared_ptr<runtime::TensorRunner> runner,
-                                       const FloatArray& values, std::optional<double> deadline_s,
-                                       std::optional<double> wait_s) {
+                                       const FloatArray& values, const Terms& terms) {
   if (values.ndim() != 2) {
     throw core::Error(
         core::ErrorKind::kInvalidInput,
@@ -51,7 +49,7 @@ std::shared_ptr<PyTicket> SubmitTensor(PyEngine& self,
   auto payload = std::make_unique<runtime::TensorPayload>();
   payload->values = at::empty({values.shape(0), values.shape(1)}, at::kFloat);
   std::copy_n(values.data(), values.size(), payload->values.data_ptr<float>());
-  return Submit(self, std::move(runner), std::move(payload), values.shape(0), {deadline_s, wait_s});
+  return Submit(self, std::move(runner), std::move(payload), values.shape(0), terms);
 }
 
 using Counter = std::atomic<std::uint64_t> core::Counters::*;
@@ -112,24 +110,32 @@ py::dict Stats(PyEngine& self) {
 }  // namespace
 
 void BindEngine(py::module_& module) {
+  py::class_<Terms>(module, "Terms", "On which terms a request goes to the engine.")
+      .def(py::init([](std::optional<double> deadline_s, std::optional<double> wait_s, bool direct,
+                       bool live) {
+             return Terms{deadline_s, wait_s, direct, live};
+           }),
+           py::kw_only(), py::arg("deadline_s") = py::none(), py::arg("wait_s") = py::none(),
+           py::arg("direct") = false, py::arg("live") = false,
+           "deadline_s: seconds from now after which it is not started. wait_s: how long to wait "
+           "for room (None: as long as it takes). direct: it belongs to what was accepted before, "
+           "so it does not wait. live: it goes before recordings.");
   py::class_<PyEngine, std::shared_ptr<PyEngine>>(
       module, "Engine", "Worker threads, their queue, and the batching across callers.")
-      .def(py::init([](std::size_t num_workers, std::size_t queue_size, const std::string& device,
-                       int intra_op_threads, int idle_threads) {
+      .def(py::init([](std::size_t num_workers, std::size_t queue_size, std::size_t max_streams,
+                       const std::string& device, int intra_op_threads, int idle_threads) {
              return std::make_shared<PyEngine>(
-                 num_workers, queue_size, device,
+                 core::EngineOptions{num_workers, queue_size, max_streams}, device,
                  runtime::IntraOpThreads{intra_op_threads, idle_threads});
            }),
-           py::kw_only(), py::arg("num_workers"), py::arg("queue_size"), py::arg("device") = "cpu",
+           py::kw_only(), py::arg("num_workers"), py::arg("queue_size"),
+           py::arg("max_streams") = core::EngineOptions().max_lanes, py::arg("device") = "cpu",
            py::arg("intra_op_threads") = 1, py::arg("idle_threads") = 1)
       .def("submit_utterance", &SubmitUtterance, py::arg("runner").none(false),
            py::arg("samples").noconvert(), py::kw_only(), py::arg("want_alignment") = false,
-           py::arg("deadline_s") = py::none(), py::arg("wait_s") = py::none(),
-           "Queue samples (n,) or features (frames, size), float32. wait_s: how long to wait for "
-           "room (None: as long as it takes).")
+           py::arg("terms") = Terms(), "Queue samples (n,) or features (frames, size), float32.")
       .def("submit_tensor", &SubmitTensor, py::arg("runner").none(false),
-           py::arg("values").noconvert(), py::kw_only(), py::arg("deadline_s") = py::none(),
-           py::arg("wait_s") = py::none(),
+           py::arg("values").noconvert(), py::kw_only(), py::arg("terms") = Terms(),
            "Queue one float32 array (time, size) for a TensorRunner.")
       .def(
           "close",

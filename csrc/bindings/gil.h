@@ -3,6 +3,11 @@
 
 #include <cxxabi.h>
 #include <pybind11/pybind11.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#else
+#include <pthread.h>
+#endif
 #include <unistd.h>
 
 #include <chrono>
@@ -53,8 +58,15 @@ class GilRelease {
 // How often a wait on the main thread looks for signals.
 inline constexpr auto kSignalCheck = std::chrono::milliseconds(50);
 
-// True on the one thread that Python delivers signals to.
-bool IsMainPythonThread();
+// True on the one thread that Python delivers signals to: the process's first, and in a forked
+// child the one that forked. Not by asking Python, whose threads may be greenlets.
+inline bool IsMainPythonThread() {
+#if defined(__linux__)
+  return syscall(SYS_gettid) == getpid();
+#else
+  return pthread_main_np() != 0;
+#endif
+}
 
 // Runs Python's signal handlers if any are due; throws what they raise (KeyboardInterrupt).
 inline void CheckSignals() {

@@ -9,29 +9,16 @@
 #include "bindings/families/paraformer_streaming.h"
 #include "bindings/families/sense_voice.h"
 #include "bindings/frontend_bindings.h"
-#include "bindings/gil.h"
 #include "bindings/program_bindings.h"
 #include "bindings/py_ticket.h"
 #include "bindings/test_bindings.h"
 
 namespace py = pybind11;
 
-namespace safeasr {
-namespace {
-
-unsigned long main_thread_ident = 0;
-
-}  // namespace
-
-bool IsMainPythonThread() { return PyThread_get_thread_ident() == main_thread_ident; }
-
-}  // namespace safeasr
 
 // Nothing here relies on the GIL as a lock: shared state is in the core, behind its own.
 PYBIND11_MODULE(_ext, module, py::mod_gil_not_used()) {
   module.doc() = "safeasr's engine: queue, batching, workers, programs, decoding.";
-  safeasr::main_thread_ident =
-      py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>();
   safeasr::asr::RegisterOperators();  // programs name them
   safeasr::asr::RegisterFsmnVad();
   safeasr::BindErrors(module);

@@ -13,13 +13,12 @@ namespace py = pybind11;
 
 namespace safeasr {
 
-PyEngine::PyEngine(std::size_t num_workers, std::size_t queue_size, const std::string& devices,
+PyEngine::PyEngine(core::EngineOptions options, const std::string& devices,
                    runtime::IntraOpThreads threads) {
   const GilRelease release;
   devices_ = runtime::ParseDevices(devices);
   engine_ = std::make_unique<core::EngineGroup>(
-      devices_.size(), core::EngineOptions{num_workers, queue_size},
-      [&](std::size_t i, std::size_t) {
+      devices_.size(), options, [&](std::size_t i, std::size_t) {
         return std::make_unique<runtime::StreamContext>(devices_[i], threads);
       });
 }
@@ -49,13 +48,14 @@ std::vector<float> CopySamples(const FloatArray& samples) {
 }
 
 std::shared_ptr<PyTicket> SubmitWith(
-    std::int64_t length, const SubmitLimits& limits,
+    std::int64_t length, const Terms& terms,
     const std::function<std::shared_ptr<core::Ticket>(const core::SubmitOptions&)>& submit) {
   const auto now = core::Clock::now();
   core::SubmitOptions options;
   options.length = length;
-  options.deadline = limits.deadline_s ? core::After(now, *limits.deadline_s) : core::kNever;
-  options.give_up = limits.wait_s ? core::After(now, *limits.wait_s) : core::kNever;
+  options.deadline = terms.deadline_s ? core::After(now, *terms.deadline_s) : core::kNever;
+  options.give_up = terms.wait_s ? core::After(now, *terms.wait_s) : core::kNever;
+  options.direct = terms.direct;
   if (IsMainPythonThread()) {
     options.interrupted = [] {
       const py::gil_scoped_acquire acquire;
@@ -72,9 +72,10 @@ std::shared_ptr<PyTicket> SubmitWith(
 }
 
 std::shared_ptr<PyTicket> Submit(PyEngine& engine, std::shared_ptr<const core::Runner> runner,
-                                 std::unique_ptr<const core::Payload> payload, std::int64_t length,
-                                 const SubmitLimits& limits) {
-  return SubmitWith(length, limits, [&](const core::SubmitOptions& options) {
+                                 std::unique_ptr<core::Payload> payload, std::int64_t length,
+                                 const Terms& terms) {
+  return SubmitWith(length, terms, [&](core::SubmitOptions options) {
+    if (terms.live) options.priority = runner->limits().live_priority;
     return engine.engine().Submit(std::move(runner), std::move(payload), options);
   });
 }

@@ -20,8 +20,8 @@ namespace safeasr {
 
 class PyEngine {
  public:
-  // An engine with that many workers, and such a queue, for each of the devices (ParseDevices).
-  PyEngine(std::size_t num_workers, std::size_t queue_size, const std::string& devices,
+  // An engine of these options for each of the devices (ParseDevices).
+  PyEngine(core::EngineOptions options, const std::string& devices,
            runtime::IntraOpThreads threads);
   ~PyEngine();
   PyEngine(const PyEngine&) = delete;
@@ -41,19 +41,22 @@ using FloatArray = pybind11::array_t<float, pybind11::array::c_style>;
 // shape and for samples that are NaN or infinite.
 std::vector<float> CopySamples(const FloatArray& samples);
 
-struct SubmitLimits {
+// On which terms a request goes to the engine.
+struct Terms {
   std::optional<double> deadline_s;  // from now
   std::optional<double> wait_s;      // for room in the queue; none: as long as it takes
+  bool direct = false;               // a later stage of what was accepted: never waits for room
+  bool live = false;                 // with the priority of live streams
 };
 
 // Calls `submit` with the GIL released; a Ctrl-C while it waits for room arrives.
 std::shared_ptr<PyTicket> SubmitWith(
-    std::int64_t length, const SubmitLimits& limits,
+    std::int64_t length, const Terms& terms,
     const std::function<std::shared_ptr<core::Ticket>(const core::SubmitOptions&)>& submit);
 
-// SubmitWith to the engine's queue.
+// SubmitWith to the engine: to its queue, or past it if the terms say so.
 std::shared_ptr<PyTicket> Submit(PyEngine& engine, std::shared_ptr<const core::Runner> runner,
-                                 std::unique_ptr<const core::Payload> payload, std::int64_t length,
-                                 const SubmitLimits& limits);
+                                 std::unique_ptr<core::Payload> payload, std::int64_t length,
+                                 const Terms& terms);
 
 }  // namespace safeasr

@@ -118,6 +118,9 @@ void BindTicket(py::module_& module) {
           "The next token, or None once the queue is closed and empty.")
       .def("close", &CompletionQueue::Close);
 
+  module.def("thread_id", [] { return PyThread_get_thread_ident(); },
+             "Of the calling thread of the operating system, whatever Python's threads are.");
+
   py::class_<PyTicket, std::shared_ptr<PyTicket>>(module, "Ticket", "The future of one request.")
       .def("wait", &Wait, py::arg("timeout_s") = py::none(),
            "Wait until finished; False when timeout_s seconds passed first.")
@@ -136,9 +139,32 @@ void BindTicket(py::module_& module) {
       .def(
           "announce",
           [](const PyTicket& self, std::shared_ptr<CompletionQueue> queue, std::uint64_t token) {
-            self.ticket->AddDoneCallback([queue = std::move(queue), token] { queue->Put(token); });
+            self.ticket->AddDoneCallback(
+                [queue = std::move(queue), place = CompletionQueue::PlaceFor(token)]() mutable {
+                  queue->Put(place);
+                });
           },
           py::arg("queue"), py::arg("token"), "Put `token` into `queue` when finished.");
+
+  py::class_<PyPromise, PyTicket, std::shared_ptr<PyPromise>>(
+      module, "Promise", "A ticket that Python finishes, and that has no value of its own.")
+      .def(py::init<>())
+      .def(
+          "start", [](const PyPromise& self) { return self.ticket->TryStart(); },
+          "From now on it cannot be cancelled. False when it was before.")
+      .def(
+          "finish",
+          [](const PyPromise& self) {
+            return self.ticket->Resolve(std::make_shared<const core::Result>());
+          },
+          "False when it is finished already.")
+      .def(
+          "get",
+          [](const PyPromise& self) {
+            RequireOwnProcess(self);
+            (void)self.ticket->Get();
+          },
+          "Nothing; raises CancelledError if it was cancelled.");
 }
 
 }  // namespace safeasr

@@ -17,6 +17,11 @@ struct PyTicket {
   int owner_pid;  // in a forked child nobody will ever finish it
 };
 
+// Finished by Python: the result of what takes several requests, or what a reader waits for.
+struct PyPromise : PyTicket {
+  PyPromise() : PyTicket(std::make_shared<core::Ticket>()) {}
+};
+
 void BindTicket(pybind11::module_& module);
 
 }  // namespace safeasr

@@ -15,6 +15,10 @@ EngineOptions Checked(EngineOptions options) {
   return options;
 }
 
+PushResult EnterDirectly(Intake& intake, RequestPtr& request) {
+  return intake.Enter(request) ? PushResult::kOk : PushResult::kClosed;
+}
+
 // Runs something at the end of a scope, however it is left.
 template <class Action>
 class AtEnd {
@@ -31,18 +35,17 @@ class AtEnd {
 }  // namespace
 
 Engine::State::State(const EngineOptions& options)
-    : intake(std::make_shared<Intake>(options.queue_size)) {}
+    : intake(std::make_shared<Intake>(options.queue_size, options.max_lanes)) {}
 
 Engine::Engine(EngineOptions options, const ContextFactory& make_context, Elsewhere elsewhere)
-    : elsewhere_(std::move(elsewhere)),
-      load_(Checked(options).workers),
-      state_(std::make_unique<State>(options)) {
+    : state_(std::make_unique<State>(Checked(options))),
+      team_(*state_->intake, options.workers, std::move(elsewhere)) {
   std::exception_ptr first;
   std::vector<std::future<void>> started;
   try {
-    state_->threads.reserve(load_.workers());
-    started.reserve(load_.workers());
-    for (std::size_t i = 0; i < load_.workers(); ++i) {
+    state_->threads.reserve(workers());
+    started.reserve(workers());
+    for (std::size_t i = 0; i < workers(); ++i) {
       std::promise<void> promise;
       started.push_back(promise.get_future());
       StartWorker(i, make_context, std::move(promise));
@@ -86,7 +89,7 @@ void Engine::StartWorker(std::size_t worker, const ContextFactory& make_context,
           }
           promise.set_value();
           // From here on `make_context` may be gone: the constructor has heard from this worker.
-          WorkerLoop(*context);
+          Worker(team_, *context).RunUntilClosed();
         });
   } catch (...) {
     count(*state_, false);
@@ -110,13 +113,14 @@ std::size_t Engine::Waiting() const {
 }
 
 std::shared_ptr<Ticket> Engine::Submit(std::shared_ptr<const Runner> runner,
-                                       std::unique_ptr<const Payload> payload,
+                                       std::unique_ptr<Payload> payload,
                                        const SubmitOptions& options) {
   Intake& intake = *state_->intake;
   RequestPtr request = intake.Make(std::move(runner), std::move(payload), options);
   auto ticket = request->ticket;
   Intake::Submission submission(intake.counters);
-  const PushResult pushed = intake.Push(request, options);
+  const PushResult pushed =
+      options.direct ? EnterDirectly(intake, request) : intake.Push(request, options);
   if (pushed != PushResult::kOk) intake.ThrowRefused(pushed, options);
   submission.Keep();
   return ticket;
@@ -125,7 +129,8 @@ std::shared_ptr<Ticket> Engine::Submit(std::shared_ptr<const Runner> runner,
 PushResult Engine::Accept(RequestPtr& request, TimePoint give_up) {
   Intake& intake = *state_->intake;
   intake.counters.submitted.fetch_add(1, std::memory_order_relaxed);
-  const PushResult pushed = intake.queue.PushUntil(request, give_up);
+  const PushResult pushed =
+      request->direct ? EnterDirectly(intake, request) : intake.queue.PushUntil(request, give_up);
   if (pushed != PushResult::kOk) {
     intake.counters.submitted.fetch_sub(1, std::memory_order_relaxed);
   }
@@ -139,7 +144,7 @@ std::shared_ptr<Lane> Engine::MakeLane(std::size_t max_waiting) {
 
 bool Engine::CloseUntil(CloseMode mode, TimePoint deadline) {
   if (forked()) return true;
-  if (mode == CloseMode::kCancel) cancel_waiting_.store(true);
+  if (mode == CloseMode::kCancel) team_.cancelling.store(true);
   state_->intake->queue.Close();
   {
     std::unique_lock<std::mutex> lock(state_->alive_mutex);

@@ -1,4 +1,4 @@
-"""safeasr: FunASR's AutoModel, safe and fast from any number of threads::
+"""safeasr: FunASR's AutoModel, safe and fast from any number of threads.
 
     from safeasr import AutoModel
 

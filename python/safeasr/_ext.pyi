@@ -74,13 +74,13 @@ class BatchLimits(metaclass=_Pybind11Type):
         max_padding: float = ...,
         max_wait_ms: float = ...,
         share: bool = ...,
-        priority: int = ...,
+        live_priority: int = ...,
         ragged: bool = ...,
     ) -> None: ...
     @property
     def ragged(self) -> bool: ...
     @property
-    def priority(self) -> int: ...
+    def live_priority(self) -> int: ...
     @property
     def max_requests(self) -> int: ...
     @property
@@ -137,8 +137,7 @@ class SenseVoiceRunner(Runner):
         queries: list[int],
         ban_unknown_emotion: bool = ...,
         want_alignment: bool = ...,
-        deadline_s: float | None = ...,
-        wait_s: float | None = ...,
+        terms: Terms = ...,
     ) -> Ticket: ...
 
 class VadOptions(metaclass=_Pybind11Type):
@@ -152,6 +151,15 @@ class VadModel(metaclass=_Pybind11Type):
 class VadRunner(Runner):
     def __init__(self, model: VadModel, limits: BatchLimits = ...) -> None: ...
     def open(self, engine: Engine, options: VadOptions, *, max_waiting: int = ...) -> VadStream: ...
+    def submit(
+        self,
+        engine: Engine,
+        samples: NDArray[np.float32],
+        options: VadOptions,
+        *,
+        is_final: bool = ...,
+        terms: Terms = ...,
+    ) -> Ticket: ...
 
 class VadStream(metaclass=_Pybind11Type):
     def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...
@@ -160,8 +168,7 @@ class VadStream(metaclass=_Pybind11Type):
         samples: NDArray[np.float32],
         *,
         is_final: bool = ...,
-        deadline_s: float | None = ...,
-        wait_s: float | None = ...,
+        terms: Terms = ...,
     ) -> Ticket: ...
     @property
     def waiting(self) -> int: ...
@@ -196,6 +203,17 @@ class ParaformerStreamRunner(Runner):
         decoder_look_back: int,
         max_waiting: int = ...,
     ) -> ParaformerStream: ...
+    def submit(
+        self,
+        engine: Engine,
+        samples: NDArray[np.float32],
+        *,
+        chunk_size: tuple[int, int, int],
+        encoder_look_back: int,
+        decoder_look_back: int,
+        is_final: bool = ...,
+        terms: Terms = ...,
+    ) -> Ticket: ...
 
 class ParaformerStream(metaclass=_Pybind11Type):
     def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...
@@ -204,8 +222,7 @@ class ParaformerStream(metaclass=_Pybind11Type):
         samples: NDArray[np.float32],
         *,
         is_final: bool = ...,
-        deadline_s: float | None = ...,
-        wait_s: float | None = ...,
+        terms: Terms = ...,
     ) -> Ticket: ...
     @property
     def waiting(self) -> int: ...
@@ -225,12 +242,30 @@ class Ticket(metaclass=_Pybind11Type):
     def get(self) -> Any: ...
     def announce(self, queue: CompletionQueue, token: int) -> None: ...
 
+class Promise(Ticket):
+    def __init__(self) -> None: ...
+    def start(self) -> bool: ...
+    def finish(self) -> bool: ...
+
+def thread_id() -> int: ...
+
+class Terms(metaclass=_Pybind11Type):
+    def __init__(
+        self,
+        *,
+        deadline_s: float | None = ...,
+        wait_s: float | None = ...,
+        direct: bool = ...,
+        live: bool = ...,
+    ) -> None: ...
+
 class Engine(metaclass=_Pybind11Type):
     def __init__(
         self,
         *,
         num_workers: int,
         queue_size: int,
+        max_streams: int = ...,
         device: str = ...,
         intra_op_threads: int = ...,
         idle_threads: int = ...,
@@ -241,16 +276,14 @@ class Engine(metaclass=_Pybind11Type):
         samples: NDArray[np.float32],
         *,
         want_alignment: bool = ...,
-        deadline_s: float | None = ...,
-        wait_s: float | None = ...,
+        terms: Terms = ...,
     ) -> Ticket: ...
     def submit_tensor(
         self,
         runner: TensorRunner,
         values: NDArray[np.float32],
         *,
-        deadline_s: float | None = ...,
-        wait_s: float | None = ...,
+        terms: Terms = ...,
     ) -> Ticket: ...
     def close(self, drain: bool = ...) -> None: ...
     @property

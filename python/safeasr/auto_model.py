@@ -14,12 +14,14 @@ from safeasr.calls.call import Calls
 from safeasr.calls.future import Future
 from safeasr.deadlines import seconds_left
 from safeasr.errors import DeadlineExceededError, EngineClosedError
-from safeasr.families import FAMILY_OPTIONS
+from safeasr.families import family_of_class, model_classes
 from safeasr.loading.export import export_bundle
 from safeasr.loading.load import load_model
-from safeasr.options.model import model_options
+from safeasr.options.model import model_options, positive
+from safeasr.pipeline.companions import Companions
 from safeasr.pipeline.recording import segmented
-from safeasr.stream.opening import StreamModels
+from safeasr.pipeline.steps import Runs
+from safeasr.stream.opening import Streams
 from safeasr.stream.stream import Stream
 
 __all__ = ["AutoModel"]
@@ -50,6 +52,7 @@ class AutoModel:
         max_batch_frames: int | None = None,
         max_wait_ms: float = 0.0,
         queue_size: int | None = None,
+        max_streams: int = 16_384,
         timeout: float | None = None,
         intra_op_threads: int | None = None,
         cuda_graphs: bool = False,
@@ -67,13 +70,17 @@ class AutoModel:
                 weights, and a request goes to the one with least to do. Default: CUDA if there is
                 any. Where it is missing, the CPU is used with a warning.
             num_workers: threads that run batches, for each device; default: ``ncpu`` if given, else
-                all cores, divided by ``intra_op_threads``; on CUDA 4 at most.
+                all cores that the process may use (its affinity and its containers' CPU quotas
+                count), divided by ``intra_op_threads``; on CUDA 4 at most.
             max_batch_size: utterances in one batch at most; default: 16, on CUDA 128.
             max_batch_frames: limit of the encoder frames (60 ms) in a batch; default: 320, on CUDA
                 40,000.
             max_wait_ms: how long an utterance may wait for company though a worker is free, in ms.
             queue_size: requests that may wait, for each device; more callers wait or get
-                QueueFullError. Default: 1024, on CUDA 8192.
+                QueueFullError. Default: 1024, on CUDA 8192. Live streams bypass this queue; of
+                recordings that are taken in segments, as many may be under way.
+            max_streams: live streams that may be open at a time, for each device; more get
+                QueueFullError. One of two passes counts as two.
             timeout: default time limit of a call, in seconds.
             intra_op_threads: cores that one batch uses on the CPU. Default: one, and while the
                 other workers have nothing to do, theirs too (up to 4), so that one caller alone
@@ -106,7 +113,9 @@ class AutoModel:
             timeout=timeout,
             device=device,
             cuda_graphs=cuda_graphs,
-            family_options=FAMILY_OPTIONS,
+            family_options=frozenset().union(
+                *(f.options | f.constructor_options for f in map(family_of_class, model_classes()))
+            ),
         )
         self._vad_kwargs = dict(vad_kwargs or {})
         self.kwargs: dict[str, Any] = {"model": model, **kwargs, "device": self._options.device}
@@ -129,6 +138,7 @@ class AutoModel:
         self._engine = _ext.Engine(
             num_workers=self._options.num_workers,
             queue_size=self._options.queue_size,
+            max_streams=positive("max_streams", max_streams),
             device=self._options.device,
             intra_op_threads=self._options.intra_op_threads,
             idle_threads=self._options.idle_threads,
@@ -136,17 +146,22 @@ class AutoModel:
         options = (
             self._options
         )  # and not self: a cycle would keep dropped models until a collection
-        self._streams = StreamModels(
+        self._companions = Companions(
             self._recognizer,
-            self._engine,
             # Six calls from there to the caller's line, which warnings shall blame.
             lambda name: load_model(name, options, **source, stacklevel=6).recognizer,
             {"online_model": online_model, "vad_model": vad_model},
             demo=model == "demo",
         )
+        self._streams = Streams(self._companions, self._engine)
+        self._recordings = Runs(self._options.queue_size)
         if vad_model is not None:
-            self._recognizer = segmented(self._recognizer, self._streams, self._vad_kwargs)
-        self._calls = Calls(self._recognizer, self._engine, self._options)
+            self._recognizer = segmented(
+                self._recognizer, self._companions, self._vad_kwargs, self._recordings
+            )
+        self._calls = Calls(
+            self._recognizer, self._engine, self._options, self._recordings.require_open
+        )
         _open_models.add(self)
 
     # -- FunASR's methods -------------------------------------------------------------------------
@@ -218,7 +233,7 @@ class AutoModel:
         *,
         timeout: float | None = None,
         **options: Any,
-    ) -> Future:
+    ) -> Future[list[dict[str, Any]]]:
         """Queue input and return at once with a future of what ``generate`` would return.
 
         Audio is decoded by the caller, before this returns. If the queue is full, it waits for room
@@ -227,8 +242,9 @@ class AutoModel:
         Args:
             input: as in :meth:`generate`.
             input_len: as in :meth:`generate`.
-            timeout: seconds from now after which the request is not started any more (it then fails
-                with DeadlineExceededError); 0: no such limit, but do not wait for room.
+            timeout: seconds from now after which the request is not started any more, nor gone on
+                with (it then fails with DeadlineExceededError); 0: no such limit, but do not wait
+                for room.
             **options: as in :meth:`generate`.
 
         Raises:
@@ -245,7 +261,8 @@ class AutoModel:
     ) -> list[dict[str, Any]]:
         """:meth:`generate` for asyncio: decoding and waiting do not block the event loop.
 
-        Cancelling the task takes back what has not started.
+        Cancelling the task cancels the future, see :meth:`Future.cancel
+        <safeasr.calls.future.Future.cancel>`.
         """
         import asyncio
 
@@ -337,22 +354,26 @@ class AutoModel:
         stats: dict[str, Any] = dict(self._engine.stats())
         batches, cost = stats["batches"], stats["batch_cost"]
         stats["mean_batch_size"] = stats["batched_requests"] / batches if batches else 0.0
-        stats["graphs"] = self._streams.graph_counts()
+        stats["graphs"] = self._companions.graph_counts()
         stats["padding"] = 1 - stats["batch_length"] / cost if cost else 0.0
         return stats
 
     @property
     def closed(self) -> bool:
         """Whether the model was closed."""
-        return bool(self._engine.closed)
+        return self._recordings.closed or bool(self._engine.closed)
 
     def close(self, *, drain: bool = True) -> None:
         """Stop the workers; later calls raise EngineClosedError. May be called more than once.
 
         Args:
-            drain: finish everything that was accepted first; otherwise what still waits fails with
-                EngineClosedError.
+            drain: finish everything that was accepted first, all segments of recordings and all
+                chunks of streams; otherwise what still waits fails with EngineClosedError, and what
+                runs as soon as it can be stopped.
         """
+        # What takes several requests still submits some, so it comes first.
+        for runs in (self._streams.runs, self._recordings):
+            runs.close(drain=drain)
         self._engine.close(drain)
 
     def __enter__(self) -> AutoModel:

@@ -134,8 +134,12 @@ def test_callbacks_that_raise_harm_nobody(
 
 @pytest.mark.parametrize("mistake", [SystemExit, KeyboardInterrupt, GeneratorExit])
 def test_no_callback_ends_the_callback_thread(
-    model: AutoModel, mistake: type[BaseException], caplog: pytest.LogCaptureFixture
+    gated_model: Callable[..., AutoModel],
+    gate: Any,
+    mistake: type[BaseException],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    model = gated_model()
     ends: list[Future] = []
 
     def broken(future: Future) -> None:
@@ -145,9 +149,10 @@ def test_no_callback_ends_the_callback_thread(
     with caplog.at_level(logging.ERROR, "safeasr"):
         for _ in range(3):
             model.submit(CLIP).add_done_callback(broken)
-        until(lambda: len(ends) == 3)
         after: list[Future] = []
         model.submit(CLIP).add_done_callback(after.append)
+        gate.open()
+        until(lambda: len(ends) == 3)
         until(lambda: bool(after))
     # One that is done already is called by its caller, who may well want to end.
     with pytest.raises(mistake):

@@ -44,7 +44,7 @@ EngineGroup::ContextFactory At(Places* places) {
 class PlaceRunner : public Runner {
  public:
   explicit PlaceRunner(std::size_t batch) : Runner({batch, 1 << 30, 1.0, Duration(0), false}) {}
-  Results Run(WorkerContext& context, const std::vector<const Payload*>& batch) const override {
+  Results Run(WorkerContext& context, const std::vector<Payload*>& batch) const override {
     auto& here = static_cast<AtPlace&>(context);
     Results results;
     for (const Payload* p : batch) {
@@ -224,6 +224,23 @@ TEST(WhatIsInALaneStays) {
   CHECK_EQ(Failed(tickets), 3u);
   CHECK_EQ(h.Moved(0), 0u);
   lanes.clear();
+  CHECK(h.AllAddUp());
+}
+
+// A later stage is moved as well, and needs no room there either. Priorities go with it.
+TEST(WhatIsDirectIsMovedWithoutWaiting) {
+  Held h(1, 1);
+  SubmitOptions direct;
+  direct.direct = true;
+  Tickets stages;
+  for (int i = 0; i < 10; ++i) {
+    direct.priority = i % 3;
+    stages.push_back(h.group.Submit(h.runner, std::make_unique<NumberPayload>(1), direct));
+  }
+  h.Break(0);
+  CHECK(Eventually([&] { return h.Moved(0) == 5; }));
+  h.places[1].release.Set();
+  CHECK_EQ(Failed(stages), 0u);
   CHECK(h.AllAddUp());
 }
 

@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "core/engine.h"
+#include "core/lane.h"
 #include "fake_runner.h"
 #include "support.h"
 
@@ -58,11 +59,13 @@ TEST(QueueTimeIsThatBeforeTheFirstPiece) {
   const auto runner = std::make_shared<PieceRunner>(AtMost(2));
   for (int i = 0; i < 10; ++i) SubmitPieces(engine, runner, i, 5);
   engine.Close(CloseMode::kDrain);
-  const auto buckets = engine.counters().queue_time.Snapshot();
+  DurationHistogram::Counts buckets{};
+  engine.counters().queue_time.AddTo(&buckets);
   CHECK_EQ(std::accumulate(buckets.begin(), buckets.end(), std::uint64_t{0}), 10u);
   CHECK_EQ(engine.counters().continued.load(), 40u);
 }
 
+// To cancel it is a wish that the worker grants before the next piece.
 TEST(BetweenItsPiecesARequestIsRunning) {
   Engine engine({1, 16}, NoContexts());
   std::shared_ptr<Ticket> ticket;
@@ -82,8 +85,61 @@ TEST(BetweenItsPiecesARequestIsRunning) {
   submitted.Set();
   CHECK(ticket->WaitUntil(Soon()) && between->WaitUntil(Soon()));
   CHECK(!cancelled.load());
-  CHECK_EQ(runs.load(), 2);
-  CHECK_EQ(NumberOf(*ticket), 2);
+  CHECK_EQ(runs.load(), 1);
+  CHECK_EQ(ticket->state(), TicketState::kCancelled);
+  engine.Close(CloseMode::kDrain);
+  CHECK_EQ(engine.counters().cancelled.load(), 1u);
+  CHECK(AddsUp(engine.counters()));
+}
+
+TEST(AnHourOfPiecesEndsAfterThePresentOne) {
+  Engine engine({1, 8}, NoContexts());
+  Event running, cancelled;
+  const auto runner = std::make_shared<PieceRunner>(AtMost(8), [&](const Numbers& batch) {
+    if (batch[0] != 1) return;
+    running.Set();
+    cancelled.Wait();
+  });
+  const auto lane = engine.MakeLane(8);
+  const auto hour = lane->Submit(runner, std::make_unique<PiecePayload>(1, 1'000'000), {});
+  const auto next = lane->Submit(runner, std::make_unique<PiecePayload>(2, 1), {});
+  CHECK(running.Wait());
+  CHECK(!hour->Cancel());
+  CHECK(!hour->finished());
+  cancelled.Set();
+  CHECK(hour->WaitUntil(Soon()) && next->WaitUntil(Soon()));
+  CHECK_EQ(hour->state(), TicketState::kCancelled);
+  CHECK_EQ(NumberOf(*next), 3);
+  CHECK(runner->batches() == (std::vector<Numbers>{{1}, {2}}));
+  CHECK_EQ(engine.counters().cancelled.load(), 1u);
+  CHECK_EQ(engine.counters().continued.load(), 0u);
+}
+
+// It waits behind others for its next piece: to hear that it is cancelled it needs no turn.
+TEST(BetweenPiecesACancelNeedsNoTurn) {
+  Engine engine({1, 64}, NoContexts());
+  Event first_piece, go_on;
+  const auto pieces = std::make_shared<PieceRunner>(AtMost(1), [&](const Numbers&) {
+    first_piece.Set();
+    go_on.Wait();
+  });
+  std::atomic<int> others_done{0};
+  std::shared_ptr<Ticket> ticket;
+  const auto others = std::make_shared<FakeRunner>(AtMost(1), [&](const Numbers& batch) {
+    if (batch[0] == 0) ticket->Cancel();
+    if (batch[0] == 1) CHECK(ticket->finished());  // one look at the pool later
+    ++others_done;
+  });
+  ticket = SubmitPieces(engine, pieces, 1, 10);
+  CHECK(first_piece.Wait());
+  for (int i = 0; i < 20; ++i) Submit(engine, others, i);
+  go_on.Set();
+  CHECK(ticket->WaitUntil(Soon()));
+  engine.Close(CloseMode::kDrain);
+  CHECK_EQ(ticket->state(), TicketState::kCancelled);
+  CHECK_EQ(others_done.load(), 20);
+  CHECK_EQ(pieces->batches().size(), 1u);
+  CHECK(AddsUp(engine.counters()));
 }
 
 TEST(ADeadlineHoldsBetweenPieces) {

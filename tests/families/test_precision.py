@@ -17,8 +17,8 @@ import yaml
 from safeasr import AutoModel, _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.model_dir import read_weights
-from safeasr.families.paraformer_streaming.family import build_networks
-from safeasr.families.sense_voice.family import build_network
+from safeasr.families.paraformer_streaming.export import build_networks
+from safeasr.families.sense_voice.export import build_network
 from safeasr.loading.export import open_bundle
 from safeasr.nets.precision import PRECISIONS, narrow
 from support import models, sense_voice, streaming

@@ -248,14 +248,14 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import safeasr
-from safeasr.families.paraformer import family
-from safeasr.loading import export
+from safeasr.families.paraformer import export
+from safeasr.loading.export import open_bundle
 save = export.save_program
 def save_and_die(module, path):
     save(module, path)
     os.kill(os.getpid(), signal.SIGKILL)
 export.save_program = save_and_die
-export.open_bundle(Path(sys.argv[1]))
+open_bundle(Path(sys.argv[1]))
 """
 
 

@@ -16,6 +16,7 @@ import safeasr
 from safeasr import AutoModel, UnsupportedModelError
 from safeasr.pipeline.recording import merge_segments
 from support.audio import Samples
+from support.mended import mend_funasr
 from support.vad import conversation
 
 pytest.importorskip("funasr", reason="funasr is the reference")
@@ -35,6 +36,7 @@ def spoken() -> Samples:
 def funasr(**options: Any) -> Any:
     from funasr import AutoModel as FunAsr
 
+    mend_funasr()
     with contextlib.redirect_stdout(io.StringIO()):
         return FunAsr(
             model=str(MODELS / "demo"), vad_model=str(MODELS / "demo-vad"), device="cpu", ncpu=1,

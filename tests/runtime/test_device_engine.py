@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from safeasr import AutoModel
+from safeasr.families.terms import Terms
 from support import fakegpu
 from support.audio import Samples, speech
 from support.device_process import on_fake_device
@@ -138,10 +139,8 @@ def test_what_cif_weighs_is_what_it_weighs_on_the_cpu(bundles: Bundles) -> None:
             recognizer, engine = model._recognizer, model._engine
 
             def ask(index: int) -> np.ndarray:
-                ticket = recognizer.submit(
-                    engine, CLIPS[index], {"output_timestamp": True},
-                    from_file=False, deadline_s=None, wait_s=None,
-                )  # fmt: skip
+                options = {"output_timestamp": True}
+                ticket = recognizer.submit(engine, CLIPS[index], options, Terms())
                 assert ticket.wait(60)
                 return np.asarray(ticket.get().get("alphas", []))
 

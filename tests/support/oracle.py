@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from support.audio import Samples
+from support.mended import mend_funasr
 
 #: Smallest distance of the two best logits that counts as a decision, in standard deviations of
 #: the logits. The features' rounding alone moves them by up to 4e-4 in a minute of audio.
@@ -54,6 +55,7 @@ class Oracle:
     def __init__(self, path: Path | str, rate: int = 16000) -> None:
         from funasr import AutoModel
 
+        mend_funasr()
         with contextlib.redirect_stdout(io.StringIO()):
             self.model = AutoModel(
                 model=str(path), device="cpu", ncpu=1, disable_update=True, disable_pbar=True,
@@ -125,9 +127,8 @@ class Oracle:
         from funasr.utils.timestamp_tools import ts_prediction_lfr6_standard
 
         with contextlib.suppress(IndexError):
-            # Paraformer hands them over in this order.
             return ts_prediction_lfr6_standard(
-                peaks[0].clone(), alphas[0].clone(), ["字"] * count, upsample_rate=1
+                alphas[0].clone(), peaks[0].clone(), ["字"] * count, upsample_rate=1
             )[1]
         return None
 

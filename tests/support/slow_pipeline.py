@@ -2,46 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
+import time
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from safeasr.stream.jobs import Steps
-
-
-class Pending:
-    """The part of ``safeasr.Future`` that a stream uses."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._callbacks: list[Callable[[Any], object]] = []
-        self._finished = False
-        self._value: Any = None
-
-    def done(self) -> bool:
-        return self._finished
-
-    def result(self, timeout: float | None = None) -> Any:
-        assert self._finished
-        if isinstance(self._value, BaseException):
-            raise self._value
-        return self._value
-
-    def add_done_callback(self, fn: Callable[[Any], object]) -> None:
-        with self._lock:
-            if not self._finished:
-                self._callbacks.append(fn)
-                return
-        fn(self)
-
-    def finish(self, value: Any) -> None:
-        with self._lock:
-            self._value, self._finished = value, True
-        for fn in self._callbacks:
-            fn(self)
+from safeasr.calls.promise import Promise
+from safeasr.pipeline.steps import Steps
 
 
 class Slow:
@@ -55,7 +23,7 @@ class Slow:
 
     def __init__(self) -> None:
         self.begun: list[int] = []
-        self.waiting: list[Pending] = []
+        self.waiting: list[Promise] = []
         self.pipelines = 0
 
     def pipeline(self) -> Any:
@@ -64,8 +32,16 @@ class Slow:
         return _SlowPipeline(self)
 
     def finish(self, value: Any) -> None:
-        """Finish the chunk that is under way, with a result or an error."""
-        self.waiting.pop(0).finish(value)
+        """Finish the chunk that is under way, or about to be, with a result or an error."""
+        end = time.monotonic() + 30
+        while not self.waiting:  # the one before has its answer, and the next begins right after
+            assert time.monotonic() < end
+            time.sleep(0.001)
+        waiting = self.waiting.pop(0)
+        if isinstance(value, BaseException):
+            waiting.fail(value)
+        else:
+            waiting.resolve(value)
 
     def finish_all(self) -> None:
         while self.waiting:
@@ -82,8 +58,8 @@ class _SlowPipeline:
     def process(
         self, samples: NDArray[np.float32], is_final: bool, deadline: float | None
     ) -> Steps:
-        pending = Pending()
+        pending = Promise()
         self._slow.begun.append(int(samples[0]))
         self._slow.waiting.append(pending)
-        result = yield pending  # type: ignore[misc]
+        result = yield pending
         return result

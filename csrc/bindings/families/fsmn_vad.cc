@@ -123,11 +123,10 @@ class PyVadStream {
         stream_(std::make_shared<asr::VadStream>(std::move(options))),
         lane_(engine.engine().MakeLane(max_waiting)) {}
 
-  std::shared_ptr<PyTicket> Submit(const FloatArray& samples, bool is_final,
-                                   std::optional<double> deadline_s, std::optional<double> wait_s) {
+  std::shared_ptr<PyTicket> Submit(const FloatArray& samples, bool is_final, const Terms& terms) {
     std::unique_ptr<asr::VadRequest> request =
         std::make_unique<asr::VadRequest>(stream_, CopySamples(samples), is_final);
-    return SubmitWith(runner_->Cost(samples.size()), {deadline_s, wait_s},
+    return SubmitWith(runner_->Cost(samples.size()), terms,
                       [&](const core::SubmitOptions& options) {
                         return lane_->Submit(runner_, std::move(request), options);
                       });
@@ -140,6 +139,17 @@ class PyVadStream {
   const std::shared_ptr<asr::VadStream> stream_;
   const std::shared_ptr<core::Lane> lane_;
 };
+
+// Like other recordings it goes through the queue, with their priority.
+std::shared_ptr<PyTicket> SubmitRecording(std::shared_ptr<asr::VadRunner> self, PyEngine& engine,
+                                          const FloatArray& samples,
+                                          const asr::VadOptions& options, bool is_final,
+                                          const Terms& terms) {
+  auto request = std::make_unique<asr::VadRequest>(std::make_shared<asr::VadStream>(options),
+                                                   CopySamples(samples), is_final);
+  const std::int64_t cost = self->Cost(samples.size());
+  return Submit(engine, std::move(self), std::move(request), cost, terms);
+}
 
 }  // namespace
 
@@ -172,12 +182,15 @@ void BindVad(py::module_& module) {
             return std::make_shared<PyVadStream>(std::move(self), engine, options, max_waiting);
           },
           py::arg("engine"), py::arg("options"), py::kw_only(), py::arg("max_waiting") = 256,
-          "A new stream. max_waiting: chunks that may wait behind the one that runs.");
+          "A new stream. max_waiting: chunks that may wait behind the one that runs.")
+      .def("submit", &SubmitRecording, py::arg("engine"), py::arg("samples").noconvert(),
+           py::arg("options"), py::kw_only(), py::arg("is_final") = true,
+           py::arg("terms") = Terms(),
+           "Queue samples (n,), float32, that are a stream of their own: a recording.");
 
   py::class_<PyVadStream, std::shared_ptr<PyVadStream>>(module, "VadStream", "A live stream.")
       .def("submit", &PyVadStream::Submit, py::arg("samples").noconvert(), py::kw_only(),
-           py::arg("is_final") = false, py::arg("deadline_s") = py::none(),
-           py::arg("wait_s") = py::none(),
+           py::arg("is_final") = false, py::arg("terms") = Terms(),
            "Queue the next samples (n,), float32, behind those submitted before.")
       .def_property_readonly("waiting", &PyVadStream::Waiting);
 }

@@ -21,6 +21,10 @@ namespace py = pybind11;
 namespace safeasr {
 namespace {
 
+std::int64_t CostOfStep(const asr::StreamingOptions& options) {
+  return options.left + options.chunk + options.right;
+}
+
 // A stream as Python holds it. Any number of threads may submit: the lane keeps the order.
 class PyParaformerStream {
  public:
@@ -30,11 +34,9 @@ class PyParaformerStream {
         stream_(std::make_shared<asr::ParaformerStream>(options)),
         lane_(engine.engine().MakeLane(max_waiting)) {}
 
-  std::shared_ptr<PyTicket> Submit(const FloatArray& samples, bool is_final,
-                                   std::optional<double> deadline_s, std::optional<double> wait_s) {
+  std::shared_ptr<PyTicket> Submit(const FloatArray& samples, bool is_final, const Terms& terms) {
     auto request = std::make_unique<asr::StreamRequest>(stream_, CopySamples(samples), is_final);
-    const asr::StreamingOptions& o = stream_->options;
-    return SubmitWith(o.left + o.chunk + o.right, {deadline_s, wait_s},
+    return SubmitWith(CostOfStep(stream_->options), terms,
                       [&](const core::SubmitOptions& options) {
                         return lane_->Submit(runner_, std::move(request), options);
                       });
@@ -47,6 +49,26 @@ class PyParaformerStream {
   const std::shared_ptr<asr::ParaformerStream> stream_;
   const std::shared_ptr<core::Lane> lane_;
 };
+
+using ChunkSize = std::array<std::int64_t, 3>;
+
+asr::StreamingOptions MakeOptions(const ChunkSize& size, std::int64_t encoder_look_back,
+                                  std::int64_t decoder_look_back) {
+  return {size[0], size[1], size[2], encoder_look_back, decoder_look_back};
+}
+
+// Like other recordings it goes through the queue, with their priority.
+std::shared_ptr<PyTicket> SubmitRecording(std::shared_ptr<asr::ParaformerStreamRunner> self,
+                                          PyEngine& engine, const FloatArray& samples,
+                                          const ChunkSize& chunk_size,
+                                          std::int64_t encoder_look_back,
+                                          std::int64_t decoder_look_back, bool is_final,
+                                          const Terms& terms) {
+  const auto stream = std::make_shared<asr::ParaformerStream>(
+      MakeOptions(chunk_size, encoder_look_back, decoder_look_back));
+  auto request = std::make_unique<asr::StreamRequest>(stream, CopySamples(samples), is_final);
+  return Submit(engine, std::move(self), std::move(request), CostOfStep(stream->options), terms);
+}
 
 }  // namespace
 
@@ -92,23 +114,24 @@ void BindStreams(py::module_& module) {
       .def(
           "open",
           [](std::shared_ptr<asr::ParaformerStreamRunner> self, PyEngine& engine,
-             const std::array<std::int64_t, 3>& chunk_size, std::int64_t encoder_look_back,
+             const ChunkSize& chunk_size, std::int64_t encoder_look_back,
              std::int64_t decoder_look_back, std::size_t max_waiting) {
             return std::make_shared<PyParaformerStream>(
                 std::move(self), engine,
-                asr::StreamingOptions{chunk_size[0], chunk_size[1], chunk_size[2],
-                                      encoder_look_back, decoder_look_back},
-                max_waiting);
+                MakeOptions(chunk_size, encoder_look_back, decoder_look_back), max_waiting);
           },
           py::arg("engine"), py::kw_only(), py::arg("chunk_size"), py::arg("encoder_look_back"),
           py::arg("decoder_look_back"), py::arg("max_waiting") = 256,
-          "A new stream. max_waiting: chunks that may wait behind the one that runs.");
+          "A new stream. max_waiting: chunks that may wait behind the one that runs.")
+      .def("submit", &SubmitRecording, py::arg("engine"), py::arg("samples").noconvert(),
+           py::kw_only(), py::arg("chunk_size"), py::arg("encoder_look_back"),
+           py::arg("decoder_look_back"), py::arg("is_final") = true, py::arg("terms") = Terms(),
+           "Queue samples (n,), float32, that are a stream of their own: a recording.");
 
   py::class_<PyParaformerStream, std::shared_ptr<PyParaformerStream>>(module, "ParaformerStream",
                                                                       "A live stream.")
       .def("submit", &PyParaformerStream::Submit, py::arg("samples").noconvert(), py::kw_only(),
-           py::arg("is_final") = false, py::arg("deadline_s") = py::none(),
-           py::arg("wait_s") = py::none(),
+           py::arg("is_final") = false, py::arg("terms") = Terms(),
            "Queue the next samples (n,), float32, behind those submitted before.")
       .def_property_readonly("waiting", &PyParaformerStream::Waiting);
 }

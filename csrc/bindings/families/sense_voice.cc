@@ -28,14 +28,14 @@ using Queries = std::array<std::int64_t, asr::kSenseVoiceQueries>;
 std::shared_ptr<PyTicket> SubmitTo(std::shared_ptr<asr::SenseVoiceRunner> self, PyEngine& engine,
                                    const FloatArray& data, const Queries& queries,
                                    bool ban_unknown_emotion, bool want_alignment,
-                                   std::optional<double> deadline_s, std::optional<double> wait_s) {
+                                   const Terms& terms) {
   auto utterance = std::make_unique<asr::SenseVoiceUtterance>();
   utterance->queries = queries;
   utterance->ban_unknown_emotion = ban_unknown_emotion;
   utterance->want_alignment = want_alignment;
   const std::int64_t rows =
       TakeUtterance(data, self->frontend(), utterance.get()) + asr::kSenseVoiceQueries;
-  return Submit(engine, std::move(self), std::move(utterance), rows, {deadline_s, wait_s});
+  return Submit(engine, std::move(self), std::move(utterance), rows, terms);
 }
 
 std::shared_ptr<asr::CtcEmission> MakeEmission(const FloatArray& log_probs, std::int64_t blank) {
@@ -77,10 +77,9 @@ void BindSenseVoice(py::module_& module) {
            py::arg("blank"), py::arg("limits") = core::BatchLimits())
       .def("submit", &SubmitTo, py::arg("engine"), py::arg("data").noconvert(), py::kw_only(),
            py::arg("queries"), py::arg("ban_unknown_emotion") = false,
-           py::arg("want_alignment") = false, py::arg("deadline_s") = py::none(),
-           py::arg("wait_s") = py::none(),
+           py::arg("want_alignment") = false, py::arg("terms") = Terms(),
            "Queue samples (n,) or features (frames, size), float32. queries: four rows of the "
-           "embedding. wait_s: how long to wait for room (None: as long as it takes).");
+           "embedding.");
 }
 
 }  // namespace safeasr

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +54,13 @@ def _remembered_digest(file: Path, root: Path) -> str:
     return digest
 
 
-def content_key(model: ModelDir, root: Path, precision: str = "float32") -> str:
-    """The name of the bundle that this model becomes."""
+def content_key(
+    model: ModelDir, root: Path, precision: str = "float32", files: Iterable[str] = ()
+) -> str:
+    """The name of the bundle that this model becomes; arguments as of cached_bundle."""
     description: dict[str, Any] = {
         "config": {k: v for k, v in model.config.items() if k != "init_param"},
-        "files": {f.name: _remembered_digest(f, root) for f in model.files()},
+        "files": {f.name: _remembered_digest(f, root) for f in model.files(files)},
         "format": FORMAT_VERSION,
         "exporter": EXPORTER_VERSION,
         "precision": precision,
@@ -73,6 +75,7 @@ def cached_bundle(
     root: Path | None = None,
     *,
     precision: str = "float32",
+    files: Iterable[str] = (),
 ) -> Bundle:
     """The bundle of a model: from the cache, or exported into it now.
 
@@ -81,6 +84,8 @@ def cached_bundle(
         export: writes a bundle into an empty directory.
         root: the cache; default :func:`cache_dir`.
         precision: of the linear layers; each has its own bundle.
+        files: what the export reads beside checkpoint, vocabulary, CMVN and what configuration.json
+            names: keys or names as of ``ModelDir.find``.
 
     Raises:
         ExportError: if the cache cannot be written.
@@ -88,7 +93,7 @@ def cached_bundle(
     root = root or cache_dir()
     try:
         (root / "bundles").mkdir(parents=True, exist_ok=True)
-        place = root / "bundles" / content_key(model, root, precision)
+        place = root / "bundles" / content_key(model, root, precision, files)
         if is_bundle(place):
             return read_bundle(place)
         with FileLock(f"{place}.lock"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import yaml
 
 from safeasr.errors import ExportError
 
-__all__ = ["ModelDir", "read_cmvn", "read_model_dir", "read_weights"]
+__all__ = ["ModelDir", "read_cmvn", "read_model_dir", "read_vocabulary", "read_weights"]
 
 
 @dataclass(frozen=True)
@@ -26,28 +26,116 @@ class ModelDir:
     Attributes:
         path: the directory.
         config: config.yaml merged with the overrides.
-        checkpoint: the weights' file.
-        tokens: vocabulary file, or None.
-        cmvn: am.mvn file, or None.
-        bpemodel: SentencePiece model, or None.
+        metas: ``file_path_metas`` of configuration.json, which names the files of hub models.
     """
 
     path: Path
     config: dict[str, Any]
-    checkpoint: Path
-    tokens: Path | None
-    cmvn: Path | None
-    bpemodel: Path | None = None
+    metas: dict[str, Any] = field(default_factory=dict)
 
     @property
     def model_class(self) -> str:
         """FunASR's class of the model, such as "Paraformer"."""
         return str(self.config.get("model", ""))
 
-    def files(self) -> list[Path]:
-        """Every file that the export reads."""
-        given = (self.checkpoint, self.tokens, self.cmvn, self.bpemodel)
-        return [f for f in given if f is not None]
+    def find(self, key: str, *usual: str) -> Path | None:
+        """A file of the directory, or None if there is none.
+
+        Args:
+            key: what configuration.json or config.yaml call it, at any depth, such as "bpemodel".
+            usual: names that it has where neither says one; default: the key itself.
+        """
+        named = (_value_of(key, place) for place in (self.metas, self.config))
+        candidates = [self.path / name for name in named if name is not None]
+        candidates += [self.path / name for name in usual or (key,)]
+        return next((one for one in candidates if _is_file(one)), None)
+
+    def file(self, key: str, *usual: str, what: str | None = None) -> Path:
+        """A file of the directory that must be there.
+
+        Args:
+            key: as of :meth:`find`.
+            usual: as of :meth:`find`.
+            what: what it is, for the message; default: the key.
+
+        Raises:
+            ExportError: if it is not there; says what was looked for.
+        """
+        found = self.find(key, *usual)
+        if found is None:
+            raise ExportError(
+                f"{self.path} has no {what or key}: configuration.json and config.yaml name none "
+                f"that is there, and there is no {' or '.join(usual or (key,))}"
+            )
+        return found
+
+    @property
+    def checkpoint(self) -> Path:
+        """The weights' file: ``init_param`` of the caller or of configuration.json, or model.pt.
+
+        Raises:
+            ExportError: if there is none.
+        """
+        given = self.config.get("init_param")
+        candidates = (Path(str(given)), self.path / str(given)) if given else ()
+        found = next(filter(_is_file, candidates), None) or self.find("init_param", "model.pt")
+        if found is None:
+            named = _value_of("init_param", self.metas)
+            missing = "model.pt" if named in (None, "model.pt") else f"{named} and model.pt"
+            verb = "are" if " and " in missing else "is"
+            raise ExportError(f"{self.path} has no checkpoint: {missing} {verb} missing")
+        return found
+
+    @property
+    def tokens(self) -> Path | None:
+        """The vocabulary's file."""
+        return self.find("token_list", "tokens.json", "tokens.txt")
+
+    @property
+    def cmvn(self) -> Path | None:
+        """Mean and variance of the features, in Kaldi's format."""
+        return self.find("cmvn_file", "am.mvn")
+
+    @property
+    def bpemodel(self) -> Path | None:
+        """The SentencePiece model."""
+        return self.find("bpemodel", "bpe.model")
+
+    def files(self, also: Iterable[str] = ()) -> list[Path]:
+        """Every file that an export may read.
+
+        Args:
+            also: keys or names of more of them, as of :meth:`find`.
+        """
+        found: list[Path | None] = [self.checkpoint, self.tokens, self.cmvn, self.bpemodel]
+        # The configuration itself counts by what it says, which is in `config`.
+        named = {key: one for key, one in self.metas.items() if key != "config"}
+        found += [self.path / name for name in _strings(named)]
+        found += [self.find(one) for one in also]
+        return list(dict.fromkeys(one for one in found if one is not None and _is_file(one)))
+
+
+def _value_of(key: str, place: Mapping[str, Any]) -> str | None:
+    """The first string of that key in nested mappings."""
+    if isinstance(place.get(key), str):
+        return str(place[key])
+    inner = (_value_of(key, one) for one in place.values() if isinstance(one, Mapping))
+    return next((one for one in inner if one is not None), None)
+
+
+def _strings(place: Mapping[str, Any]) -> Iterator[str]:
+    for one in place.values():
+        if isinstance(one, Mapping):
+            yield from _strings(one)
+        elif isinstance(one, str):
+            yield one
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _merge(base: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,10 +146,6 @@ def _merge(base: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
         else:
             merged[key] = copy.deepcopy(value)
     return merged
-
-
-def _existing(*candidates: Path | None) -> Path | None:
-    return next((c for c in candidates if c is not None and c.is_file()), None)
 
 
 def read_model_dir(path: Path, overrides: Mapping[str, Any] | None = None) -> ModelDir:
@@ -78,9 +162,10 @@ def read_model_dir(path: Path, overrides: Mapping[str, Any] | None = None) -> Mo
     configuration = path / "configuration.json"
     if configuration.is_file():
         try:
-            metas = json.loads(configuration.read_text(encoding="utf-8")).get("file_path_metas", {})
+            found = json.loads(configuration.read_text(encoding="utf-8")).get("file_path_metas")
         except (ValueError, AttributeError) as error:
             raise ExportError(f"{configuration} is not valid JSON: {error}") from error
+        metas = found if isinstance(found, dict) else {}
     config_file = path / str(metas.get("config", "config.yaml"))
     if not config_file.is_file():
         raise ExportError(
@@ -93,36 +178,11 @@ def read_model_dir(path: Path, overrides: Mapping[str, Any] | None = None) -> Mo
         raise ExportError(f"{config_file} is not valid YAML: {error}") from error
     if not isinstance(config, dict) or "model" not in config:
         raise ExportError(f"{config_file} does not name a model class (key 'model')")
+    given = (overrides or {}).get("init_param")
+    if given and not any(_is_file(one) for one in (Path(str(given)), path / str(given))):
+        raise ExportError(f"init_param={given!r} is not a file")
     config = _merge(config, overrides or {})
-
-    def named(*keys: str) -> Path | None:
-        value: Any = metas
-        for key in keys:
-            value = value.get(key) if isinstance(value, dict) else None
-        return path / str(value) if isinstance(value, str) else None
-
-    init_param = config.get("init_param")
-    tokenizer_conf = config.get("tokenizer_conf")
-    bpemodel = tokenizer_conf.get("bpemodel") if isinstance(tokenizer_conf, dict) else None
-    checkpoint = _existing(
-        Path(str(init_param)) if init_param else None, named("init_param"), path / "model.pt"
-    )
-    if checkpoint is None:
-        raise ExportError(f"{path} has no checkpoint: model.pt is missing")
-    return ModelDir(
-        path=path,
-        config=config,
-        checkpoint=checkpoint,
-        tokens=_existing(
-            named("tokenizer_conf", "token_list"), path / "tokens.json", path / "tokens.txt"
-        ),
-        cmvn=_existing(named("frontend_conf", "cmvn_file"), path / "am.mvn"),
-        bpemodel=_existing(
-            named("tokenizer_conf", "bpemodel"),
-            path / str(bpemodel) if bpemodel else None,
-            path / "bpe.model",
-        ),
-    )
+    return ModelDir(path, config, metas)
 
 
 def read_vocabulary(path: Path | None) -> list[str]:

@@ -7,16 +7,20 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from safeasr import _ext
 from safeasr.calls.dispatcher import forbid_waiting, on_callback_thread
 from safeasr.calls.future import Future
+from safeasr.calls.os_threads import threads_are_green
 from safeasr.calls.result_writer import ResultWriter
+from safeasr.calls.waiting import wait_for
 from safeasr.deadlines import seconds_left
 from safeasr.errors import AudioError, DeadlineExceededError, QueueFullError
 from safeasr.families.base import Recognizer
+from safeasr.families.terms import Terms
 from safeasr.inputs.expand import Utterance, expand_inputs
 from safeasr.options.model import CallOptions, ModelOptions, call_options
 from safeasr.text.hotwords import apply_postprocess_hotwords
@@ -24,19 +28,29 @@ from safeasr.text.hotwords import apply_postprocess_hotwords
 __all__ = ["Call", "Calls"]
 
 _log = logging.getLogger("safeasr")
+#: How often a greenlet looks for room in the queue.
+_LOOK_AGAIN_S = 0.005
 
 
 class Calls:
     """Makes calls: what all calls of a model share. Immutable but for the files it writes."""
 
-    def __init__(self, recognizer: Recognizer, engine: _ext.Engine, options: ModelOptions) -> None:
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        engine: _ext.Engine,
+        options: ModelOptions,
+        require_open: Callable[[], None],
+    ) -> None:
         """Remember what calls need.
 
         Args:
             recognizer: the model.
             engine: where it runs.
             options: of the constructor.
+            require_open: raises EngineClosedError once the model is being closed.
         """
+        self.require_open = require_open
         self.recognizer = recognizer
         self.engine = engine
         self.options = options
@@ -61,6 +75,7 @@ class Calls:
         unlimited: bool = False,
     ) -> Call:
         """Check the arguments of a call and expand its input; nothing is read or queued yet."""
+        self.require_open()
         family = self.recognizer
         call = call_options(options, self.options, family.options, family.constructor_options)
         deadline = None if unlimited else self.deadline(timeout)
@@ -107,7 +122,7 @@ class Call:
 
             def take_first() -> None:
                 utterance, ticket = pending[0]
-                if not ticket.wait(seconds_left(self.deadline)):
+                if not wait_for(ticket, seconds_left(self.deadline)):
                     raise DeadlineExceededError(
                         f"the timeout passed with {len(results)} of {total} done"
                     )
@@ -129,7 +144,7 @@ class Call:
                 take_first()
         return self._complete(results)
 
-    def start(self, *, no_waiting: bool) -> Future:
+    def start(self, *, no_waiting: bool) -> Future[list[dict[str, Any]]]:
         """Queue all; returns at once. no_waiting: not even for room in the queue."""
         no_waiting = no_waiting or on_callback_thread()
         tickets: list[_ext.Ticket] = []
@@ -152,15 +167,13 @@ class Call:
         empty = self.options.family.get("cache") is not None
         data = utterance.load(allow_empty=empty, deadline=self.deadline)
         left = seconds_left(self.deadline)
+        terms = Terms(
+            from_file=utterance.from_file,
+            deadline=self.deadline,
+            room_until=time.monotonic() if no_waiting else self.deadline,
+        )
         try:
-            return self.calls.recognizer.submit(
-                self.calls.engine,
-                data,
-                self.options.family,
-                from_file=utterance.from_file,
-                deadline_s=left,
-                wait_s=0.0 if no_waiting else left,
-            )
+            return self._submit_on(terms, data)
         except AudioError as error:
             raise type(error)(
                 f"input {utterance.index} (key {utterance.key!r}): {error}"
@@ -168,6 +181,19 @@ class Call:
         except QueueFullError as error:
             waited = "" if no_waiting or left is None else f" and stayed so for {left:.3g} s"
             raise QueueFullError(f"{error}{waited}") from None
+
+    def _submit_on(self, terms: Terms, data: Any) -> _ext.Ticket:
+        submit = partial(self.calls.recognizer.submit, self.calls.engine, data, self.options.family)
+        if not threads_are_green():
+            return submit(terms)
+        # The engine would wait for room on the thread of all greenlets.
+        while True:
+            try:
+                return submit(replace(terms, room_until=time.monotonic()))
+            except QueueFullError:
+                if terms.patience() == 0:
+                    raise
+                time.sleep(_LOOK_AGAIN_S)
 
     def _finish(self, utterance: Utterance, ticket: _ext.Ticket) -> dict[str, Any]:
         return self.calls.recognizer.finish(ticket.get(), utterance.key, self.options.family)

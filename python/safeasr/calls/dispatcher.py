@@ -1,4 +1,4 @@
-"""Done-callbacks: run on one Python thread, fed by workers that never touch Python."""
+"""Threads that go on when tickets are finished, fed by workers that never touch Python."""
 
 from __future__ import annotations
 
@@ -6,72 +6,103 @@ import atexit
 import itertools
 import logging
 import os
-import threading
 from collections.abc import Callable
 
 from safeasr import _ext
+from safeasr.calls.os_threads import allocate_lock, start_thread
 
-__all__ = ["forbid_waiting", "on_callback_thread", "run_callback", "when_finished"]
+__all__ = [
+    "CALLBACKS",
+    "STEPS",
+    "Dispatcher",
+    "forbid_waiting",
+    "on_callback_thread",
+    "run_callback",
+]
 
 _log = logging.getLogger("safeasr")
 
 
-class _Dispatcher:
-    """A thread that waits for finished tickets and runs what was left for them."""
+class Dispatcher:
+    """Threads that wait for finished tickets and run what was left for them.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    They start with the first ticket. In a forked child, where they do not exist, others start.
+    """
+
+    def __init__(self, name: str, threads: int) -> None:
+        """Remember how many threads to start.
+
+        Args:
+            name: of the threads.
+            threads: how many there are.
+        """
+        self._name = name
+        self._count = threads
+        self._lock = allocate_lock()
+        self._begin()
+
+    def _begin(self) -> None:
         self._queue = _ext.CompletionQueue()
-        self._waiting: dict[int, Callable[[], None]] = {}
+        self._waiting: dict[int, Callable[[], object]] = {}
         self._tokens = itertools.count()
+        self._joins: list[Callable[[], None]] = []
+        self._idents: set[int] = set()
         self._pid = os.getpid()
-        self._thread: threading.Thread | None = None
 
-    def add(self, ticket: _ext.Ticket, callback: Callable[[], None]) -> None:
+    def when_finished(self, ticket: _ext.Ticket, callback: Callable[[], object]) -> None:
+        """Run ``callback`` on one of the threads once the ticket is finished."""
         with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="safeasr-callbacks", daemon=True
-                )
-                self._thread.start()
+            if not self._joins:
+                run = self._run
+                self._joins = [start_thread(run, self._name) for _ in range(self._count)]
             token = next(self._tokens)
             self._waiting[token] = callback
-        ticket.announce(self._queue, token)
+            queue = self._queue
+        ticket.announce(queue, token)
+
+    def runs_here(self) -> bool:
+        """Whether the calling thread is one of them."""
+        return _ext.thread_id() in self._idents
 
     def _run(self) -> None:
-        while (token := self._queue.get()) is not None:
+        self._idents.add(_ext.thread_id())
+        queue, waiting = self._queue, self._waiting
+        while (token := queue.get()) is not None:
             with self._lock:
-                callback = self._waiting.pop(token)
+                callback = waiting.pop(token)
             run_callback(callback)
             del callback  # it may hold a model, and the next one may be long in coming
 
-    def runs_here(self) -> bool:
-        """Whether the calling thread is the one that runs callbacks."""
-        return self._thread is not None and self._thread.ident == threading.get_ident()
-
     def close(self) -> None:
+        """Run what is finished by now, then end."""
         self._queue.close()
-        if self._thread is not None and self._pid == os.getpid():
-            self._thread.join()
+        if self._pid == os.getpid():
+            for join in self._joins:
+                join()
+
+    def after_fork(self) -> None:
+        """The threads stayed in the parent, and one of them may have held the lock."""
+        self._lock = allocate_lock()
+        self._begin()
 
 
-_lock = threading.Lock()
-_current: _Dispatcher | None = None
+#: Runs the done-callbacks of futures: code of others, which should be short and cannot wait.
+CALLBACKS = Dispatcher("safeasr-callbacks", 1)
+#: Runs the steps of pipelines: alignment, text, the next request. Two, so that one that computes
+#: holds up no other; more would only share the GIL.
+STEPS = Dispatcher("safeasr-steps", 2)
 
 
-def _dispatcher() -> _Dispatcher:
-    global _current
-    with _lock:
-        if _current is None or _current._pid != os.getpid():  # a forked child has no such thread
-            _current = _Dispatcher()
-        return _current
+def on_callback_thread() -> bool:
+    """Whether nothing may wait here: this thread serves the whole process."""
+    return CALLBACKS.runs_here() or STEPS.runs_here()
 
 
 def run_callback(callback: Callable[[], object]) -> None:
     """Call it; log what it raises.
 
-    On the callback thread that is everything, SystemExit too: that thread serves the whole process,
-    and without it no stream and no asyncio task would ever hear of its result again.
+    On a thread that serves the whole process that is everything, SystemExit too: without it no
+    stream and no asyncio task would ever hear of its result again.
     """
     try:
         callback()
@@ -83,44 +114,28 @@ def run_callback(callback: Callable[[], object]) -> None:
         _log.exception("a done-callback raised")
 
 
-def on_callback_thread() -> bool:
-    """Whether this is the thread that runs callbacks: nothing may wait on it."""
-    current = _current
-    return current is not None and current.runs_here()
-
-
 def forbid_waiting() -> None:
-    """Refuse to wait on the callback thread, where a wait would hold up what it waits for.
+    """Refuse to wait where a wait would hold up what it waits for.
 
     Raises:
-        RuntimeError: if this is that thread.
+        RuntimeError: on a thread that runs callbacks.
     """
     if on_callback_thread():
         raise RuntimeError(
             "a done-callback must not wait for a model: it runs on the thread that all callbacks "
-            "and streams share. Hand the work to a thread of your own"
+            "share. Hand the work to a thread of your own"
         )
-
-
-def when_finished(ticket: _ext.Ticket, callback: Callable[[], None]) -> None:
-    """Run ``callback`` on the callback thread once the ticket is finished."""
-    if hasattr(ticket, "add_done_callback"):  # not of the engine: it knows a thread itself
-        ticket.add_done_callback(callback)
-        return
-    _dispatcher().add(ticket, callback)
 
 
 @atexit.register
 def _stop() -> None:
-    if _current is not None:
-        _current.close()
+    STEPS.close()
+    CALLBACKS.close()
 
 
 def _after_fork() -> None:
-    # The lock may have been held by a thread that does not exist in the child.
-    global _lock, _current
-    _lock = threading.Lock()
-    _current = None
+    STEPS.after_fork()
+    CALLBACKS.after_fork()
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -1,58 +1,63 @@
-"""The future that ``AutoModel.submit`` returns."""
+"""The future of whatever was submitted: utterances, a recording, a chunk of a stream."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, Generic, TypeVar
 
 from safeasr import _ext
-from safeasr.calls.dispatcher import forbid_waiting, run_callback, when_finished
+from safeasr.calls.dispatcher import CALLBACKS, run_callback
+from safeasr.calls.waiting import wait_for
 from safeasr.deadlines import seconds_left
 from safeasr.errors import CancelledError
 
 __all__ = ["Future"]
 
 _log = logging.getLogger("safeasr")
+_T = TypeVar("_T")
 
 
-class Future:
-    """The result of one ``submit``: what ``generate`` would return for the same input.
+class Future(Generic[_T]):
+    """The result of one ``submit``: what the call that waits would return for the same input.
 
-    Any number of threads may wait for it. The methods are those of ``concurrent.futures.Future``.
+    Any number of threads may wait for it, and asyncio tasks may await it. The methods are those of
+    ``concurrent.futures.Future``.
     """
 
-    def __init__(
-        self, tickets: Sequence[_ext.Ticket], collect: Callable[[], list[dict[str, Any]]]
-    ) -> None:
-        """Made by ``AutoModel.submit``.
+    def __init__(self, tickets: Sequence[_ext.Ticket], collect: Callable[[], _T]) -> None:
+        """Made by ``AutoModel.submit`` and ``Stream.submit``.
 
         Args:
-            tickets: of the input's utterances, in order.
-            collect: makes the results of the finished tickets. Keeps the model alive.
+            tickets: of what was submitted, in order.
+            collect: makes the result of the finished tickets. Keeps the model alive.
         """
         self._tickets = tuple(tickets)
         self._collect = collect
 
     def done(self) -> bool:
-        """Whether every utterance has finished: with a result, an error, or cancelled."""
-        return all(t.finished() for t in self._tickets)
+        """Whether all of it has finished: with a result, an error, or cancelled."""
+        return all(ticket.finished() for ticket in self._tickets)
 
     def running(self) -> bool:
-        """Whether an utterance is being processed now."""
-        return any(t.state == "running" for t in self._tickets)
+        """Whether some of it is being processed now."""
+        return any(ticket.state == "running" for ticket in self._tickets)
 
     def cancelled(self) -> bool:
-        """Whether an utterance was cancelled; ``result`` then raises CancelledError."""
-        return any(t.state == "cancelled" for t in self._tickets)
+        """Whether some of it was cancelled; ``result`` then raises CancelledError."""
+        return any(ticket.state == "cancelled" for ticket in self._tickets)
 
     def cancel(self) -> bool:
-        """Take back what has not started yet.
+        """Take back what has not started, and what a pipeline would still start.
+
+        A recording that is recognised piece by piece (``vad_model``) ends with the pieces that run.
+        What runs in a batch with others' requests runs to its end; a batch that nobody wants any
+        more stops between two layers.
 
         Returns:
-            True if anything was cancelled, now or before. What runs already runs to its end.
+            True if anything was cancelled, now or before.
         """
         for ticket in self._tickets:
             ticket.cancel()
@@ -64,14 +69,11 @@ class Future:
         Raises:
             RuntimeError: in a done-callback, for what is not done yet.
         """
-        if self.done():
-            return True
-        forbid_waiting()
         deadline = None if timeout is None else time.monotonic() + timeout
-        return all(ticket.wait(seconds_left(deadline)) for ticket in self._tickets)
+        return all(wait_for(ticket, seconds_left(deadline)) for ticket in self._tickets)
 
-    def result(self, timeout: float | None = None) -> list[dict[str, Any]]:
-        """The results, one dict for each utterance, in the order of the input.
+    def result(self, timeout: float | None = None) -> _T:
+        """What the call that waits would return.
 
         Args:
             timeout: seconds to wait; None waits as long as it takes.
@@ -79,7 +81,7 @@ class Future:
         Raises:
             TimeoutError: if it is not done in time. The request goes on.
             CancelledError: if it was cancelled.
-            SafeASRError: what the first failed utterance failed with.
+            SafeASRError: what the first failed part failed with.
         """
         if not self.wait(timeout):
             raise TimeoutError(f"not done after {timeout} s; the request goes on")
@@ -93,11 +95,11 @@ class Future:
             self._collect()
         except CancelledError:
             raise
-        except Exception as error:
+        except BaseException as error:
             return error
         return None
 
-    def add_done_callback(self, fn: Callable[[Future], object]) -> None:
+    def add_done_callback(self, fn: Callable[[Future[_T]], object]) -> None:
         """Call ``fn(self)`` once done, on safeasr's callback thread; at once if already done.
 
         What ``fn`` raises is logged. It must be short, for all callbacks share one thread, and it
@@ -107,29 +109,35 @@ class Future:
         def next_step() -> None:
             for ticket in self._tickets:
                 if not ticket.finished():
-                    when_finished(ticket, next_step)
+                    CALLBACKS.when_finished(ticket, next_step)
                     return
             run_callback(lambda: fn(self))
 
         next_step()
 
-    def __await__(self) -> Any:
+    def __await__(self) -> Generator[Any, None, _T]:
         """``await future`` on asyncio; cancelling the awaiting task cancels the request."""
         return self._wait_async().__await__()
 
-    async def _wait_async(self) -> list[dict[str, Any]]:
+    async def settled(self) -> None:
+        """Wait on asyncio until done in any way. Giving up leaves it alone."""
+        if self.done():
+            return
         loop = asyncio.get_running_loop()
         done = asyncio.Event()
 
-        def wake(_: Future) -> None:
+        def wake(_: Future[_T]) -> None:
             try:
                 loop.call_soon_threadsafe(done.set)
             except RuntimeError:  # the loop is closed: nobody waits any more
                 _log.debug("a result came after its event loop was closed")
 
         self.add_done_callback(wake)
+        await done.wait()
+
+    async def _wait_async(self) -> _T:
         try:
-            await done.wait()
+            await self.settled()
         except asyncio.CancelledError:
             self.cancel()
             raise

@@ -1,10 +1,11 @@
-"""What a family has to offer."""
+"""What a family has to offer, and a model that it loaded."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,32 @@ from numpy.typing import NDArray
 from safeasr import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.model_dir import ModelDir
+from safeasr.families.terms import Terms
 
-__all__ = ["Family", "Recognizer", "StreamingRecognizer"]
+__all__ = [
+    "TASKS",
+    "Accepts",
+    "Exporter",
+    "Family",
+    "Recognizer",
+    "StreamingRecognizer",
+    "Task",
+    "UsesGraphs",
+]
+
+#: What a model is for.
+Task = Literal["asr", "vad", "punc", "spk", "align", "emotion", "kws"]
+TASKS: dict[Task, str] = {
+    "asr": "speech recognition",
+    "vad": "voice activity detection",
+    "punc": "punctuation",
+    "spk": "speaker embeddings",
+    "align": "forced alignment",
+    "emotion": "emotion recognition",
+    "kws": "keyword spotting",
+}
+#: What a request may hold: samples (n,), features (frames, size), text, or samples with their text.
+Accepts = Literal["samples", "features", "text", "pairs"]
 
 
 class Recognizer(Protocol):
@@ -22,6 +47,12 @@ class Recognizer(Protocol):
     Immutable: one serves any number of threads.
     """
 
+    #: What it is for: decides in which role it may stand beside others.
+    task: Task
+    #: What :meth:`submit` takes.
+    accepts: tuple[Accepts, ...]
+    #: Whether it takes recordings piece by piece: then it is a :class:`StreamingRecognizer`.
+    streams: bool
     #: Rate in Hz of the samples that :meth:`submit` takes.
     sample_rate: int
     #: Options of ``generate`` that change this family's results.
@@ -37,15 +68,9 @@ class Recognizer(Protocol):
         engine: _ext.Engine,
         data: NDArray[np.float32],
         options: Mapping[str, Any],
-        *,
-        from_file: bool,
-        deadline_s: float | None,
-        wait_s: float | None,
+        terms: Terms,
     ) -> _ext.Ticket:
-        """Queue one utterance: samples (n,) or features (frames, size).
-
-        ``from_file``: it was no array, so it is a whole recording and nothing follows.
-        """
+        """Queue one utterance: samples (n,) or features (frames, size)."""
 
     def finish(
         self, result: Mapping[str, Any], key: str, options: Mapping[str, Any]
@@ -77,27 +102,48 @@ class UsesGraphs(Protocol):
         """What became of graphs: made, replayed, slower (given up), failed."""
 
 
-class Family(Protocol):
-    """How FunASR models of one kind are exported and loaded."""
+class Exporter(Protocol):
+    """Writes the programs of a model."""
 
-    #: Name in bundles.
-    name: str
-    #: FunASR's model classes that it exports.
-    model_classes: tuple[str, ...]
-    #: Of :data:`safeasr.nets.precision.PRECISIONS`, those that its programs can have.
-    precisions: tuple[str, ...]
-    #: Options of ``generate`` that change results of this family.
-    options: frozenset[str]
-    #: Options that FunASR takes from the constructor only.
-    constructor_options: frozenset[str]
-
-    def export(
+    def __call__(
         self, model: ModelDir, out: Path, *, trust_remote_code: bool, precision: str
     ) -> Bundle:
         """Write the programs into ``out`` and describe them.
 
-        ``precision``: one of :data:`safeasr.nets.precision.PRECISIONS`.
+        Args:
+            model: the FunASR model.
+            out: an empty directory.
+            trust_remote_code: whether the checkpoint may hold more than tensors.
+            precision: one of the family's.
+
+        Raises:
+            ExportError: if a file is missing or does not fit.
+            UnsupportedModelError: if the configuration asks for what the network does not have.
         """
 
-    def load(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> Recognizer:
-        """Load the programs; ``limits`` are the arguments of ``_ext.BatchLimits``."""
+
+@dataclass(frozen=True)
+class Family:
+    """How FunASR models of one kind are exported and loaded.
+
+    Attributes:
+        name: in bundles; that of the family's folder.
+        model_classes: FunASR's model classes that it exports.
+        export: writes the programs of a model.
+        load: a bundle, a device and the arguments of ``_ext.BatchLimits`` to a loaded model.
+        precisions: of :data:`safeasr.nets.precision.PRECISIONS`, those that its programs can have.
+        options: options of ``generate`` that change results of this family.
+        constructor_options: options that FunASR takes from the constructor only.
+        files: keys or names, as of ``ModelDir.find``, of files that ``export`` reads beside the
+            checkpoint, the vocabulary, CMVN and what configuration.json names. A bundle in the
+            cache is made anew when one of them changes.
+    """
+
+    name: str
+    model_classes: tuple[str, ...]
+    export: Exporter
+    load: Callable[[Bundle, str, Mapping[str, Any]], Recognizer]
+    precisions: tuple[str, ...] = ("float32",)
+    options: frozenset[str] = frozenset()
+    constructor_options: frozenset[str] = frozenset()
+    files: tuple[str, ...] = ()

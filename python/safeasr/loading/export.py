@@ -17,20 +17,7 @@ from safeasr.errors import ExportError
 from safeasr.families import family_of_class
 from safeasr.nets.precision import PRECISIONS
 
-__all__ = ["export_bundle", "open_bundle", "save_program"]
-
-
-def save_program(module: torch.nn.Module, path: Path) -> None:
-    """Script a network and write it, weights included.
-
-    Raises:
-        ExportError: if it cannot be scripted.
-    """
-    try:
-        scripted = torch.jit.script(module.eval().requires_grad_(False))
-        torch.jit.save(scripted, str(path))
-    except Exception as error:
-        raise ExportError(f"cannot script {type(module).__name__}: {error}") from error
+__all__ = ["export_bundle", "open_bundle"]
 
 
 def _export(model: ModelDir, out: Path, trust_remote_code: bool, precision: str) -> Bundle:
@@ -64,7 +51,10 @@ def open_bundle(
     family = family_of_class(model.model_class)  # say so before anything is hashed
     kind = precision if precision in family.precisions else "float32"
     return cached_bundle(
-        model, lambda out: _export(model, out, trust_remote_code, kind), precision=kind
+        model,
+        lambda out: _export(model, out, trust_remote_code, kind),
+        precision=kind,
+        files=family.files,
     )
 
 

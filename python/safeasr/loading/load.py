@@ -39,7 +39,7 @@ def _check_precision(bundle: Bundle, wanted: str, device: str, stacklevel: int) 
     """Say so if a finished bundle is of another precision, or of one that this machine lacks."""
     have = bundle.precision
     # A detector is in float32 beside any recogniser: nobody asked for something else.
-    of_family = family_of_bundle(bundle.family).precisions
+    of_family = family_of_bundle(bundle).precisions
     if device != "cpu" and have == "int8":
         raise UnsupportedModelError(
             f"the bundle {bundle.path} holds int8 weights, which run on the CPU only, not on "
@@ -94,7 +94,7 @@ def load_model(
         precision=options.precision,
     )
     _check_precision(bundle, options.precision, options.device, stacklevel)
-    recognizer = family_of_bundle(bundle.family).load(
+    recognizer = family_of_bundle(bundle).load(
         bundle,
         options.device,
         {

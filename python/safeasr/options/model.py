@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import numbers
-import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 
 from safeasr import _ext
 from safeasr.errors import UnsupportedModelError
+from safeasr.options.cores import usable_cores
 from safeasr.options.device import pick_device
 
 __all__ = ["CallOptions", "ModelOptions", "call_options", "model_options"]
@@ -96,14 +96,6 @@ class ModelOptions:
     disable_pbar: bool
     overrides: Mapping[str, Any] = field(default_factory=dict)
     call_defaults: Mapping[str, Any] = field(default_factory=dict)
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    try:
-        return max(1, len(os.sched_getaffinity(0)))
-    except AttributeError:
-        return os.cpu_count() or 1
 
 
 def pick_precision(given: Mapping[str, Any], device: str) -> str:
@@ -201,7 +193,8 @@ def model_options(
 
     chosen = pick_device(device, int(given.get("ngpu", 1)))
     threads = 1 if intra_op_threads is None else positive("intra_op_threads", intra_op_threads)
-    cores = min(usable_cores(), int(given.get("ncpu") or usable_cores()))
+    cores = usable_cores()
+    cores = min(cores, int(given.get("ncpu") or cores))
     workers = num_workers
     if workers is None:
         # One thread a worker: batches of different callers in parallel use cores better than

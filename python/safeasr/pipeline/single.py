@@ -1,4 +1,4 @@
-"""A stream of one model: recognition, or voice activity detection."""
+"""The pipeline of a stream of one model: each chunk is one request."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safeasr import _ext
-from safeasr.calls.future import Future
-from safeasr.deadlines import seconds_left
 from safeasr.families.base import StreamingRecognizer
-from safeasr.stream.jobs import Steps
+from safeasr.families.terms import Terms
+from safeasr.pipeline.steps import Steps
 
 __all__ = ["ModelPipeline", "submit_chunk"]
 
 
 def submit_chunk(
     stream: Any, samples: NDArray[np.float32], is_final: bool, deadline: float | None
-) -> Future:
-    """Queue samples for a stream of the extension; a future of its raw result."""
-    left = seconds_left(deadline)
-    ticket = stream.submit(samples, is_final=is_final, deadline_s=left, wait_s=left)
-    return Future([ticket], ticket.get)
+) -> _ext.Ticket:
+    """Queue samples for a stream of the extension; does not wait, for streams bypass the queue."""
+    terms = Terms(deadline=deadline, direct=True)
+    ticket: _ext.Ticket = stream.submit(samples, is_final=is_final, terms=terms.for_engine())
+    return ticket
 
 
 class ModelPipeline:

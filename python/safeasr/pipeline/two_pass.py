@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safeasr import _ext
-from safeasr.calls.future import Future
-from safeasr.deadlines import seconds_left
 from safeasr.families.base import Recognizer, StreamingRecognizer
+from safeasr.families.terms import Terms
 from safeasr.pipeline.single import submit_chunk
-from safeasr.stream.jobs import Steps
+from safeasr.pipeline.steps import Steps
 
 __all__ = ["Models", "TwoPassPipeline"]
 
@@ -216,7 +215,11 @@ class TwoPassPipeline:
             self._segment = None
             if not len(speech):
                 return
-            result = yield self._submit_offline(offline, speech, deadline)
+            # Somebody waits for it, as for the first pass.
+            terms = Terms(deadline=deadline).later_stage(live=True)
+            result = yield offline.submit(
+                self._models.engine, np.ascontiguousarray(speech), self._offline_options, terms
+            )
             options = {**self._offline_options, "begin_time": segment.start}
             event |= offline.finish(result, self._key, options)
             event["mode"] = "2pass-offline"
@@ -229,17 +232,3 @@ class TwoPassPipeline:
             event["mode"] = "2pass-online"
         self._text = event["text"]
         events.append(event)
-
-    def _submit_offline(
-        self, offline: Recognizer, speech: NDArray[np.float32], deadline: float | None
-    ) -> Future:
-        left = seconds_left(deadline)
-        ticket = offline.submit(
-            self._models.engine,
-            np.ascontiguousarray(speech),
-            self._offline_options,
-            from_file=True,
-            deadline_s=left,
-            wait_s=left,
-        )
-        return Future([ticket], ticket.get)

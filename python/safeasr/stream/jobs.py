@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator
-from concurrent.futures import CancelledError as FutureCancelledError
-from concurrent.futures import Future as ConcurrentFuture
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from safeasr.calls.dispatcher import forbid_waiting, run_callback
-from safeasr.calls.future import Future
-from safeasr.errors import DeadlineExceededError, QueueFullError
+from safeasr.calls.os_threads import allocate_lock
+from safeasr.errors import DeadlineExceededError, EngineClosedError, QueueFullError
+from safeasr.pipeline.steps import Run, Runs, Steps
 
-__all__ = ["Job", "JobQueue", "Pipeline", "Steps", "settled", "wait"]
-
-#: What a pipeline does for one chunk: yields futures, is sent their results, returns the answer.
-Steps = Generator[Future, Any, Any]
+__all__ = ["Job", "JobQueue", "Pipeline"]
 
 
 class Pipeline(Protocol):
@@ -41,26 +31,6 @@ class Pipeline(Protocol):
         self, samples: NDArray[np.float32], is_final: bool, deadline: float | None
     ) -> Steps:
         """Take the next samples (n,) of the stream."""
-
-
-class Answer(ConcurrentFuture[Any]):
-    """The future of a chunk: what its callbacks raise does not reach who sets the result."""
-
-    def add_done_callback(self, fn: Callable[[ConcurrentFuture[Any]], object]) -> None:
-        """Call ``fn(self)`` once done; what it raises is logged."""
-        super().add_done_callback(lambda done: run_callback(lambda: fn(done)))
-
-
-@dataclass(eq=False)
-class Job:
-    """A chunk on its way through the pipeline."""
-
-    samples: NDArray[np.float32]
-    is_final: bool
-    deadline: float | None
-    answer: Answer = field(default_factory=Answer)
-    #: A callback will go on with it.
-    waits: bool = False
 
 
 class _Resampler:
@@ -83,21 +53,71 @@ class _Resampler:
         return made
 
 
+class Job(Run):
+    """A chunk on its way through the pipeline, and the ticket of what it gives."""
+
+    stoppable = False
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        samples: NDArray[np.float32],
+        is_final: bool,
+        deadline: float | None,
+    ) -> None:
+        """Nothing of it runs before its turn comes.
+
+        Args:
+            queue: of its stream.
+            samples: (n,), at the stream's rate.
+            is_final: the utterance ends with them.
+            deadline: time of the monotonic clock after which it is not started; None: no limit.
+        """
+        super().__init__()
+        self._queue = queue
+        self._samples = samples
+        self._is_final = is_final
+        self._deadline = deadline
+
+    def steps(self) -> Steps:
+        """What the stream's pipeline does with the samples."""
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            raise DeadlineExceededError("the timeout passed before the chunk's turn came")
+        return (yield from self._queue.process(self._samples, self._is_final, self._deadline))
+
+    def ended(self) -> None:
+        """The stream is free for another chunk."""
+        self._queue.let_go(self)
+
+    def heard(self) -> None:
+        """The next chunk begins."""
+        self._queue.run_jobs()
+
+
 class JobQueue:
     """Takes the jobs of a stream one after the other; no thread waits meanwhile."""
 
-    def __init__(self, make_pipeline: Callable[[], Pipeline], *, fs: int, max_pending: int) -> None:
+    def __init__(
+        self,
+        make_pipeline: Callable[[], Pipeline],
+        *,
+        fs: int,
+        max_pending: int,
+        runs: Runs,
+    ) -> None:
         """Begin with a fresh pipeline.
 
         Args:
             make_pipeline: makes one, at the beginning and at each reset.
             fs: rate in Hz of the jobs' samples.
             max_pending: jobs that may wait behind the one that is under way.
+            runs: where jobs are noted as long as they have not ended.
         """
         self._make_pipeline = make_pipeline
         self._fs = fs
         self._max_pending = max_pending
-        self._lock = threading.Lock()
+        self._runs = runs
+        self._lock = allocate_lock()
         self._jobs: deque[Job] = deque()
         self._busy = False
         self._closed = False
@@ -117,6 +137,14 @@ class JobQueue:
         """Whether it was closed."""
         return self._closed
 
+    def process(
+        self, samples: NDArray[np.float32], is_final: bool, deadline: float | None
+    ) -> Steps:
+        """The steps of the job whose turn it is."""
+        with self._lock:
+            pipeline, resample = self._pipeline, self._resample
+        return pipeline.process(resample(samples, is_final), is_final, deadline)
+
     def add(self, job: Job) -> None:
         """Append a job; runs what can run.
 
@@ -130,25 +158,28 @@ class JobQueue:
                 raise QueueFullError(
                     f"{len(self._jobs)} chunks of this stream are waiting (max_pending)"
                 )
+            try:
+                self._runs.add(job)
+            except EngineClosedError as error:
+                job.fail(error)
+                return
             self._jobs.append(job)
-        self._run_jobs()
+        self.run_jobs()
 
     def reset(self) -> None:
         """Begin anew. Jobs that wait are cancelled; one under way ends alone."""
         with self._lock:
             self._require_open()
-            dropped = self._drop()
             self._begin()
-        for job in dropped:
-            job.answer.cancel()
+            dropped = self._drop()
+        self._cancel(dropped)
 
     def close(self) -> None:
         """Take no more jobs; those that wait are cancelled."""
         with self._lock:
             self._closed = True
             dropped = self._drop()
-        for job in dropped:
-            job.answer.cancel()
+        self._cancel(dropped)
 
     def _require_open(self) -> None:
         if self._closed:
@@ -159,98 +190,28 @@ class JobQueue:
         self._jobs.clear()
         return dropped
 
-    def _run_jobs(self, mine: bool = False) -> None:
-        """Take jobs until one has to wait, or none is left.
+    def _cancel(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            job.cancel()
+            self._runs.remove(job)
 
-        One thread at a time does so; ``mine``: this one has been it since before a wait.
-        """
-        job: Job | None = None
-        try:
-            while True:
-                with self._lock:
-                    if self._busy and not mine:
-                        return
-                    mine = self._busy = bool(self._jobs)
-                    if not mine:
-                        return
-                    job = self._jobs.popleft()
-                    pipeline, resample = self._pipeline, self._resample
-                if self._is_due(job):
-                    samples = resample(job.samples, job.is_final)
-                    steps = pipeline.process(samples, job.is_final, job.deadline)
-                    if not self._advance(job, steps):
-                        return
-        except BaseException as error:  # Ctrl-C, anywhere: the stream goes on without this chunk
-            if job is not None and job.waits:
-                raise
-            if job is not None and not job.answer.done():
-                job.answer.set_exception(error)
-            self._run_jobs(mine)
-            raise
+    def let_go(self, job: Job) -> None:
+        """The job that was under way has ended: another may begin."""
+        self._runs.remove(job)
+        with self._lock:
+            self._busy = False
 
-    @staticmethod
-    def _is_due(job: Job) -> bool:
-        if not job.answer.set_running_or_notify_cancel():
-            return False
-        if job.deadline is None or time.monotonic() < job.deadline:
-            return True
-        job.answer.set_exception(
-            DeadlineExceededError("the timeout passed before the chunk's turn came")
-        )
-        return False
-
-    def _advance(self, job: Job, steps: Steps, done: Future | None = None) -> bool:
-        """Run a job until it has to wait: then False, and a callback goes on."""
+    def run_jobs(self) -> None:
+        """Begin jobs until one has to wait, or none is left. One thread at a time does so."""
         while True:
+            with self._lock:
+                if self._busy or not self._jobs:
+                    return
+                self._busy = True
+                job = self._jobs.popleft()
             try:
-                if done is None:
-                    waits_for = next(steps)
-                else:
-                    try:
-                        value = done.result(0)
-                    except BaseException as error:
-                        waits_for = steps.throw(error)
-                    else:
-                        waits_for = steps.send(value)
-            except StopIteration as stop:
-                job.answer.set_result(stop.value)
-                return True
-            except Exception as error:
-                job.answer.set_exception(error)
-                return True
-            done = waits_for
-            if not done.done():
-                break
-
-        def go_on(finished: Future) -> None:
-            if self._advance(job, steps, finished):
-                self._run_jobs(mine=True)
-
-        job.waits = True
-        done.add_done_callback(go_on)
-        return False
-
-
-def wait(answer: ConcurrentFuture[Any], timeout: float | None = None) -> None:
-    """Wait until a future is done in any way, or the time is up.
-
-    Raises:
-        RuntimeError: in a done-callback, for what is not done yet.
-    """
-    if not answer.done():
-        forbid_waiting()
-    with contextlib.suppress(FutureCancelledError, FutureTimeoutError):
-        answer.exception(timeout)  # its own error is returned, not raised
-
-
-async def settled(answer: ConcurrentFuture[Any]) -> None:
-    """Wait until a future is done in any way. Giving up leaves it alone."""
-    loop = asyncio.get_running_loop()
-    done = asyncio.Event()
-
-    def wake(_: ConcurrentFuture[Any]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(done.set)
-
-    answer.add_done_callback(wake)
-    await done.wait()
+                if not job.begin():
+                    return
+            except BaseException:  # Ctrl-C: the stream goes on without this chunk
+                self.run_jobs()
+                raise

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Generic, TypeVar
+
+from safeasr.calls.future import Future
+from safeasr.calls.os_threads import allocate_lock
+from safeasr.calls.promise import Promise
 
 __all__ = ["Mailbox"]
 
@@ -17,9 +19,9 @@ class Mailbox(Generic[_T]):
     """Items in order, each for one reader. Waiting costs no thread: readers get futures."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._items: deque[_T] = deque()
-        self._readers: deque[Future[_T | None]] = deque()
+        self._readers: deque[Promise] = deque()
         self._closed = False
 
     def put(self, item: _T) -> None:
@@ -37,22 +39,23 @@ class Mailbox(Generic[_T]):
                     keep(item)
                     return
                 reader = self._readers.popleft()
-            if reader.set_running_or_notify_cancel():  # else it does not wait any more
-                reader.set_result(item)
+            if reader.start():  # else it does not wait any more
+                reader.resolve(item)
                 return
 
     def get(self) -> Future[_T | None]:
         """A future of the next item; of None once the mailbox is closed and empty."""
-        reader: Future[_T | None] = Future()
+        reader = Promise()
+        future: Future[_T | None] = Future([reader], reader.get)
         with self._lock:
             if not self._items and not self._closed:
                 self._readers.append(reader)
-                return reader
+                return future
             item = self._items.popleft() if self._items else None
-        reader.set_result(item)
-        return reader
+        reader.resolve(item)
+        return future
 
-    def give_up(self, reader: Future[_T | None]) -> None:
+    def give_up(self, future: Future[_T | None]) -> None:
         """The reader does not wait any more; what it was given meanwhile goes to the next one."""
 
         def pass_on(done: Future[_T | None]) -> None:
@@ -60,8 +63,8 @@ class Mailbox(Generic[_T]):
             if item is not None:
                 self.put_back(item)
 
-        if not reader.cancel():
-            reader.add_done_callback(pass_on)
+        if not future.cancel():
+            future.add_done_callback(pass_on)
 
     def close(self) -> None:
         """Nothing will come any more."""
@@ -70,5 +73,5 @@ class Mailbox(Generic[_T]):
             readers = list(self._readers)
             self._readers.clear()
         for reader in readers:
-            if reader.set_running_or_notify_cancel():
-                reader.set_result(None)
+            if reader.start():
+                reader.resolve(None)

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
-from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, TypeGuard
+from typing import Any
 
 from safeasr import _ext
 from safeasr.errors import UnsupportedModelError
-from safeasr.families.base import Recognizer, StreamingRecognizer, UsesGraphs
+from safeasr.families.base import Recognizer
 from safeasr.inputs.expand import random_key
+from safeasr.pipeline.companions import Companions, is_streaming
 from safeasr.pipeline.single import ModelPipeline
+from safeasr.pipeline.steps import Runs
 from safeasr.pipeline.two_pass import Models, TwoPassPipeline
 from safeasr.stream.jobs import Pipeline
 from safeasr.stream.stream import Stream
 
-__all__ = ["StreamModels"]
+__all__ = ["Streams"]
 
-#: Models that stand beside the embedded demo if no others are named.
-_DEMO = {"online_model": "demo-streaming", "vad_model": "demo-vad"}
 MODES = ("online", "offline", "2pass")
 #: FunASR's own examples look back so far; its defaults, 0 and 0, cost accuracy.
 _LOOK_BACK = {"encoder_chunk_look_back": 4, "decoder_chunk_look_back": 1}
@@ -29,68 +27,21 @@ _LOOK_BACK = {"encoder_chunk_look_back": 4, "decoder_chunk_look_back": 1}
 _VAD_CHUNK_MS = 200
 
 
-def is_streaming(recognizer: Recognizer) -> TypeGuard[StreamingRecognizer]:
-    """Whether a model takes recordings piece by piece."""
-    return hasattr(recognizer, "open")
+class Streams:
+    """Opens the streams of a model, and knows the chunks that are under way."""
 
-
-class StreamModels:
-    """The models of ``AutoModel.stream``: the main one, and those beside it, on one engine."""
-
-    def __init__(
-        self,
-        main: Recognizer,
-        engine: _ext.Engine,
-        load: Callable[[str], Recognizer],
-        beside: Mapping[str, str | None],
-        *,
-        demo: bool,
-    ) -> None:
-        """Remember what can be loaded; loads what is named.
+    def __init__(self, companions: Companions, engine: _ext.Engine) -> None:
+        """Open none yet.
 
         Args:
-            main: the model itself.
+            companions: the model and those beside it.
             engine: where all run.
-            load: loads a model by its name.
-            beside: names of "online_model" and "vad_model", None where there is none.
-            demo: the main model is the embedded one: its companions are loaded when needed.
         """
-        self._main = main
+        self._companions = companions
+        self._main = companions.main
         self._engine = engine
-        self._load = load
-        self._lock = threading.Lock()
-        self._names = {
-            role: name or (_DEMO[role] if demo else None) for role, name in beside.items()
-        }
-        self._loaded: dict[str, StreamingRecognizer] = {}
-        for role, name in beside.items():
-            if name is not None:
-                self.get(role)
-
-    def get(self, role: str) -> StreamingRecognizer | None:
-        """The model of a role, loaded; None if there is none."""
-        name = self._names[role]
-        if name is None:
-            return None
-        with self._lock:
-            if role not in self._loaded:
-                recognizer = self._load(name)
-                detects = "silence_schedule" in recognizer.options
-                if not is_streaming(recognizer) or detects != (role == "vad_model"):
-                    wanted = "voice activity detector" if role == "vad_model" else "streaming model"
-                    raise UnsupportedModelError(f"{role}={name!r} is no {wanted}")
-                self._loaded[role] = recognizer
-            return self._loaded[role]
-
-    def graph_counts(self) -> dict[str, int]:
-        """What became of the graphs of all models: made, replayed, slower, failed."""
-        with self._lock:
-            models: list[Recognizer] = [self._main, *self._loaded.values()]
-        counts: Counter[str] = Counter()
-        for model in models:
-            if isinstance(model, UsesGraphs):
-                counts.update(model.graph_counts())
-        return dict(counts)
+        #: Chunks that were taken and have not ended.
+        self.runs = Runs()
 
     def open(
         self,
@@ -116,12 +67,14 @@ class StreamModels:
                     "beside it"
                 )
             chosen = {**_LOOK_BACK, **self._own(main, defaults), **options}
-            if "silence_schedule" in main.options:
+            if main.task == "vad":
                 chosen.setdefault("is_streaming_input", True)
                 chosen.setdefault("chunk_size", _VAD_CHUNK_MS)
             self._warn_unknown(options, main)
-            return Stream(lambda: ModelPipeline(main, self._engine, chosen, key), **stream)
-        return Stream(self._two_pass(mode, options, defaults, key, vad_chunk_size), **stream)
+            make: Callable[[], Pipeline] = partial(ModelPipeline, main, self._engine, chosen, key)
+        else:
+            make = self._two_pass(mode, options, defaults, key, vad_chunk_size)
+        return Stream(make, runs=self.runs, **stream)
 
     def _two_pass(
         self,
@@ -131,8 +84,8 @@ class StreamModels:
         key: str,
         vad_chunk_size: float | None,
     ) -> Callable[[], Pipeline]:
-        vad = self.get("vad_model")
-        online = self.get("online_model") if mode != "offline" else None
+        vad = self._companions.get("vad_model")
+        online = self._companions.get("online_model") if mode != "offline" else None
         missing = [
             role
             for role, model in (("vad_model", vad), ("online_model", online))

@@ -8,19 +8,19 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError as FutureCancelledError
-from concurrent.futures import Future as ConcurrentFuture
 from types import TracebackType
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from safeasr.calls.future import Future
 from safeasr.errors import AudioError, CancelledError, DeadlineExceededError, ForkedProcessError
 from safeasr.inputs.audio import checked_rate, load_audio
 from safeasr.inputs.decoders import decode_pcm16
 from safeasr.options.model import not_negative
-from safeasr.stream.jobs import Job, JobQueue, Pipeline, settled, wait
+from safeasr.pipeline.steps import Runs
+from safeasr.stream.jobs import Job, JobQueue, Pipeline
 from safeasr.stream.mailbox import Mailbox
 
 __all__ = ["Stream"]
@@ -52,6 +52,7 @@ class Stream:
         fs: int = 16000,
         max_pending: int = 256,
         timeout: float | None = None,
+        runs: Runs | None = None,
     ) -> None:
         """Made by ``AutoModel.stream``.
 
@@ -60,6 +61,7 @@ class Stream:
             fs: rate in Hz of the samples that will come.
             max_pending: chunks that may wait behind the one that is under way.
             timeout: default time limit of a call in seconds.
+            runs: the model's chunks that are under way.
         """
         self._fs = checked_rate(fs)
         self._timeout = timeout
@@ -67,9 +69,10 @@ class Stream:
             make_pipeline,
             fs=self._fs,
             max_pending=int(not_negative("max_pending", max_pending)),
+            runs=Runs() if runs is None else runs,
         )
         self._pushing = threading.Lock()
-        self._pushed: Mailbox[tuple[ConcurrentFuture[Any], bool]] = Mailbox()
+        self._pushed: Mailbox[tuple[Future[Any], bool]] = Mailbox()
         self._ended = False
         self._pid = os.getpid()
 
@@ -77,14 +80,10 @@ class Stream:
 
     def submit(
         self, samples: Any, is_final: bool = False, *, timeout: float | None = None
-    ) -> ConcurrentFuture[Any]:
+    ) -> Future[Any]:
         """Queue the next samples and return at once with a future of what ``feed`` returns.
 
-        It waits only while the model's own queue is full: ``queue_size`` of ``AutoModel`` should be
-        larger than the number of streams that feed at the same moment.
-
-        Done-callbacks of the future run on the thread that all streams share to go on: they must
-        be short and must not wait for a stream.
+        A full queue of the model does not hold it up: live streams bypass it.
 
         Args:
             samples: float32 or int16 array (n,), tensor, list of floats, or bytes of 16-bit PCM, at
@@ -102,9 +101,9 @@ class Stream:
         limit = self._timeout if timeout is None else timeout
         deadline = None if limit is None else time.monotonic() + limit
         # Chunks are kept: the caller may use its buffer for the next one.
-        job = Job(self._as_samples(samples).copy(), is_final, deadline)
+        job = Job(self._queue, self._as_samples(samples).copy(), is_final, deadline)
         self._queue.add(job)
-        return job.answer
+        return Future([job], job.get)
 
     def feed(self, samples: Any, is_final: bool = False, *, timeout: float | None = None) -> Any:
         """Take the next samples; wait for what they give.
@@ -127,7 +126,7 @@ class Stream:
         """
         answer = self.submit(samples, is_final, timeout=timeout)
         try:
-            wait(answer, self._timeout if timeout is None else timeout)
+            answer.wait(self._timeout if timeout is None else timeout)
         except BaseException:
             answer.cancel()
             raise
@@ -145,22 +144,21 @@ class Stream:
         answer = self.submit(samples, is_final, timeout=limit)
         try:
             with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
-                await asyncio.wait_for(settled(answer), limit)
+                await asyncio.wait_for(answer.settled(), limit)
         except BaseException:
             answer.cancel()
             raise
         return self._result_of(answer)
 
     @staticmethod
-    def _result_of(answer: ConcurrentFuture[Any]) -> Any:
+    def _result_of(answer: Future[Any]) -> Any:
         """Of a chunk that is done, or whose time is up."""
         # A chunk that waits can be taken back; one that became done meanwhile is in time after all.
         if not answer.done() and (answer.cancel() or not answer.done()):
             raise DeadlineExceededError("the timeout passed before the chunk was done")
-        try:
-            return answer.result()
-        except FutureCancelledError:
-            raise CancelledError("the stream was closed or reset") from None
+        if answer.cancelled():
+            raise CancelledError("the stream was closed or reset")
+        return answer.result()
 
     async def afinish(self, samples: Any = (), *, timeout: float | None = None) -> Any:
         """:meth:`finish` for asyncio."""
@@ -194,7 +192,7 @@ class Stream:
             if pushed is None:
                 break
             try:
-                wait(pushed[0])
+                pushed[0].wait()
             except BaseException:
                 self._pushed.put_back(pushed)
                 raise
@@ -211,14 +209,15 @@ class Stream:
             self._require_own_process()
             reader = self._pushed.get()
             try:
-                pushed = await asyncio.wrap_future(reader)
+                await reader.settled()
+                pushed = reader.result()
             except BaseException:  # whoever waits with a time limit may come again
                 self._pushed.give_up(reader)
                 raise
             if pushed is None:
                 break
             try:
-                await settled(pushed[0])
+                await pushed[0].settled()
             except BaseException:
                 self._pushed.put_back(pushed)
                 raise
@@ -226,7 +225,7 @@ class Stream:
                 return self._take(pushed)
         raise StopAsyncIteration
 
-    def _take(self, pushed: tuple[ConcurrentFuture[Any], bool]) -> Any:
+    def _take(self, pushed: tuple[Future[Any], bool]) -> Any:
         answer, self._ended = pushed
         return answer.result()
 

@@ -213,8 +213,8 @@ def paraformer_timestamps(
 ) -> TokenTimestamps:
     """Timestamps of plain Paraformer with ``pred_timestamp=True``.
 
-    FunASR's ``models/paraformer/model.py`` hands the predictor's peaks to the timestamp function
-    as weights and its weights as peaks. That decides the times, so it is done here as well.
+    As in FunASR's ``models/paraformer/model.py`` after 1.4.16; up to that release it hands the
+    predictor's peaks to the timestamp function as weights and its weights as peaks.
 
     Args:
         alphas: the predictor's weights for this utterance, shape [frames].
@@ -235,5 +235,5 @@ def paraformer_timestamps(
         length = min(encoder_len + int(tail_threshold > 0.0), len(weights), len(sums))
         weights, sums = weights[:length], sums[:length]
     return ts_prediction_lfr6_standard(
-        sums, weights, tokens, vad_offset=begin_time, upsample_rate=1
+        weights, sums, tokens, vad_offset=begin_time, upsample_rate=1
     )

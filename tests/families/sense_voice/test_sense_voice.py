@@ -16,7 +16,7 @@ import yaml
 
 from safeasr import AutoModel, rich_transcription_postprocess
 from safeasr.bundles.model_dir import read_weights
-from safeasr.families.sense_voice.family import build_network
+from safeasr.families.sense_voice.export import build_network
 from support.audio import Samples, speech
 from support.sense_voice import (
     SHAPES,

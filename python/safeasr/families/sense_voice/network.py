@@ -14,7 +14,17 @@ from torch import Tensor, nn
 from safeasr.nets.layers import Linear, Norm
 from safeasr.nets.sanm_encoder import SanmEncoderLayer
 
-__all__ = ["LANGUAGES", "QUERIES", "TEXT_FORMS", "SenseVoiceNetwork"]
+__all__ = [
+    "EMOTION",
+    "EVENT",
+    "LANGUAGES",
+    "QUERIES",
+    "TEXT_FORMS",
+    "UNKNOWN_EMOTION",
+    "CtcHead",
+    "SenseVoiceEncoder",
+    "SenseVoiceNetwork",
+]
 
 #: Rows of the embedding, as trained.
 LANGUAGES = {"auto": 0, "zh": 3, "en": 4, "yue": 7, "ja": 11, "ko": 12, "nospeech": 13}
@@ -23,6 +33,8 @@ TEXT_FORMS = {"withitn": 14, "woitn": 15}
 EMBEDDINGS = 16
 #: Rows before the features.
 QUERIES = 4
+#: The token that ``ban_emo_unk`` bans; FunASR knows it by this number.
+UNKNOWN_EMOTION = 25009
 
 #: Scores of so many rows exist at a time: the vocabulary is large.
 ROWS_AT_A_TIME = 256

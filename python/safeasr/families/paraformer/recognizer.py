@@ -1,0 +1,96 @@
+"""A loaded Paraformer: utterances to requests, token ids to text and times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from safeasr import _ext
+from safeasr.bundles.bundle import Bundle
+from safeasr.families.base import Accepts, Task
+from safeasr.families.programs import load_programs, reading, refuse_beam_search
+from safeasr.families.terms import Terms
+from safeasr.text.sentence import ids_to_tokens, sentence_postprocess
+from safeasr.text.timestamps import paraformer_timestamps
+
+__all__ = ["CONSTRUCTOR_OPTIONS", "OPTIONS", "ParaformerRecognizer"]
+
+OPTIONS = frozenset({"pred_timestamp", "output_timestamp", "begin_time"})
+CONSTRUCTOR_OPTIONS: frozenset[str] = frozenset()
+
+
+class ParaformerRecognizer:
+    """A loaded Paraformer."""
+
+    task: Task = "asr"
+    accepts: tuple[Accepts, ...] = ("samples", "features")
+    streams = False
+    options = OPTIONS
+    constructor_options = CONSTRUCTOR_OPTIONS
+
+    def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
+        with reading(bundle):
+            encoder, decoder = load_programs(bundle, device, ("encoder", "decoder"))
+            frontend = _ext.Frontend(**bundle.frontend)
+            settings = bundle.decoding
+            self._skip = frozenset({settings["blank_id"], settings["sos"], settings["eos"]})
+            self._tail_threshold = float(settings["tail_threshold"])
+            self._tail_mask = bool(settings["tail_mask"])
+            self.sample_rate = int(bundle.frontend["sample_rate"])
+        self.tokens = bundle.tokens
+        self._runner = _ext.ParaformerRunner(
+            frontend=frontend,
+            encoder=encoder,
+            decoder=decoder,
+            tail_threshold=self._tail_threshold,
+            cif_left=int(settings["cif_left"]),
+            cif_right=int(settings["cif_right"]),
+            limits=_ext.BatchLimits(**limits, ragged=True),
+        )
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Refuse beam search, which FunASR would run for these options."""
+        refuse_beam_search(options)
+
+    @staticmethod
+    def _wants_timestamps(options: Mapping[str, Any]) -> bool:
+        return bool(options.get("pred_timestamp", options.get("output_timestamp", False)))
+
+    def submit(
+        self,
+        engine: _ext.Engine,
+        data: NDArray[np.float32],
+        options: Mapping[str, Any],
+        terms: Terms,
+    ) -> _ext.Ticket:
+        """Queue one utterance."""
+        return engine.submit_utterance(
+            self._runner,
+            data,
+            want_alignment=self._wants_timestamps(options),
+            terms=terms.for_engine(),
+        )
+
+    def finish(
+        self, result: Mapping[str, Any], key: str, options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Token ids to FunASR's ``{"key", "text"[, "timestamp"]}``."""
+        tokens = ids_to_tokens(result["tokens"], self.tokens, self._skip)
+        if not self._wants_timestamps(options):
+            return {"key": key, "text": sentence_postprocess(tokens).text}
+        if not tokens:
+            return {"key": key, "text": "", "timestamp": []}
+        times = paraformer_timestamps(
+            result["alphas"],
+            result["peaks"],
+            tokens,
+            result["frames"],
+            tail_mask=self._tail_mask,
+            tail_threshold=self._tail_threshold,
+            begin_time=float(options.get("begin_time", 0)),
+        )
+        sentence = sentence_postprocess(tokens, times.timestamps)
+        return {"key": key, "text": sentence.text, "timestamp": sentence.timestamps}

@@ -1,0 +1,135 @@
+"""A loaded streaming Paraformer: chunks to requests, token ids to text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from safeasr import _ext
+from safeasr.bundles.bundle import Bundle
+from safeasr.errors import AudioError
+from safeasr.families.base import Accepts, Task
+from safeasr.families.cached import stream_of
+from safeasr.families.programs import live_limits, load_programs, reading, refuse_beam_search
+from safeasr.families.terms import Terms
+from safeasr.text.sentence import ids_to_tokens, sentence_postprocess
+
+__all__ = ["CONSTRUCTOR_OPTIONS", "OPTIONS", "ParaformerStreamingRecognizer"]
+
+OPTIONS = frozenset(
+    {
+        "cache",
+        "is_final",
+        "chunk_size",
+        "encoder_chunk_look_back",
+        "decoder_chunk_look_back",
+    }
+)
+CONSTRUCTOR_OPTIONS: frozenset[str] = frozenset()
+
+
+class ParaformerStreamingRecognizer:
+    """A loaded streaming Paraformer."""
+
+    task: Task = "asr"
+    accepts: tuple[Accepts, ...] = ("samples",)
+    streams = True
+    options = OPTIONS
+    constructor_options = CONSTRUCTOR_OPTIONS
+
+    def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
+        with reading(bundle):
+            encoder, decoder = load_programs(bundle, device, ("encoder", "decoder"))
+            settings = bundle.decoding
+            self._skip = frozenset({settings["blank_id"], settings["sos"], settings["eos"]})
+            self._runner = _ext.ParaformerStreamRunner(
+                frontend=_ext.OnlineFrontend(**bundle.frontend),
+                encoder=encoder,
+                decoder=decoder,
+                limits=live_limits(limits, device, live_priority=1, ragged=True),
+                **settings["shapes"],
+            )
+            self.sample_rate = int(bundle.frontend["sample_rate"])
+        self.tokens = bundle.tokens
+
+    def use_graphs(self) -> None:
+        """Record steps as graphs, and replay them where that is faster."""
+        self._runner.use_graphs()
+
+    def graph_counts(self) -> dict[str, int]:
+        """What became of graphs: made, replayed, slower (given up), failed."""
+        return self._runner.graph_counts()
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Refuse beam search, which FunASR would run for these options."""
+        refuse_beam_search(options)
+
+    @staticmethod
+    def stream_options(options: Mapping[str, Any]) -> dict[str, Any]:
+        """What a stream is opened with: FunASR's names and defaults.
+
+        Raises:
+            ValueError: if one of them makes no sense.
+        """
+        size = options.get("chunk_size")
+        size = [0, 10, 5] if size is None else size
+        try:
+            left, chunk, right = (int(value) for value in size)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"chunk_size must be [left, chunk, right] in rows of 60 ms, got {size!r}"
+            ) from None
+        return {
+            "chunk_size": (left, chunk, right),
+            "encoder_chunk_look_back": int(options.get("encoder_chunk_look_back") or 0),
+            "decoder_chunk_look_back": int(options.get("decoder_chunk_look_back") or 0),
+        }
+
+    def open(self, engine: _ext.Engine, options: Mapping[str, Any]) -> _ext.ParaformerStream:
+        """A new stream with the options of FunASR's ``generate``."""
+        return self._runner.open(engine, **self._runner_options(options))
+
+    def _runner_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """By the extension's names."""
+        chosen = self.stream_options(options)
+        return {
+            "chunk_size": chosen["chunk_size"],
+            "encoder_look_back": chosen["encoder_chunk_look_back"],
+            "decoder_look_back": chosen["decoder_chunk_look_back"],
+        }
+
+    def submit(
+        self,
+        engine: _ext.Engine,
+        data: NDArray[np.float32],
+        options: Mapping[str, Any],
+        terms: Terms,
+    ) -> _ext.Ticket:
+        """Queue the next samples of the stream in ``cache``, or of one of their own."""
+        if data.ndim != 1:
+            raise AudioError(f"expected samples, got features of shape {data.shape}")
+        is_final = terms.from_file or bool(options.get("is_final", False))
+        if options.get("cache") is None:
+            return self._runner.submit(
+                engine,
+                data,
+                **self._runner_options(options),
+                is_final=is_final,
+                terms=terms.for_engine(),
+            )
+        with stream_of(self, engine, options, is_final=is_final) as stream:
+            ticket: _ext.Ticket = stream.submit(data, is_final=is_final, terms=terms.for_engine())
+            return ticket
+
+    def finish(
+        self, result: Mapping[str, Any], key: str, options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Token ids to FunASR's ``{"key", "text"}``."""
+        return {"key": key, "text": self.text_of(result["tokens"])}
+
+    def text_of(self, ids: list[int]) -> str:
+        """The text of token ids: of a chunk, or of several together."""
+        return sentence_postprocess(ids_to_tokens(ids, self.tokens, self._skip)).text

@@ -1,0 +1,222 @@
+"""Pipelines: work that takes several requests, one after the other, without a thread that waits.
+
+A pipeline is a generator. It yields the ticket that it waits for and is sent that ticket's result,
+or has its error thrown in; what it returns is its own result. :class:`Run` drives one, for a
+recording or for a chunk of a stream: up to the first wait on the caller's thread, then on the
+threads of :data:`safeasr.calls.dispatcher.STEPS`. What a pipeline submits beyond its first request
+was accepted with it, so it does not wait for room (``direct``): nothing waits on those threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+from safeasr import _ext
+from safeasr.calls.dispatcher import STEPS, on_callback_thread
+from safeasr.calls.os_threads import allocate_lock
+from safeasr.calls.promise import Promise
+from safeasr.calls.waiting import wait_for
+from safeasr.errors import EngineClosedError, QueueFullError
+
+__all__ = ["Run", "Runs", "Steps"]
+
+#: What a pipeline does: yields tickets, is sent their results, returns its own.
+Steps = Generator[_ext.Ticket, Any, Any]
+
+
+class Run(Promise):
+    """A pipeline on its way, and the ticket of its result. Nothing runs before :meth:`begin`."""
+
+    #: Whether ``cancel`` stops it once it has begun. A stream's chunk is not stopped: the state of
+    #: its models would be between two chunks.
+    stoppable = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = allocate_lock()
+        self._steps: Steps | None = None
+        self._awaited: _ext.Ticket | None = None
+        self._given_up = False
+
+    def steps(self) -> Steps:
+        """The pipeline; asked for once, when it begins."""
+        raise NotImplementedError
+
+    def ended(self) -> None:
+        """It has begun and ended, in whatever way; whoever waits for it hears of that next."""
+
+    def heard(self) -> None:
+        """After that, unless ``begin`` has said so."""
+
+    @property
+    def state(self) -> str:
+        """As of the engine's tickets."""
+        known: str = super().state
+        return "running" if known == "queued" and self._steps is not None else known
+
+    def begin(self) -> bool:
+        """Run up to the first wait, on the calling thread. Does nothing if it was cancelled.
+
+        Returns:
+            Whether it has ended already.
+
+        Raises:
+            BaseException: what is not an ``Exception``, such as Ctrl-C. The run has failed with it,
+                or goes on if it was waiting by then.
+        """
+        if self.stoppable or self.start():
+            steps = self.steps()
+            with self._lock:
+                given_up = self._given_up
+                self._steps = steps
+            if not given_up:
+                try:
+                    return self._advance(steps, None)
+                except BaseException as error:  # Ctrl-C, anywhere
+                    self._interrupted(error)
+                    raise
+        self.ended()
+        return True
+
+    def _interrupted(self, error: BaseException) -> None:
+        with self._lock:
+            awaited = self._awaited
+        if awaited is not None:  # it goes on; twice announced, it arrives once
+            STEPS.when_finished(awaited, self._arrived)
+        elif not self.finished():
+            self.ended()
+            self.fail(error)
+
+    def cancel(self) -> bool:
+        """Take it back. Of a stoppable one that runs, what waits in the engine is taken back too.
+
+        Returns:
+            Whether it will have no result.
+        """
+        if not super().cancel():
+            return False
+        with self._lock:
+            self._given_up = True
+            awaited, self._awaited = self._awaited, None
+        if awaited is not None and self._steps is not None:
+            self._steps.close()
+            self.ended()
+            self.heard()
+        # Otherwise it has not begun, or whoever runs its steps just now ends them.
+        return True
+
+    def _advance(self, steps: Steps, arrived: _ext.Ticket | None) -> bool:
+        """Run steps until one waits; whether it has ended."""
+        while True:
+            try:
+                if arrived is None:
+                    awaited = next(steps)
+                else:
+                    try:
+                        value = arrived.get()
+                    except BaseException as error:
+                        awaited = steps.throw(error)
+                    else:
+                        awaited = steps.send(value)
+            except StopIteration as stop:
+                self.ended()
+                self.resolve(stop.value)
+                return True
+            except BaseException as error:
+                self.ended()
+                self.fail(error)
+                if isinstance(error, Exception) or on_callback_thread():
+                    return True
+                raise
+            with self._lock:
+                if not self._given_up and not awaited.finished():
+                    self._awaited = awaited
+                    break
+                given_up = self._given_up
+            if given_up:
+                steps.close()
+                self.ended()
+                return True
+            arrived = awaited
+        STEPS.when_finished(awaited, self._arrived)
+        return False
+
+    def _arrived(self) -> None:
+        with self._lock:
+            awaited, self._awaited = self._awaited, None
+        if awaited is None or self._steps is None:  # cancelled meanwhile
+            return
+        if self._advance(self._steps, awaited):
+            self.heard()
+
+
+class Runs:
+    """The runs of a model that are under way: so that they are bounded, and ``close`` can drain."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        """None are under way.
+
+        Args:
+            limit: how many :meth:`wait_for_room` lets be under way at a time; None: any number.
+        """
+        self._limit = limit
+        self._lock = allocate_lock()
+        self._active: set[Run] = set()
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._closed
+
+    def require_open(self) -> None:
+        """Raise EngineClosedError if :meth:`close` was called."""
+        if self._closed:
+            raise EngineClosedError("the model is closed")
+
+    def add(self, run: Run) -> None:
+        """Note a run; raises EngineClosedError if none may come any more."""
+        with self._lock:
+            self.require_open()
+            self._active.add(run)
+
+    def remove(self, run: Run) -> None:
+        """Forget a run that has ended."""
+        with self._lock:
+            self._active.discard(run)
+
+    def wait_for_room(self, wait_s: Callable[[], float | None]) -> None:
+        """Wait until fewer runs than the limit are under way.
+
+        Args:
+            wait_s: how long to wait from now on, in seconds; None: as long as it takes.
+
+        Raises:
+            QueueFullError: if there was no room in time.
+            EngineClosedError: if the model is closed.
+        """
+        while True:
+            with self._lock:
+                self.require_open()
+                if self._limit is None or len(self._active) < self._limit:
+                    return
+                first = next(iter(self._active))
+            left = wait_s()
+            if left is not None and left <= 0:
+                raise QueueFullError(
+                    f"the queue is full: {self._limit} recordings are under way (queue_size)"
+                )
+            wait_for(first, 0.05 if left is None else min(left, 0.05))
+
+    def close(self, *, drain: bool) -> None:
+        """Take no more runs; ``drain``: return when those that were accepted have ended."""
+        with self._lock:
+            self._closed = True
+        while drain:
+            with self._lock:
+                first = next(iter(self._active), None)
+            if first is None:
+                return
+            wait_for(first)
+            self.remove(first)

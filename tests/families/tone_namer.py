@@ -1,0 +1,112 @@
+"""A family of one's own: a made-up model that names the sound of every 25 ms.
+
+It is the example of docs/adding-a-family.md; test_new_family.py copies it to another folder and
+serves it from there, as a package outside of safeasr would be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from safeasr import _ext
+from safeasr.bundles.bundle import Bundle
+from safeasr.bundles.model_dir import ModelDir, read_vocabulary, read_weights
+from safeasr.bundles.program import save_program
+from safeasr.families.base import Accepts, Family, Task
+from safeasr.families.checkpoints import load_parameters, pick, section
+from safeasr.families.programs import load_programs, reading
+
+
+class ToneNetwork(nn.Module):
+    """The network, with the parameter names of the checkpoint."""
+
+    def __init__(self, words: int, frame: int = 400, units: int = 32) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(frame, units)
+        self.head = nn.Linear(units, words)
+
+    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
+        """The best word of each row, (B, T) of (B, T, frame); -1 where there is only padding."""
+        best = self.head(torch.relu(self.hidden(values))).argmax(dim=-1)
+        rows = torch.arange(values.size(1), device=values.device)
+        return best.masked_fill(rows.unsqueeze(0) >= lengths.unsqueeze(1), -1)
+
+
+def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: str) -> Bundle:
+    """From a FunASR model directory to a bundle: model.ts, and what else loading needs to know."""
+    tokens = read_vocabulary(model.tokens)
+    conf = section(model.config, "encoder_conf")
+    network = ToneNetwork(len(tokens), **pick(conf, "frame", "units"))
+    weights = read_weights(model.checkpoint, trust_remote_code=trust_remote_code)
+    load_parameters(network, weights, "")
+    save_program(network, out / "model.ts")
+    return Bundle(
+        path=out,
+        family=FAMILY.name,
+        model_class=model.model_class,
+        programs={"model": "model.ts"},
+        frontend={"sample_rate": 16000},
+        tokens=tokens,
+        precision=precision,
+        decoding={"frame": network.hidden.in_features},
+    )
+
+
+class ToneRecognizer:
+    """A loaded model. It is never changed, so any number of threads may use it."""
+
+    task: Task = "asr"
+    accepts: tuple[Accepts, ...] = ("samples",)
+    streams = False
+    options = frozenset({"upper"})
+    constructor_options: frozenset[str] = frozenset()
+
+    def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
+        with reading(bundle):
+            [program] = load_programs(bundle, device, ("model",))
+            self.sample_rate = int(bundle.frontend["sample_rate"])
+            self._frame = int(bundle.decoding["frame"])
+        self._tokens = bundle.tokens
+        self._runner = _ext.TensorRunner(program, _ext.BatchLimits(**limits))
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Nothing to refuse."""
+
+    def submit(
+        self,
+        engine: _ext.Engine,
+        data: NDArray[np.float32],
+        options: Mapping[str, Any],
+        *,
+        from_file: bool,
+        deadline_s: float | None,
+        wait_s: float | None,
+    ) -> _ext.Ticket:
+        """Queue the samples as rows of 25 ms, the last one filled up with silence."""
+        rows = np.pad(data, (0, -len(data) % self._frame)).reshape(-1, self._frame)
+        return engine.submit_tensor(self._runner, rows, deadline_s=deadline_s, wait_s=wait_s)
+
+    def finish(
+        self, result: list[NDArray[Any]], key: str, options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """A word for each row to FunASR's result dict; equal neighbours are named once."""
+        ids = [int(one) for one in result[0] if one >= 0]
+        changes = [one for i, one in enumerate(ids) if i == 0 or one != ids[i - 1]]
+        text = " ".join(self._tokens[one] for one in changes)
+        return {"key": key, "text": text.upper() if options.get("upper") else text}
+
+
+FAMILY = Family(
+    name="tone_namer",
+    model_classes=("ToneNamer",),
+    export=export,
+    load=ToneRecognizer,
+    options=ToneRecognizer.options,
+)
