@@ -67,6 +67,20 @@ asan:
 	cmake --build build-asan -j $(JOBS) -- -s
 	ctest --test-dir build-asan --output-on-failure
 
+# The extension itself, under a short load of everything that it can do at once. Leaks are not looked
+# for: Python and torch keep until the process ends what they made when it began. libstdc++ is
+# preloaded so that the sanitizer finds the function that throws.
+ASAN := build-asan-extension
+asan-extension: $(VENV)/.dependencies
+	$(CMAKE) -S . -B $(ASAN) -DSAFEASR_SANITIZE=address,undefined \
+	  -DPython_EXECUTABLE=$(CURDIR)/$(PY) -Dpybind11_DIR=$$($(PY) -m pybind11 --cmakedir) >/dev/null
+	cmake --build $(ASAN) -j $(JOBS) -- -s
+	rm -rf $(ASAN)/prefix && mkdir $(ASAN)/prefix && cp -r python/safeasr $(ASAN)/prefix/
+	cmake --install $(ASAN) --prefix $(ASAN)/prefix >/dev/null
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	  PYTHONMALLOC=malloc PYTHONPATH=$(ASAN)/prefix:tests $(PY) -W ignore tests/asan/mixed_load.py
+
 $(VENV)/.dev: $(VENV)/.dependencies
 	$(PY) cmake/requirements.py dev | $(PIP) install -q -r /dev/stdin
 	touch $@
@@ -100,4 +114,4 @@ bench: build
 	$(PY) -m benchmarks.run
 
 clean:
-	rm -rf build build-unit build-fake build-fake-cuda build-tsan build-asan $(VENV)/.installed
+	rm -rf build build-unit build-fake build-fake-cuda build-tsan build-asan $(ASAN) $(VENV)/.installed

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 import yaml
 
-from benchmarks.common.models import write_cmvn
+from benchmarks.common.cmvn import write_cmvn
 from safeasr.bench.closed_loop import speech_like
 from safeasr.bundles.cache import cache_dir
 

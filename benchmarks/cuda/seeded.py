@@ -22,12 +22,12 @@ from torch import Tensor, nn
 
 from benchmarks.accuracy.numbers import Utterance, encode, fire, score
 from benchmarks.common import sense_voice_model
+from benchmarks.common.cmvn import write_cmvn
 from benchmarks.common.models import (
     CONFIG,
     STREAMING_CONFIG,
     TOKENS_PER_FRAME,
     VOCABULARY,
-    write_cmvn,
 )
 from safeasr import _ext
 from safeasr.bench.closed_loop import speech_like

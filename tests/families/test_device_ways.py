@@ -13,7 +13,7 @@ import pytest
 
 from safeasr import AutoModel, InferenceError
 from safeasr.loading.export import open_bundle
-from support import models, sense_voice, streaming
+from support import models, sense_voice, streaming, streaming_programs
 from support.audio import recordings, speech
 from support.encoding import Floats, encode
 from support.ragged import by_device_ways
@@ -147,8 +147,8 @@ def test_steps_that_fail_never_were(
 ) -> None:
     """Every step fails once, when all of it is written; also in the middle of a long piece."""
     directory = streaming.write_streaming_dir(tmp_path / "model", streaming.SHAPES[1])
-    countdown = streaming.Countdown(tmp_path / "countdown")
-    bundle = streaming.failing_streaming_bundle(directory, tmp_path / "failing", countdown)
+    countdown = streaming_programs.Countdown(tmp_path / "countdown")
+    bundle = streaming_programs.failing_streaming_bundle(directory, tmp_path / "failing", countdown)
     options = {
         "chunk_size": [5, 10, 5],
         "encoder_chunk_look_back": 2,

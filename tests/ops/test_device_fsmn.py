@@ -10,7 +10,7 @@ from torch import Tensor
 
 from safeasr import _ext
 from support.ragged import OperatorCount, by_device_ways
-from test_chunk_ops import filtered, offsets
+from test_chunk_memory import filtered, offsets
 
 remember = torch.ops.safeasr.ragged_memory
 

@@ -7,8 +7,6 @@ kernels computed meanwhile.
 from __future__ import annotations
 
 import contextlib
-import threading
-import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from safeasr import AutoModel, EngineClosedError, _ext
+from safeasr import AutoModel, _ext
 from support import fakegpu
 from support.audio import Samples, speech
 from support.device_process import on_fake_device
@@ -194,90 +192,6 @@ def test_the_next_model_has_the_streams_of_the_last(bundle: Path) -> None:
             texts(model, clip, LIVE[0])
             used |= streams_that_work(before)
     assert len(used) == 1
-
-
-@on_fake_device
-def test_workers_that_share_a_stream_do_not_record(bundle: Path) -> None:
-    need_graphs()
-    clip = speech(9.1, seed=1)
-    with load(bundle, "cpu", num_workers=1) as model:
-        expected = texts(model, clip, LIVE[0])
-    with (
-        load(bundle, num_workers=len(fakegpu.kernels()) - 1),
-        load(bundle, num_workers=1, cuda_graphs=True) as model,
-        warnings.catch_warnings(),
-    ):
-        warnings.simplefilter("ignore")
-        for _ in range(2):
-            assert texts(model, clip, LIVE[0]) == expected
-        graphs = model.stats()["graphs"]
-    assert graphs["made"] == 0 < graphs["failed"]
-
-
-@on_fake_device
-def test_out_of_memory_lets_go_of_graphs(bundle: Path) -> None:
-    need_graphs()
-    clips = waves(6)
-    with load(bundle, "cpu", num_workers=1) as model:
-        expected = [texts(model, clip, LIVE[0]) for clip in clips]
-    with load(bundle, num_workers=1, cuda_graphs=True) as model:
-        assert [texts(model, clip, LIVE[0]) for clip in clips] == expected
-        held = fakegpu.counters()["live_bytes"]
-        made = model.stats()["graphs"]["made"]
-        assert made > 0
-        stream: dict[str, Any] = {}
-        pieces = cut(clips[0], 9600)
-        for i, piece in enumerate(pieces):
-            if i == 2:
-                fakegpu.fail_allocations(after=0, times=1)
-            model.generate(piece, cache=stream, is_final=i == len(pieces) - 1, **LIVE[0])
-            if i == 2:
-                assert fakegpu.counters()["live_bytes"] < held
-        assert [texts(model, clip, LIVE[0]) for clip in clips] == expected
-        assert model.stats()["failed"] == 0
-        assert model.stats()["graphs"]["made"] > made, "made again"
-
-
-@on_fake_device
-def test_a_step_that_fails_is_no_step(bundle: Path) -> None:
-    """Allocations fail anywhere: while a graph is timed, made and replayed."""
-    need_graphs()
-    wave = speech(6.3, seed=5)
-    with load(bundle, "cpu", num_workers=1) as model:
-        expected = texts(model, wave, LIVE[0])
-    with load(bundle, num_workers=1, cuda_graphs=True) as model:
-        for after in range(0, 2000, 97):
-            fakegpu.fail_allocations(after=after, times=1)
-            assert texts(model, wave, LIVE[0]) == expected
-            assert fakegpu.take_races() == []
-
-
-@on_fake_device
-def test_closed_with_graphs_in_use(bundle: Path) -> None:
-    need_graphs()
-    ends: list[str] = []
-
-    def feed(model: AutoModel, seed: int) -> None:
-        try:
-            while True:
-                texts(model, speech(4, seed=seed), LIVE[0])
-        except EngineClosedError:
-            ends.append("closed")
-
-    for _ in range(3):
-        model = load(bundle, num_workers=2, cuda_graphs=True)
-        threads = [threading.Thread(target=feed, args=(model, i), daemon=True) for i in range(6)]
-        for thread in threads:
-            thread.start()
-        until = time.monotonic() + 60
-        while model.stats()["graphs"]["replayed"] < 20 and time.monotonic() < until:
-            time.sleep(0.01)
-        assert model.stats()["graphs"]["replayed"] >= 20
-        model.close(drain=False)
-        for thread in threads:
-            thread.join(60)
-            assert not thread.is_alive()
-    assert ends == ["closed"] * 18
 
 
 @on_fake_device

@@ -27,11 +27,11 @@ pytest.importorskip("funasr", reason="funasr makes the model")
 
 from support.streaming import (
     SHAPES,
-    gated_streaming_bundle,
     pieces_of,
     safe_texts,
     write_streaming_dir,
 )
+from support.streaming_programs import gated_streaming_bundle
 
 OPTIONS: dict[str, Any] = {
     "chunk_size": [0, 8, 4],
