@@ -26,7 +26,8 @@ namespace safeasr {
 namespace {
 
 core::BatchLimits MakeLimits(std::size_t max_requests, std::int64_t max_cost, double max_padding,
-                             double max_wait_ms, bool share, int live_priority, bool ragged) {
+                             double max_wait_ms, bool share, int live_priority, bool ragged,
+                             double followed_within_ms) {
   core::BatchLimits limits;
   limits.max_requests = max_requests;
   limits.max_cost = max_cost;
@@ -36,6 +37,8 @@ core::BatchLimits MakeLimits(std::size_t max_requests, std::int64_t max_cost, do
   limits.share_among_free_workers = share;
   limits.live_priority = live_priority;
   limits.ragged = ragged;
+  limits.followed_within = std::chrono::duration_cast<core::Duration>(
+      std::chrono::duration<double, std::milli>(followed_within_ms));
   return limits;
 }
 
@@ -49,7 +52,8 @@ void BindRunners(py::module_& module) {
       .def(py::init(&MakeLimits), py::kw_only(), py::arg("max_requests") = defaults.max_requests,
            py::arg("max_cost") = defaults.max_cost, py::arg("max_padding") = defaults.max_padding,
            py::arg("max_wait_ms") = 0.0, py::arg("share") = defaults.share_among_free_workers,
-           py::arg("live_priority") = defaults.live_priority, py::arg("ragged") = defaults.ragged)
+           py::arg("live_priority") = defaults.live_priority, py::arg("ragged") = defaults.ragged,
+           py::arg("followed_within_ms") = 0.0)
       .def_readonly("max_requests", &core::BatchLimits::max_requests)
       .def_readonly("max_cost", &core::BatchLimits::max_cost)
       .def_readonly("max_padding", &core::BatchLimits::max_padding)

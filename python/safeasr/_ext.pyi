@@ -76,6 +76,7 @@ class BatchLimits(metaclass=_Pybind11Type):
         share: bool = ...,
         live_priority: int = ...,
         ragged: bool = ...,
+        followed_within_ms: float = ...,
     ) -> None: ...
     @property
     def ragged(self) -> bool: ...

@@ -22,6 +22,9 @@ __all__ = ["FsmnVadRecognizer"]
 #: Chunks shorter than this make FunASR take arrays for the beginning of a stream, in ms.
 _STREAMING_BELOW_MS = 15000
 
+#: A recogniser's step on what was found is there so soon: a callback and some Python.
+_STEP_FOLLOWS_WITHIN_MS = 3.0
+
 
 class FsmnVadRecognizer:
     """A loaded FSMN-VAD."""
@@ -44,7 +47,14 @@ class FsmnVadRecognizer:
         self.sample_rate = int(bundle.frontend["sample_rate"])
         # Before the steps of recognisers, which wait for what it finds.
         self._runner = _ext.VadRunner(
-            self.model, live_limits(limits, device, live_priority=2, ragged=False)
+            self.model,
+            live_limits(
+                limits,
+                device,
+                live_priority=2,
+                ragged=False,
+                followed_within_ms=_STEP_FOLLOWS_WITHIN_MS,
+            ),
         )
 
     def check(self, options: Mapping[str, Any]) -> None:
