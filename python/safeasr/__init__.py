@@ -1,5 +1,7 @@
 """safeasr: FunASR's AutoModel, safe and fast from any number of threads.
 
+It is used as FunASR's is::
+
     from safeasr import AutoModel
 
     model = AutoModel(model="demo")
