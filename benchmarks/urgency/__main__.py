@@ -23,6 +23,7 @@ from benchmarks.common.facts import RESULTS, write_result
 from benchmarks.common.models import full_size_model
 from safeasr import AutoModel
 from safeasr.bench.closed_loop import speech_like
+from safeasr.families.terms import Terms
 
 RATE = 16000
 Samples = NDArray[np.float32]
@@ -172,55 +173,65 @@ def event_loop_of_64_streams(seconds: float) -> dict[str, Any]:
     return {"chunks": fed, "lag": percentiles(lags)}
 
 
+def segments_of(hour: Samples) -> list[Samples]:
+    """What a detector makes of its first five minutes."""
+    with AutoModel("demo-vad", disable_pbar=True) as detector:
+        found = detector.generate(hour[: 300 * RATE])[0]["value"]
+    return [hour[16 * begin : 16 * end] for begin, end in found]
+
+
+def short_calls(load: Callable[[AutoModel, threading.Event], None], seconds: float) -> list[float]:
+    """Latencies of a short call while two threads bring a load."""
+    clip = speech_like(1.0, 6)
+    latencies = []
+    with AutoModel("demo", vad_model="demo-vad", disable_pbar=True) as model:
+        stop = threading.Event()
+        threads = [threading.Thread(target=load, args=(model, stop)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        time.sleep(1.0)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            latencies.append(timed(lambda: model.generate(clip, timeout=30)))
+            time.sleep(0.01)
+        stop.set()
+        for thread in threads:
+            thread.join()
+    return latencies
+
+
 def short_calls_beside_hours(seconds: float) -> dict[str, Any]:
     """A short call beside two long recordings with VAD, and beside their segments without it."""
-    clip = speech_like(1.0, 6)
     hour = an_hour()
-    answer: dict[str, Any] = {}
-    for name, with_vad in (("beside_segments", False), ("beside_recordings", True)):
-        with AutoModel("demo", vad_model="demo-vad", disable_pbar=True) as model:
-            detector = AutoModel("demo-vad", disable_pbar=True)
-            segments = detector.generate(hour[: 300 * RATE])[0]["value"]
-            detector.close()
-            pieces = [hour[16 * a : 16 * b] for a, b in segments]
-            plain = AutoModel("demo", disable_pbar=True) if not with_vad else model
-            stop = threading.Event()
+    pieces = segments_of(hour)
 
-            def load(
-                plain: AutoModel = plain, stop: threading.Event = stop, vad: bool = with_vad
-            ) -> None:
-                pending: list[Any] = []
-                while not stop.is_set():
-                    if vad:
-                        future = plain.submit(hour)
-                        while not stop.is_set() and not future.wait(0.1):
-                            pass
-                        future.cancel()
-                    else:
-                        for piece in pieces:
-                            pending.append(plain.submit(piece))
-                            if len(pending) >= 32:
-                                pending.pop(0).wait()
-                            if stop.is_set():
-                                break
+    def recordings(model: AutoModel, stop: threading.Event) -> None:
+        while not stop.is_set():
+            future = model.submit(hour)
+            while not stop.is_set() and not future.wait(0.1):
+                pass
+            future.cancel()
 
-            threads = [threading.Thread(target=load) for _ in range(2)]
-            for thread in threads:
-                thread.start()
-            time.sleep(1.0)
-            end = time.monotonic() + seconds
-            latencies = []
-            while time.monotonic() < end:
-                latencies.append(timed(lambda: plain.generate(clip, timeout=30)))  # noqa: B023
-                time.sleep(0.01)
-            stop.set()
-            for thread in threads:
-                thread.join()
-            if not with_vad:
-                plain.close(drain=False)
-            answer[name] = percentiles(latencies)
-    ratio = answer["beside_recordings"]["p99_ms"] / answer["beside_segments"]["p99_ms"]
-    return {**answer, "p99_ratio": round(ratio, 2)}
+    def segments(model: AutoModel, stop: threading.Event) -> None:
+        main, engine = model._companions.main, model._engine
+        pending: list[Any] = []
+        while not stop.is_set():
+            for piece in pieces:
+                pending.append(main.submit(engine, piece, {}, Terms(direct=True)))
+                if len(pending) >= 32:
+                    pending.pop(0).wait()
+                if stop.is_set():
+                    break
+        for ticket in pending:
+            ticket.cancel()
+
+    beside = percentiles(short_calls(recordings, seconds))
+    without = percentiles(short_calls(segments, seconds))
+    return {
+        "beside_recordings": beside,
+        "beside_segments": without,
+        "p99_ratio": round(beside["p99_ms"] / without["p99_ms"], 2),
+    }
 
 
 def after_a_cancel() -> dict[str, Any]:
