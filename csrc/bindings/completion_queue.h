@@ -4,7 +4,7 @@
 
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <mutex>
 #include <optional>
 
@@ -12,9 +12,15 @@ namespace safeasr {
 
 class CompletionQueue {
  public:
-  void Put(std::uint64_t token) {
+  // A token with the memory that it takes in the queue, allocated before anybody waits for it: a
+  // worker that finishes a ticket may find none.
+  using Place = std::list<std::uint64_t>;
+  static Place PlaceFor(std::uint64_t token) { return Place(1, token); }
+
+  // Takes the place's token. Once: a place that was put is empty.
+  void Put(Place& place) noexcept {
     std::lock_guard<std::mutex> lock(mutex_);
-    tokens_.push_back(token);
+    tokens_.splice(tokens_.end(), place);
     changed_.notify_one();
   }
 
@@ -37,7 +43,7 @@ class CompletionQueue {
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<std::uint64_t> tokens_;
+  Place tokens_;
   bool closed_ = false;
 };
 

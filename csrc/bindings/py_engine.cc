@@ -72,7 +72,7 @@ std::shared_ptr<PyTicket> SubmitWith(
 }
 
 std::shared_ptr<PyTicket> Submit(PyEngine& engine, std::shared_ptr<const core::Runner> runner,
-                                 std::unique_ptr<const core::Payload> payload, std::int64_t length,
+                                 std::unique_ptr<core::Payload> payload, std::int64_t length,
                                  const SubmitLimits& limits) {
   return SubmitWith(length, limits, [&](const core::SubmitOptions& options) {
     return engine.engine().Submit(std::move(runner), std::move(payload), options);

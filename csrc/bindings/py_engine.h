@@ -53,7 +53,7 @@ std::shared_ptr<PyTicket> SubmitWith(
 
 // SubmitWith to the engine's queue.
 std::shared_ptr<PyTicket> Submit(PyEngine& engine, std::shared_ptr<const core::Runner> runner,
-                                 std::unique_ptr<const core::Payload> payload, std::int64_t length,
+                                 std::unique_ptr<core::Payload> payload, std::int64_t length,
                                  const SubmitLimits& limits);
 
 }  // namespace safeasr

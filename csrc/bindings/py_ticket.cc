@@ -136,7 +136,10 @@ void BindTicket(py::module_& module) {
       .def(
           "announce",
           [](const PyTicket& self, std::shared_ptr<CompletionQueue> queue, std::uint64_t token) {
-            self.ticket->AddDoneCallback([queue = std::move(queue), token] { queue->Put(token); });
+            self.ticket->AddDoneCallback(
+                [queue = std::move(queue), place = CompletionQueue::PlaceFor(token)]() mutable {
+                  queue->Put(place);
+                });
           },
           py::arg("queue"), py::arg("token"), "Put `token` into `queue` when finished.");
 }

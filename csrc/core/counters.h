@@ -32,12 +32,6 @@ class DurationHistogram {
     }
   }
 
-  Counts Snapshot() const {
-    Counts copy{};
-    AddTo(&copy);
-    return copy;
-  }
-
   double TotalSeconds() const {
     return static_cast<double>(total_us_.load(std::memory_order_relaxed)) * 1e-6;
   }

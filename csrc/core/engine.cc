@@ -34,15 +34,14 @@ Engine::State::State(const EngineOptions& options)
     : intake(std::make_shared<Intake>(options.queue_size)) {}
 
 Engine::Engine(EngineOptions options, const ContextFactory& make_context, Elsewhere elsewhere)
-    : elsewhere_(std::move(elsewhere)),
-      load_(Checked(options).workers),
-      state_(std::make_unique<State>(options)) {
+    : state_(std::make_unique<State>(Checked(options))),
+      team_(*state_->intake, options.workers, std::move(elsewhere)) {
   std::exception_ptr first;
   std::vector<std::future<void>> started;
   try {
-    state_->threads.reserve(load_.workers());
-    started.reserve(load_.workers());
-    for (std::size_t i = 0; i < load_.workers(); ++i) {
+    state_->threads.reserve(workers());
+    started.reserve(workers());
+    for (std::size_t i = 0; i < workers(); ++i) {
       std::promise<void> promise;
       started.push_back(promise.get_future());
       StartWorker(i, make_context, std::move(promise));
@@ -86,7 +85,7 @@ void Engine::StartWorker(std::size_t worker, const ContextFactory& make_context,
           }
           promise.set_value();
           // From here on `make_context` may be gone: the constructor has heard from this worker.
-          WorkerLoop(*context);
+          Worker(team_, *context).RunUntilClosed();
         });
   } catch (...) {
     count(*state_, false);
@@ -110,7 +109,7 @@ std::size_t Engine::Waiting() const {
 }
 
 std::shared_ptr<Ticket> Engine::Submit(std::shared_ptr<const Runner> runner,
-                                       std::unique_ptr<const Payload> payload,
+                                       std::unique_ptr<Payload> payload,
                                        const SubmitOptions& options) {
   Intake& intake = *state_->intake;
   RequestPtr request = intake.Make(std::move(runner), std::move(payload), options);
@@ -139,7 +138,7 @@ std::shared_ptr<Lane> Engine::MakeLane(std::size_t max_waiting) {
 
 bool Engine::CloseUntil(CloseMode mode, TimePoint deadline) {
   if (forked()) return true;
-  if (mode == CloseMode::kCancel) cancel_waiting_.store(true);
+  if (mode == CloseMode::kCancel) team_.cancelling.store(true);
   state_->intake->queue.Close();
   {
     std::unique_lock<std::mutex> lock(state_->alive_mutex);

@@ -1,11 +1,10 @@
 // Engine: worker threads that turn requests into results.
 //
 // The way of a request: Submit -> RequestQueue (lock-free) -> PendingPool -> SelectBatch (policy)
-// -> Runner::Run on a worker -> Ticket, or back into the pool while it is unfinished. Every
+// -> Runner::Run on a Worker -> Ticket, or back into the pool while it is unfinished. Every
 // accepted request's ticket is finished exactly once.
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "core/intake.h"
+#include "core/worker.h"
 
 namespace safeasr::core {
 
@@ -36,9 +36,6 @@ class Engine {
  public:
   using ContextFactory = std::function<std::unique_ptr<WorkerContext>(std::size_t worker)>;
 
-  // Takes a request that waited here when the device went out of order; false: nobody can.
-  using Elsewhere = std::function<bool(RequestPtr&)>;
-
   // Starts the workers and waits until each has its context. If one cannot start, stops the others
   // and throws what it threw. Throws std::invalid_argument for zero workers or queue size.
   Engine(EngineOptions options, const ContextFactory& make_context, Elsewhere elsewhere = {});
@@ -50,7 +47,7 @@ class Engine {
   // Throws Error with kQueueFull, kClosed, kDeadlineExceeded, kCancelled (interrupted) or kForked,
   // std::invalid_argument without a runner, or what `interrupted` threw; then nothing was accepted.
   std::shared_ptr<Ticket> Submit(std::shared_ptr<const Runner> runner,
-                                 std::unique_ptr<const Payload> payload,
+                                 std::unique_ptr<Payload> payload,
                                  const SubmitOptions& options);
 
   // A request that was accepted by another engine, and has not begun. Waits for room until then.
@@ -70,13 +67,13 @@ class Engine {
 
   bool closed() const { return state_->intake->queue.closed(); }
   bool forked() const;
-  std::size_t workers() const { return load_.workers(); }
+  std::size_t workers() const { return team_.load.workers(); }
   std::size_t queue_capacity() const { return state_->intake->queue.capacity(); }
   std::size_t Waiting() const;  // accepted and not in a batch, lanes too; 0 in a forked child
   std::size_t Lanes() const { return state_->intake->lanes.load(std::memory_order_relaxed); }
-  std::size_t Busy() const { return load_.busy(); }
+  std::size_t Busy() const { return team_.load.busy(); }
   // The device failed when it was waited for, after a batch that had failed.
-  bool out_of_order() const { return out_of_order_.load(std::memory_order_relaxed); }
+  bool out_of_order() const { return team_.out_of_order.load(std::memory_order_relaxed); }
   const Counters& counters() const { return state_->intake->counters; }
 
  private:
@@ -97,39 +94,8 @@ class Engine {
   void StartWorker(std::size_t worker, const ContextFactory& make_context,
                    std::promise<void> promise);
 
-  // worker.cc
-  void WorkerLoop(WorkerContext& context);
-  Batch Take();
-  bool Over(const Batch& batch) const;
-  void Act(WorkerContext& context, Batch& batch);
-  // Starts the tickets of those that run for the first time; drops those that were cancelled.
-  void Begin(std::vector<RequestPtr>& requests, TimePoint now);
-  void RunBatch(WorkerContext& context, std::vector<RequestPtr> requests);
-  // Gives away what can be run by others, if the device is out of order.
-  void GiveAway(std::vector<RequestPtr>& requests);
-  bool GiveAway(RequestPtr& request);
-  // Resolves, puts back or fails all of them: together, and if that fails, in parts. patience: how
-  // long the batch may still wait for memory.
-  void RunParts(WorkerContext& context, RequestPtr* requests, std::size_t count,
-                Duration& patience);
-  // A request that did not fit the memory: perhaps it does when others are done.
-  bool RunBesideOthers(WorkerContext& context, RequestPtr* request, Failure* failure,
-                       Duration& patience);
-  // Resolves or puts back. False: the runner threw, and nothing was done.
-  bool TryRun(WorkerContext& context, RequestPtr* requests, std::size_t count, Failure* failure);
-  // Fails a request in place of running it. One that was cancelled before is counted as that.
-  void FailInstead(Request& request, ErrorKind kind, const char* unstarted, const char* begun,
-                   std::atomic<std::uint64_t>& counter);
-  void Expire(Request& request);
-  static bool Finishes(WorkerContext& context) noexcept;
-  std::size_t FreeWorkers() const;
-
-  const Elsewhere elsewhere_;
-  WorkerLoad load_;
-  std::atomic<std::size_t> short_of_memory_{0};  // busy workers that wait for others'
-  std::atomic<bool> out_of_order_{false};
   std::unique_ptr<State> state_;
-  std::atomic<bool> cancel_waiting_{false};
+  WorkerTeam team_;
 };
 
 }  // namespace safeasr::core

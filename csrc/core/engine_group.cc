@@ -20,7 +20,7 @@ EngineGroup::EngineGroup(std::size_t engines, EngineOptions options,
   for (std::size_t i = 0; i < engines; ++i) {
     engines_.push_back(std::make_unique<Engine>(
         options, [&, i](std::size_t worker) { return make_context(i, worker); },
-        engines > 1 ? Engine::Elsewhere([this](RequestPtr& r) { return Move(r); }) : nullptr));
+        engines > 1 ? Elsewhere([this](RequestPtr& r) { return Move(r); }) : nullptr));
   }
 }
 
@@ -49,7 +49,7 @@ Engine& EngineGroup::Least(const std::function<std::int64_t(const Engine&)>& loa
 }
 
 std::shared_ptr<Ticket> EngineGroup::Submit(std::shared_ptr<const Runner> runner,
-                                            std::unique_ptr<const Payload> payload,
+                                            std::unique_ptr<Payload> payload,
                                             const SubmitOptions& options) {
   return LeastRequests().Submit(std::move(runner), std::move(payload), options);
 }

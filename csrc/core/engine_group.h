@@ -30,7 +30,7 @@ class EngineGroup {
 
   // As of Engine. The room of the queue is the chosen engine's: the others have more to do.
   std::shared_ptr<Ticket> Submit(std::shared_ptr<const Runner> runner,
-                                 std::unique_ptr<const Payload> payload,
+                                 std::unique_ptr<Payload> payload,
                                  const SubmitOptions& options);
   std::shared_ptr<Lane> MakeLane(std::size_t max_waiting);
 

@@ -30,7 +30,7 @@ void Intake::ThrowIfForked() const {
 }
 
 RequestPtr Intake::Make(std::shared_ptr<const Runner> runner,
-                        std::unique_ptr<const Payload> payload, const SubmitOptions& options) {
+                        std::unique_ptr<Payload> payload, const SubmitOptions& options) {
   ThrowIfForked();
   if (!runner) throw std::invalid_argument("expected a runner, got none");
   auto request = std::make_unique<Request>();

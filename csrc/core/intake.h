@@ -44,7 +44,7 @@ class Intake {
   void ThrowIfForked() const;
 
   // Throws what Engine::Submit throws for a request that can be refused before it meets the queue.
-  RequestPtr Make(std::shared_ptr<const Runner> runner, std::unique_ptr<const Payload> payload,
+  RequestPtr Make(std::shared_ptr<const Runner> runner, std::unique_ptr<Payload> payload,
                   const SubmitOptions& options);
 
   // Waits for room until the options' last chance. Throws for an interrupted wait.

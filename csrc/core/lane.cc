@@ -14,7 +14,7 @@ Lane::Lane(std::shared_ptr<Intake> intake, std::size_t max_waiting)
 Lane::~Lane() { --intake_->lanes; }
 
 std::shared_ptr<Ticket> Lane::Submit(std::shared_ptr<const Runner> runner,
-                                     std::unique_ptr<const Payload> payload,
+                                     std::unique_ptr<Payload> payload,
                                      const SubmitOptions& options) {
   // Held here as well: after a fork this frame is never left in the child, so the child does not
   // destroy a lane on whose condition a thread of the parent sleeps.

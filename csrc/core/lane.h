@@ -32,7 +32,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   // As Engine::Submit, with the same errors; kQueueFull also when the lane is full. May be called
   // from several threads: a submit that returned before another began runs before it.
   std::shared_ptr<Ticket> Submit(std::shared_ptr<const Runner> runner,
-                                 std::unique_ptr<const Payload> payload,
+                                 std::unique_ptr<Payload> payload,
                                  const SubmitOptions& options);
 
   std::size_t Waiting() const;  // behind the one in the engine; 0 in a forked child

@@ -83,13 +83,6 @@ class MpmcRing {
     }
   }
 
-  // A glance: exact only while nobody pushes or pops.
-  std::size_t SizeApprox() const noexcept {
-    const std::size_t head = head_.load(std::memory_order_relaxed);
-    const std::size_t tail = tail_.load(std::memory_order_relaxed);
-    return tail > head ? tail - head : 0;
-  }
-
  private:
   // Two lines: adjacent-line prefetchers pull cache lines in pairs.
   static constexpr std::size_t kApart = 128;

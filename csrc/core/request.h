@@ -31,7 +31,7 @@ struct Request {
   std::int64_t length = 1;  // what the request costs, in the runner's unit (frames); at least 1
   TimePoint arrival{};      // when it was submitted
   TimePoint deadline = kNever;
-  std::unique_ptr<const Payload> payload;
+  std::unique_ptr<Payload> payload;
   std::shared_ptr<Ticket> ticket;
   bool of_lane = false;  // what it goes on from lies on this engine's device
 

@@ -1,22 +1,12 @@
 #include "core/runner.h"
 
-#include <new>
-
 namespace safeasr::core {
 
-Failure WorkerContext::Describe(const std::exception_ptr& error) const noexcept {
-  try {
-    std::rethrow_exception(error);
-  } catch (const Error& e) {
-    return MakeFailure(e.kind(), e.what());
-  } catch (const std::bad_alloc&) {
-    return MakeFailure(ErrorKind::kOutOfMemory, "there is not enough memory");
-  } catch (const std::exception& e) {
-    return MakeFailure(ErrorKind::kInternal, e.what());
-  } catch (...) {
-    return MakeFailure(ErrorKind::kInternal,
-                       "the runner threw something that is no std::exception");
-  }
+const std::shared_ptr<const Result>& Runner::Unfinished() noexcept {
+  static const Result marker{};
+  // An alias of nothing: it owns nothing, so it was not allocated either.
+  static const std::shared_ptr<const Result> unfinished(std::shared_ptr<void>(), &marker);
+  return unfinished;
 }
 
 }  // namespace safeasr::core

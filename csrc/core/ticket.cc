@@ -7,52 +7,52 @@ namespace safeasr::core {
 
 bool Ticket::TryStart() {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (state_ != TicketState::kQueued) return false;
-  state_ = TicketState::kRunning;
+  if (state() != TicketState::kQueued) return false;
+  state_.store(TicketState::kRunning, std::memory_order_release);
   return true;
 }
 
-bool Ticket::Resolve(std::shared_ptr<const Result> result) {
-  return Finish(TicketState::kDone, std::move(result));
+bool Ticket::Resolve(std::shared_ptr<const Result> result) noexcept {
+  return Finish(TicketState::kDone, std::move(result), TicketState::kRunning);
 }
 
-bool Ticket::Fail(Failure failure) { return Finish(TicketState::kFailed, std::move(failure)); }
+bool Ticket::Fail(Failure failure) noexcept {
+  return Finish(TicketState::kFailed, std::move(failure), TicketState::kRunning);
+}
 
-bool Ticket::Cancel() {
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (state_ != TicketState::kQueued) return false;
-  }
+bool Ticket::FinishCancelled() noexcept {
   return Finish(TicketState::kCancelled,
-                Failure{ErrorKind::kCancelled, "the request was cancelled before it ran"});
+                MakeFailure(ErrorKind::kCancelled, "the request was cancelled while it ran"),
+                TicketState::kRunning);
 }
 
-bool Ticket::Finish(TicketState state, Outcome outcome) {
+bool Ticket::Cancel() noexcept {
+  if (finished()) return false;
+  // First: a worker that starts it meanwhile finds the wish. One that finishes it does no harm.
+  cancel_requested_.store(true, std::memory_order_release);
+  return Finish(TicketState::kCancelled,
+                MakeFailure(ErrorKind::kCancelled, "the request was cancelled before it ran"),
+                TicketState::kQueued);
+}
+
+bool Ticket::Finish(TicketState state, Outcome outcome, TicketState last) noexcept {
+  // Callbacks were stored when they were added: to take them out needs no memory.
   std::vector<Callback> callbacks;
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (IsFinal(state_)) return false;
-    // A worker may have started it since Cancel() looked.
-    if (state == TicketState::kCancelled && state_ != TicketState::kQueued) return false;
-    state_ = state;
+    if (this->state() > last) return false;
     outcome_ = std::move(outcome);
     callbacks.swap(callbacks_);
+    state_.store(state, std::memory_order_release);
     finished_.notify_all();
   }
   for (const Callback& callback : callbacks) callback();
   return true;
 }
 
-TicketState Ticket::state() const {
-  std::lock_guard<std::mutex> lock(mutex_);
-  return state_;
-}
-
-bool Ticket::finished() const { return IsFinal(state()); }
-
 bool Ticket::WaitUntil(TimePoint deadline) const {
   std::unique_lock<std::mutex> lock(mutex_);
-  const auto done = [this] { return IsFinal(state_); };
+  const auto done = [this] { return finished(); };
   if (deadline == kNever) {
     finished_.wait(lock, done);
     return true;
@@ -62,7 +62,7 @@ bool Ticket::WaitUntil(TimePoint deadline) const {
 
 std::shared_ptr<const Result> Ticket::Get() const {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (!IsFinal(state_)) throw std::logic_error("the request is not finished yet");
+  if (!finished()) throw std::logic_error("the request is not finished yet");
   if (const auto* failure = std::get_if<Failure>(&outcome_)) throw Error(*failure);
   return std::get<std::shared_ptr<const Result>>(outcome_);
 }
@@ -70,7 +70,7 @@ std::shared_ptr<const Result> Ticket::Get() const {
 void Ticket::AddDoneCallback(Callback callback) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (!IsFinal(state_)) {
+    if (!finished()) {
       callbacks_.push_back(std::move(callback));
       return;
     }

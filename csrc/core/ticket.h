@@ -1,6 +1,7 @@
 // Ticket: the future of one request. Resolved exactly once; waitable from many threads.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -28,16 +29,21 @@ class Ticket {
   // Queued -> running. False when it was cancelled (or finished) before: then do not run it.
   bool TryStart();
 
-  // -> done / failed. True for the one call that finished the ticket; later ones change nothing.
-  bool Resolve(std::shared_ptr<const Result> result);
-  bool Fail(Failure failure);
+  // -> done / failed / cancelled, also from running. True for the one call that finished the
+  // ticket; later ones change nothing. Workers call these, so they need no memory.
+  bool Resolve(std::shared_ptr<const Result> result) noexcept;
+  bool Fail(Failure failure) noexcept;
+  bool FinishCancelled() noexcept;
 
-  // Queued -> cancelled: true, and the request will not run. Running: false, but the result will
-  // be dropped by nobody but its waiters. Finished: false.
-  bool Cancel();
+  // Queued -> cancelled: true, and the request will not run. Running: false, but the wish is noted:
+  // the worker stops where it can (see BatchStop) and the ticket is cancelled then; if all is done
+  // by then, there is a result. Finished: false, and nothing changes.
+  bool Cancel() noexcept;
+  // Cancel() was called before the ticket was finished.
+  bool cancel_requested() const { return cancel_requested_.load(std::memory_order_acquire); }
 
-  TicketState state() const;
-  bool finished() const;
+  TicketState state() const { return state_.load(std::memory_order_acquire); }
+  bool finished() const { return IsFinal(state()); }
 
   // True when finished before the deadline.
   bool WaitUntil(TimePoint deadline) const;
@@ -47,17 +53,20 @@ class Ticket {
   std::shared_ptr<const Result> Get() const;
 
   // Runs once, when the ticket finishes, on the thread that finishes it (at once, on this thread,
-  // if it is finished). Must not block and must not throw.
+  // if it is finished). Must not block and must not throw: that would end the process.
   void AddDoneCallback(Callback callback);
 
  private:
   using Outcome = std::variant<std::monostate, std::shared_ptr<const Result>, Failure>;
-  bool Finish(TicketState state, Outcome outcome);
+  // Only from states up to `last`.
+  bool Finish(TicketState state, Outcome outcome, TicketState last) noexcept;
   static bool IsFinal(TicketState state) { return state >= TicketState::kDone; }
 
   mutable std::mutex mutex_;
   mutable std::condition_variable finished_;
-  TicketState state_ = TicketState::kQueued;
+  // Written under the mutex; the pool looks at thousands without it.
+  std::atomic<TicketState> state_{TicketState::kQueued};
+  std::atomic<bool> cancel_requested_{false};
   Outcome outcome_;
   std::vector<Callback> callbacks_;
 };

@@ -1,5 +1,7 @@
-// What a worker thread of the engine does. Nothing here may throw: an exception would end the
-// process, and a request that was taken out of the queue must be answered.
+// Nothing here may throw: an exception would end the process, and a request that was taken out of
+// the queue must be answered.
+#include "core/worker.h"
+
 #include <algorithm>
 #include <exception>
 #include <new>
@@ -7,8 +9,6 @@
 #include <string>
 #include <thread>
 #include <utility>
-
-#include "core/engine.h"
 
 namespace safeasr::core {
 namespace {
@@ -25,13 +25,13 @@ void Count(std::atomic<std::uint64_t>& counter, std::uint64_t n = 1) {
 
 }  // namespace
 
-std::size_t Engine::FreeWorkers() const {
-  const std::size_t busy = load_.busy();
-  return load_.workers() > busy ? load_.workers() - busy : 1;
+std::size_t Worker::FreeWorkers() const {
+  const std::size_t busy = team_.load.busy();
+  return team_.load.workers() > busy ? team_.load.workers() - busy : 1;
 }
 
-Batch Engine::Take() {
-  Intake& intake = *state_->intake;
+Batch Worker::TakeBatch() {
+  Intake& intake = team_.intake;
   for (;;) {
     try {
       return intake.pool.Take(intake.queue, Clock::now(), FreeWorkers());
@@ -43,22 +43,24 @@ Batch Engine::Take() {
 
 // Nothing will come any more. While others run a batch it may come back unfinished: then this
 // worker has its share of it.
-bool Engine::Over(const Batch& batch) const { return batch.finished && load_.busy() == 0; }
+bool Worker::MayEndAfter(const Batch& batch) const {
+  return batch.finished && team_.load.busy() == 0;
+}
 
-void Engine::WorkerLoop(WorkerContext& context) {
-  context.Watch(load_);
-  RequestQueue<RequestPtr>& queue = state_->intake->queue;
+void Worker::RunUntilClosed() {
+  context_.Watch(team_.load);
+  RequestQueue<RequestPtr>& queue = team_.intake.queue;
   const auto nothing_to_do = [this](const Batch& batch) {
-    return batch.requests.empty() && batch.expired.empty() && !Over(batch);
+    return batch.requests.empty() && batch.expired.empty() && !MayEndAfter(batch);
   };
   for (;;) {
-    Batch batch = Take();
+    Batch batch = TakeBatch();
     if (nothing_to_do(batch)) {
-      Act(context, batch);  // dropped requests to count
+      Handle(batch);  // dropped requests to count
       const auto key = queue.not_empty().Prepare();
-      batch = Take();
+      batch = TakeBatch();
       if (nothing_to_do(batch)) {
-        Act(context, batch);
+        Handle(batch);
         if (queue.closed() && !queue.Sealed()) {
           // A push is still under way: it ends within a few instructions of its thread.
           queue.not_empty().Cancel();
@@ -70,8 +72,8 @@ void Engine::WorkerLoop(WorkerContext& context) {
       }
       queue.not_empty().Cancel();
     }
-    Act(context, batch);
-    if (Over(batch)) {
+    Handle(batch);
+    if (MayEndAfter(batch)) {
       // Over, for those too who went to sleep again after the queue was closed.
       queue.not_empty().WakeAll();
       return;
@@ -79,34 +81,38 @@ void Engine::WorkerLoop(WorkerContext& context) {
   }
 }
 
-void Engine::Act(WorkerContext& context, Batch& batch) {
-  Counters& counters = state_->intake->counters;
+void Worker::Handle(Batch& batch) {
+  Counters& counters = team_.intake.counters;
   Count(counters.cancelled, batch.cancelled);
   for (const RequestPtr& request : batch.expired) Expire(*request);
-  if (batch.more && !batch.requests.empty()) state_->intake->queue.not_empty().WakeOne();
-  if (!batch.requests.empty()) RunBatch(context, std::move(batch.requests));
+  if (batch.more && !batch.requests.empty()) team_.intake.queue.not_empty().WakeOne();
+  if (!batch.requests.empty()) Run(std::move(batch.requests));
 }
 
-void Engine::FailInstead(Request& request, ErrorKind kind, const char* unstarted, const char* begun,
-                         std::atomic<std::uint64_t>& counter) {
+void Worker::FailUnrun(Request& request, ErrorKind kind, const char* unstarted, const char* begun,
+                       std::atomic<std::uint64_t>& counter) {
   // Started first, so that no cancel can come between the count and the answer.
   if (!request.begun && !request.ticket->TryStart()) {
-    Count(state_->intake->counters.cancelled);
+    Count(team_.intake.counters.cancelled);
     return;
   }
   Count(counter);
   request.ticket->Fail(MakeFailure(kind, request.begun ? begun : unstarted));
 }
 
-void Engine::Expire(Request& request) {
-  FailInstead(request, ErrorKind::kDeadlineExceeded,
-              "the deadline passed while the request was waiting in the queue",
-              "the deadline passed when the request was partly done",
-              state_->intake->counters.expired);
+void Worker::Expire(Request& request) {
+  FailUnrun(request, ErrorKind::kDeadlineExceeded,
+            "the deadline passed while the request was waiting in the queue",
+            "the deadline passed when the request was partly done", team_.intake.counters.expired);
 }
 
-void Engine::Begin(std::vector<RequestPtr>& requests, TimePoint now) {
-  Counters& counters = state_->intake->counters;
+void Worker::FailAsClosed(Request& request) {
+  FailUnrun(request, ErrorKind::kClosed, "the model was closed before the request ran",
+            "the model was closed when the request was partly done", team_.intake.counters.failed);
+}
+
+void Worker::StartTickets(std::vector<RequestPtr>& requests, TimePoint now) {
+  Counters& counters = team_.intake.counters;
   const auto cancelled =
       std::remove_if(requests.begin(), requests.end(), [&](const RequestPtr& request) {
         if (request->begun) return false;
@@ -119,8 +125,8 @@ void Engine::Begin(std::vector<RequestPtr>& requests, TimePoint now) {
   requests.erase(cancelled, requests.end());
 }
 
-void Engine::GiveAway(std::vector<RequestPtr>& requests) {
-  if (!out_of_order() || !elsewhere_) return;
+void Worker::LeaveToOthers(std::vector<RequestPtr>& requests) {
+  if (!team_.out_of_order || !team_.elsewhere) return;
   std::size_t kept = 0;
   for (RequestPtr& request : requests) {
     if (GiveAway(request)) continue;
@@ -135,33 +141,20 @@ void Engine::GiveAway(std::vector<RequestPtr>& requests) {
 
 // Only what has not begun: what ran when the device broke may be what broke it, and would go on to
 // break the next one.
-bool Engine::GiveAway(RequestPtr& request) {
+bool Worker::GiveAway(RequestPtr& request) {
   if (request->begun || request->of_lane) return false;
-  Counters& counters = state_->intake->counters;
+  Counters& counters = team_.intake.counters;
   // Counted there from now on, and before the answer can be known.
   counters.submitted.fetch_sub(1, std::memory_order_relaxed);
   Count(counters.moved);
-  if (elsewhere_(request)) return true;
+  if (team_.elsewhere(request)) return true;
   counters.moved.fetch_sub(1, std::memory_order_relaxed);
   Count(counters.submitted);
   return false;
 }
 
-// A ticket is counted before it is finished: whoever has its answer must find it in stats().
-void Engine::RunBatch(WorkerContext& context, std::vector<RequestPtr> requests) {
-  const WorkerLoad::Busy busy(load_);
-  Counters& counters = state_->intake->counters;
-  if (cancel_waiting_.load(std::memory_order_relaxed)) {
-    for (const RequestPtr& request : requests) {
-      FailInstead(*request, ErrorKind::kClosed, "the model was closed before the request ran",
-                  "the model was closed when the request was partly done", counters.failed);
-    }
-    return;
-  }
-  GiveAway(requests);
-  Begin(requests, Clock::now());
-  if (requests.empty()) return;
-
+void Worker::CountBatch(const std::vector<RequestPtr>& requests) {
+  Counters& counters = team_.intake.counters;
   const std::size_t count = requests.size();
   std::uint64_t longest = 0, sum = 0;
   for (const RequestPtr& request : requests) {
@@ -173,21 +166,32 @@ void Engine::RunBatch(WorkerContext& context, std::vector<RequestPtr> requests) 
   Count(counters.batched_requests, count);
   Count(counters.batch_length, sum);
   Count(counters.batch_cost, requests[0]->runner->limits().ragged ? sum : count * longest);
-
-  Duration patience = kOutOfMemoryPatience;
-  RunParts(context, requests.data(), count, patience);
 }
 
-void Engine::RunParts(WorkerContext& context, RequestPtr* requests, std::size_t count,
-                      Duration& patience) {
-  Failure failure;
-  if (TryRun(context, requests, count, &failure)) {
+// A ticket is counted before it is finished: whoever has its answer must find it in stats().
+void Worker::Run(std::vector<RequestPtr> requests) {
+  const WorkerLoad::Busy busy(team_.load);
+  if (team_.cancelling.load(std::memory_order_relaxed)) {
+    for (const RequestPtr& request : requests) FailAsClosed(*request);
     return;
   }
-  Counters& counters = state_->intake->counters;
+  LeaveToOthers(requests);
+  StartTickets(requests, Clock::now());
+  if (requests.empty()) return;
+
+  CountBatch(requests);
+  Duration patience = kOutOfMemoryPatience;
+  RunTogetherOrInParts(requests.data(), requests.size(), patience);
+}
+
+void Worker::RunTogetherOrInParts(RequestPtr* requests, std::size_t count, Duration& patience) {
+  Failure failure;
+  if (TryRun(requests, count, &failure)) {
+    return;
+  }
+  Counters& counters = team_.intake.counters;
   if (count == 1) {
-    if (failure.kind == ErrorKind::kOutOfMemory &&
-        RunBesideOthers(context, requests, &failure, patience)) {
+    if (failure.kind == ErrorKind::kOutOfMemory && RunBesideOthers(requests, &failure, patience)) {
       return;
     }
     Count(counters.failed);
@@ -201,23 +205,22 @@ void Engine::RunParts(WorkerContext& context, RequestPtr* requests, std::size_t 
   const std::size_t step = halve ? (count + 1) / 2 : 1;
   for (std::size_t i = 0; i < count; i += step) {
     // This worker goes on with the next ones, so others may take what came of those before.
-    if (i > 0) state_->intake->queue.not_empty().WakeOne();
-    RunParts(context, requests + i, std::min(step, count - i), patience);
+    if (i > 0) team_.intake.queue.not_empty().WakeOne();
+    RunTogetherOrInParts(requests + i, std::min(step, count - i), patience);
   }
 }
 
-bool Engine::RunBesideOthers(WorkerContext& context, RequestPtr* request, Failure* failure,
-                             Duration& patience) {
+bool Worker::RunBesideOthers(RequestPtr* request, Failure* failure, Duration& patience) {
   Duration pause = kOutOfMemoryPause;
   for (int i = 0; i < kOutOfMemoryTries && patience > Duration(0); ++i, pause *= 2) {
     // Those who wait here as well need nothing. The last to come does not wait for them.
-    const bool alone = short_of_memory_.fetch_add(1) + 1 >= load_.busy();
+    const bool alone = team_.short_of_memory.fetch_add(1) + 1 >= team_.load.busy();
     if (!alone) {
       std::this_thread::sleep_for(pause);
       patience -= pause;
     }
-    short_of_memory_.fetch_sub(1);
-    if (TryRun(context, request, 1, failure)) return true;
+    team_.short_of_memory.fetch_sub(1);
+    if (TryRun(request, 1, failure)) return true;
     if (alone || failure->kind != ErrorKind::kOutOfMemory) return false;
   }
   return false;
@@ -225,26 +228,25 @@ bool Engine::RunBesideOthers(WorkerContext& context, RequestPtr* request, Failur
 
 // After a run that failed. What a device says now is a consequence of what is known; but one that
 // cannot even be waited for is of no more use.
-bool Engine::Finishes(WorkerContext& context) noexcept {
+bool Worker::DeviceStillFinishes() noexcept {
   try {
-    context.Finish();
+    context_.Finish();
     return true;
   } catch (...) {
     return false;
   }
 }
 
-bool Engine::TryRun(WorkerContext& context, RequestPtr* requests, std::size_t count,
-                    Failure* failure) {
-  Intake& intake = *state_->intake;
+bool Worker::TryRun(RequestPtr* requests, std::size_t count, Failure* failure) {
+  Intake& intake = team_.intake;
   const TimePoint start = Clock::now();
   std::vector<std::shared_ptr<const Result>> results;
   try {
-    std::vector<const Payload*> payloads;
+    std::vector<Payload*> payloads;
     payloads.reserve(count);
     for (std::size_t i = 0; i < count; ++i) payloads.push_back(requests[i]->payload.get());
-    results = requests[0]->runner->Run(context, payloads);
-    context.Finish();
+    results = requests[0]->runner->Run(context_, payloads);
+    context_.Finish();
     if (results.size() != count) {
       throw std::logic_error("the runner returned " + std::to_string(results.size()) +
                              " results for " + std::to_string(count) + " requests");
@@ -253,12 +255,12 @@ bool Engine::TryRun(WorkerContext& context, RequestPtr* requests, std::size_t co
       throw std::logic_error("the runner returned no result for a request");
     }
   } catch (...) {
-    *failure = context.Describe(std::current_exception());
-    out_of_order_ = !Finishes(context);
+    *failure = context_.Describe(std::current_exception());
+    team_.out_of_order = !DeviceStillFinishes();
     intake.counters.run_time.Add(Clock::now() - start);
     return false;
   }
-  if (out_of_order()) out_of_order_ = false;
+  if (team_.out_of_order) team_.out_of_order = false;
   const TimePoint end = Clock::now();
   intake.counters.run_time.Add(end - start);
 

@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/worker_load.h"
 #include "runtime/devices.h"
 #include "runtime/intra_op_threads.h"
 #include "runtime/upload.h"

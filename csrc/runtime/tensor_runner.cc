@@ -11,7 +11,7 @@
 namespace safeasr::runtime {
 
 std::vector<std::shared_ptr<const core::Result>> TensorRunner::Run(
-    core::WorkerContext& context, const std::vector<const core::Payload*>& batch) const {
+    core::WorkerContext& context, const std::vector<core::Payload*>& batch) const {
   const at::Device device = AsStreamContext(context).device();
   const auto count = static_cast<std::int64_t>(batch.size());
   std::vector<at::Tensor> rows;

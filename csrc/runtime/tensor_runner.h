@@ -29,7 +29,7 @@ class TensorRunner : public core::Runner {
       : Runner(limits), program_(std::move(program)) {}
 
   std::vector<std::shared_ptr<const core::Result>> Run(
-      core::WorkerContext& context, const std::vector<const core::Payload*>& batch) const override;
+      core::WorkerContext& context, const std::vector<core::Payload*>& batch) const override;
 
  private:
   const std::shared_ptr<const Program> program_;

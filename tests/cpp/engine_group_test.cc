@@ -27,7 +27,7 @@ EngineGroup::ContextFactory Places() {
 class WhereRunner : public Runner {
  public:
   WhereRunner() : Runner({1, 1 << 30, 1.0, Duration(0), false}) {}
-  Results Run(WorkerContext& context, const std::vector<const Payload*>& batch) const override {
+  Results Run(WorkerContext& context, const std::vector<Payload*>& batch) const override {
     Results results;
     for (const Payload* p : batch) {
       if (static_cast<const NumberPayload*>(p)->value < 0) {

@@ -44,7 +44,7 @@ EngineGroup::ContextFactory At(Places* places) {
 class PlaceRunner : public Runner {
  public:
   explicit PlaceRunner(std::size_t batch) : Runner({batch, 1 << 30, 1.0, Duration(0), false}) {}
-  Results Run(WorkerContext& context, const std::vector<const Payload*>& batch) const override {
+  Results Run(WorkerContext& context, const std::vector<Payload*>& batch) const override {
     auto& here = static_cast<AtPlace&>(context);
     Results results;
     for (const Payload* p : batch) {

@@ -151,7 +151,7 @@ TEST(WhateverARunnerThrowsFailsItsRequest) {
 
 TEST(AWrongNumberOfResultsFailsTheRequest) {
   struct Wrong : FakeRunner {
-    Results Run(WorkerContext& context, const std::vector<const Payload*>& batch) const override {
+    Results Run(WorkerContext& context, const std::vector<Payload*>& batch) const override {
       Results results = FakeRunner::Run(context, batch);
       const auto kind = static_cast<const NumberPayload*>(batch[0])->value;
       if (kind == 0) results.clear();
@@ -225,7 +225,7 @@ TEST(AWorkerSeesWhatOthersLeaveToIt) {
   };
   struct ShareRunner : FakeRunner {
     using FakeRunner::FakeRunner;
-    Results Run(WorkerContext& context, const std::vector<const Payload*>&) const override {
+    Results Run(WorkerContext& context, const std::vector<Payload*>&) const override {
       const std::size_t share = static_cast<Watching&>(context).load->Share();
       return {std::make_shared<NumberResult>(static_cast<std::int64_t>(share))};
     }

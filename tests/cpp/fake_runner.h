@@ -44,7 +44,7 @@ class FakeRunner : public Runner {
   explicit FakeRunner(BatchLimits limits = {8, 1 << 30, 1.0, Duration(0), false}, Hook hook = {})
       : Runner(limits), hook_(std::move(hook)) {}
 
-  Results Run(WorkerContext&, const std::vector<const Payload*>& batch) const override {
+  Results Run(WorkerContext&, const std::vector<Payload*>& batch) const override {
     Numbers numbers;
     for (const Payload* p : batch) {
       numbers.push_back(static_cast<const NumberPayload*>(p)->value);
@@ -74,7 +74,7 @@ class FakeRunner : public Runner {
 // A number that takes several runs. Not atomic: TSan would see two workers that have it at once.
 struct PiecePayload : NumberPayload {
   PiecePayload(std::int64_t v, int pieces) : NumberPayload(v), left(pieces) {}
-  mutable int left;
+  int left;
 };
 
 // One piece of each a run. What the hook throws comes before any progress.
@@ -82,10 +82,10 @@ class PieceRunner : public FakeRunner {
  public:
   using FakeRunner::FakeRunner;
 
-  Results Run(WorkerContext& context, const std::vector<const Payload*>& batch) const override {
+  Results Run(WorkerContext& context, const std::vector<Payload*>& batch) const override {
     Results results = FakeRunner::Run(context, batch);
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      if (--static_cast<const PiecePayload*>(batch[i])->left > 0) results[i] = Unfinished();
+      if (--static_cast<PiecePayload*>(batch[i])->left > 0) results[i] = Unfinished();
     }
     return results;
   }

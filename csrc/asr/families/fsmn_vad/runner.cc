@@ -29,14 +29,14 @@ void Decide(const VadDetector& detector, const VadBlock& block, const at::Tensor
 
 // A request's part of a batch, worked out on a copy of its state.
 struct VadRunner::Row {
-  const VadRequest* request;
+  VadRequest* request;
   VadStreamState next;
   std::size_t taken;
   VadBlock block;
   std::vector<VadSegment> segments;
 };
 
-void VadRunner::Begin(const VadRequest& request) const {
+void VadRunner::Begin(VadRequest& request) const {
   VadRequest::Progress& progress = request.progress;
   if (progress.started) return;
   VadRequest::Progress fresh;
@@ -50,14 +50,14 @@ void VadRunner::Begin(const VadRequest& request) const {
 }
 
 std::vector<std::shared_ptr<const core::Result>> VadRunner::Run(
-    core::WorkerContext& context, const std::vector<const core::Payload*>& batch) const {
+    core::WorkerContext& context, const std::vector<core::Payload*>& batch) const {
   const at::Device device = runtime::AsStreamContext(context).device();
   std::vector<Row> rows;
   std::vector<const VadBlock*> blocks;
   std::vector<at::Tensor> caches;
   rows.reserve(batch.size());
-  for (const core::Payload* payload : batch) {
-    const auto* request = static_cast<const VadRequest*>(payload);
+  for (core::Payload* payload : batch) {
+    auto* request = static_cast<VadRequest*>(payload);
     Begin(*request);
     const VadRequest::Progress& progress = request->progress;
     rows.push_back({request, progress.state, progress.taken, {}, {}});
@@ -78,7 +78,7 @@ std::vector<std::shared_ptr<const core::Result>> VadRunner::Run(
   context.Finish();
   std::vector<std::shared_ptr<const core::Result>> results;
   for (Row& row : rows) {
-    const VadRequest& request = *row.request;
+    VadRequest& request = *row.request;
     VadRequest::Progress& progress = request.progress;
     progress.segments.insert(progress.segments.end(), row.segments.begin(), row.segments.end());
     progress.state = std::move(row.next);

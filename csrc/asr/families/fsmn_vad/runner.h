@@ -20,14 +20,14 @@ class VadRunner : public core::Runner {
   // more is Unfinished(). Streams of one batch may have different options: they share the scorer,
   // not the decision.
   std::vector<std::shared_ptr<const core::Result>> Run(
-      core::WorkerContext& context, const std::vector<const core::Payload*>& batch) const override;
+      core::WorkerContext& context, const std::vector<core::Payload*>& batch) const override;
 
   // What a request costs, in steps of 60 ms: the unit in which the limits count for recognisers.
   std::int64_t Cost(std::int64_t samples) const;
 
  private:
   struct Row;
-  void Begin(const VadRequest& request) const;
+  void Begin(VadRequest& request) const;
 
   const std::shared_ptr<const VadModel> model_;
 };

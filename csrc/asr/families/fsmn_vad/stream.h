@@ -55,7 +55,7 @@ struct VadRequest : core::Payload {
     std::size_t taken = 0;    // of `wave`
     std::vector<VadSegment> segments;
   };
-  mutable Progress progress;  // a worker's, one at a time
+  Progress progress;  // a worker's, one at a time
 };
 
 struct VadResult : core::Result {

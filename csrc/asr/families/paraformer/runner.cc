@@ -47,7 +47,7 @@ Fired Fire(runtime::StreamContext& context, const at::Tensor& hidden, const at::
 }  // namespace
 
 std::vector<std::shared_ptr<const core::Result>> ParaformerRunner::Run(
-    core::WorkerContext& context, const std::vector<const core::Payload*>& batch) const {
+    core::WorkerContext& context, const std::vector<core::Payload*>& batch) const {
   runtime::StreamContext& stream = runtime::AsStreamContext(context);
   const at::Device device = stream.device();
   std::vector<const Utterance*> utterances;

@@ -32,7 +32,7 @@ class ParaformerRunner : public core::Runner {
 
   // Payloads are Utterances, results Transcripts.
   std::vector<std::shared_ptr<const core::Result>> Run(
-      core::WorkerContext& context, const std::vector<const core::Payload*>& batch) const override;
+      core::WorkerContext& context, const std::vector<core::Payload*>& batch) const override;
 
   const Frontend& frontend() const { return *frontend_; }
 

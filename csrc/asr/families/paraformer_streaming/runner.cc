@@ -40,7 +40,7 @@ bool ParaformerStreamRunner::UsesGraphs(const std::vector<Step>& steps, at::Devi
                      [&](const Step& step) { return step.options() == options; });
 }
 
-void ParaformerStreamRunner::Begin(const StreamRequest& request) const {
+void ParaformerStreamRunner::Begin(StreamRequest& request) const {
   StreamRequest::Progress& progress = request.progress;
   if (progress.started) return;
   StreamRequest::Progress fresh;
@@ -76,11 +76,11 @@ void ParaformerStreamRunner::TakePiece(Step& step) const {
 }
 
 std::vector<std::shared_ptr<const core::Result>> ParaformerStreamRunner::Run(
-    core::WorkerContext& context, const std::vector<const core::Payload*>& batch) const {
+    core::WorkerContext& context, const std::vector<core::Payload*>& batch) const {
   runtime::StreamContext& stream = runtime::AsStreamContext(context);
   std::vector<Step> steps;
-  for (const core::Payload* payload : batch) {
-    const auto* request = static_cast<const StreamRequest*>(payload);
+  for (core::Payload* payload : batch) {
+    auto* request = static_cast<StreamRequest*>(payload);
     Begin(*request);
     if (request->progress.steps_left == 0) continue;
     Step step;
@@ -106,7 +106,7 @@ std::vector<std::shared_ptr<const core::Result>> ParaformerStreamRunner::Run(
     --progress.steps_left;
   }
   for (std::size_t i = 0; i < batch.size(); ++i) {
-    const auto* request = static_cast<const StreamRequest*>(batch[i]);
+    auto* request = static_cast<StreamRequest*>(batch[i]);
     StreamRequest::Progress& progress = request->progress;
     if (progress.steps_left > 0) {
       results.push_back(core::Runner::Unfinished());

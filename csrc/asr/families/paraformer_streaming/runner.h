@@ -52,7 +52,7 @@ class ParaformerStreamRunner : public core::Runner {
   // Payloads are StreamRequests, results Transcripts. One step of each; a request with more steps
   // left is Unfinished().
   std::vector<std::shared_ptr<const core::Result>> Run(
-      core::WorkerContext& context, const std::vector<const core::Payload*>& batch) const override;
+      core::WorkerContext& context, const std::vector<core::Payload*>& batch) const override;
 
   const OnlineFrontend& frontend() const { return *frontend_; }
 
@@ -65,7 +65,7 @@ class ParaformerStreamRunner : public core::Runner {
   // Whether the step of these streams may be part of a graph.
   bool UsesGraphs(const std::vector<Step>& steps, at::Device device) const;
   // Makes the request's own copy of the stream's state, the first time.
-  void Begin(const StreamRequest& request) const;
+  void Begin(StreamRequest& request) const;
   // The samples of the next step, and their features.
   void TakePiece(Step& step) const;
   // What the decoder needs of all steps; how many tokens each has is then there.

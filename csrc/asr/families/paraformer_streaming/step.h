@@ -12,7 +12,7 @@ namespace safeasr::asr {
 
 // One stream's part of a batch, worked out on a copy of its state.
 struct ParaformerStreamRunner::Step {
-  const StreamRequest* request;
+  StreamRequest* request;
   ParaformerStreamState next;
   std::size_t taken = 0;  // of the request's wave, after this step
   bool is_final = false;  // of the stream

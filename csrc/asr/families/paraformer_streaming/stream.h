@@ -81,7 +81,7 @@ struct StreamRequest : core::Payload {
     std::size_t steps_left = 0;
     std::vector<std::int64_t> tokens;
   };
-  mutable Progress progress;  // a worker's, one at a time
+  Progress progress;  // a worker's, one at a time
 };
 
 }  // namespace safeasr::asr

@@ -76,7 +76,7 @@ std::vector<CtcSpan> CtcEmission::Align(const std::vector<std::int64_t>& targets
 }
 
 std::vector<std::shared_ptr<const core::Result>> SenseVoiceRunner::Run(
-    core::WorkerContext& context, const std::vector<const core::Payload*>& batch) const {
+    core::WorkerContext& context, const std::vector<core::Payload*>& batch) const {
   runtime::StreamContext& stream = runtime::AsStreamContext(context);
   Utterances utterances;
   std::vector<const Utterance*> inputs;

@@ -63,7 +63,7 @@ class SenseVoiceRunner : public core::Runner {
 
   // Payloads are SenseVoiceUtterances, results CtcTranscripts.
   std::vector<std::shared_ptr<const core::Result>> Run(
-      core::WorkerContext& context, const std::vector<const core::Payload*>& batch) const override;
+      core::WorkerContext& context, const std::vector<core::Payload*>& batch) const override;
 
   const Frontend& frontend() const { return *frontend_; }
 
