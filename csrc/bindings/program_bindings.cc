@@ -26,7 +26,7 @@ namespace safeasr {
 namespace {
 
 core::BatchLimits MakeLimits(std::size_t max_requests, std::int64_t max_cost, double max_padding,
-                             double max_wait_ms, bool share, int priority, bool ragged) {
+                             double max_wait_ms, bool share, int live_priority, bool ragged) {
   core::BatchLimits limits;
   limits.max_requests = max_requests;
   limits.max_cost = max_cost;
@@ -34,7 +34,7 @@ core::BatchLimits MakeLimits(std::size_t max_requests, std::int64_t max_cost, do
   limits.max_wait = std::chrono::duration_cast<core::Duration>(
       std::chrono::duration<double, std::milli>(max_wait_ms));
   limits.share_among_free_workers = share;
-  limits.priority = priority;
+  limits.live_priority = live_priority;
   limits.ragged = ragged;
   return limits;
 }
@@ -49,11 +49,11 @@ void BindRunners(py::module_& module) {
       .def(py::init(&MakeLimits), py::kw_only(), py::arg("max_requests") = defaults.max_requests,
            py::arg("max_cost") = defaults.max_cost, py::arg("max_padding") = defaults.max_padding,
            py::arg("max_wait_ms") = 0.0, py::arg("share") = defaults.share_among_free_workers,
-           py::arg("priority") = defaults.priority, py::arg("ragged") = defaults.ragged)
+           py::arg("live_priority") = defaults.live_priority, py::arg("ragged") = defaults.ragged)
       .def_readonly("max_requests", &core::BatchLimits::max_requests)
       .def_readonly("max_cost", &core::BatchLimits::max_cost)
       .def_readonly("max_padding", &core::BatchLimits::max_padding)
-      .def_readonly("priority", &core::BatchLimits::priority)
+      .def_readonly("live_priority", &core::BatchLimits::live_priority)
       .def_readonly("ragged", &core::BatchLimits::ragged)
       .def_readonly("share", &core::BatchLimits::share_among_free_workers);
 

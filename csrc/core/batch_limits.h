@@ -14,7 +14,9 @@ struct BatchLimits {
   double max_padding = 0.2;      // share of count x longest that is padding, 0 to 1
   Duration max_wait{0};          // how long the oldest may wait for company; 0: not at all
   bool share_among_free_workers = true;
-  int priority = 0;  // of what is ready, the highest goes first: live streams before recordings
+  // The priority of what comes through lanes (see BatchKey): live streams go before recordings,
+  // whose priority is 0.
+  int live_priority = 1;
   // After this long without a turn although it is ready, a key goes before every priority.
   Duration starvation = std::chrono::seconds(1);
   // The runner pads nothing: a batch costs the sum of its lengths, else count x longest.

@@ -7,7 +7,8 @@
 //     always in it (nobody starves).
 //  3. The others with its key join it, nearest in length first, and only while the batch stays
 //     within max_requests and max_cost (count x longest, or the sum of the lengths where nothing is
-//     padded), and padding stays under max_padding.
+//     padded), and padding stays under max_padding. Of very many, the oldest are chosen from: 256,
+//     or twice max_requests. So a choice costs the same however long the backlog is.
 //  4. Work is shared: a key whose requests are a share of all that is ready may use that share of
 //     the free workers, at least one, and a worker leaves the others their part. So two keys on two
 //     workers are not split, one key on two workers is (not with max_wait: company is wanted then).
@@ -15,7 +16,8 @@
 //     never), unless a live request of its key would pass its deadline by then (no request expires
 //     while a free worker waits) or has begun before (newcomers join it at its next piece).
 //  6. Keys are looked at in the order of their oldest live requests, and a key that waits holds up
-//     none that is ready. Of those that are ready the one with the highest priority goes first.
+//     none that is ready. Of those that are ready the one with the highest priority goes first; the
+//     priority is the requests' own and part of their key, so no batch mixes two.
 //  7. A key that had no turn for longer than its `starvation`, while it had a request in the
 //     window, goes before all priorities. One batch, then that time begins anew: a backlog of
 //     recordings cannot push live streams aside.

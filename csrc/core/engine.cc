@@ -15,6 +15,10 @@ EngineOptions Checked(EngineOptions options) {
   return options;
 }
 
+PushResult EnterDirectly(Intake& intake, RequestPtr& request) {
+  return intake.Enter(request) ? PushResult::kOk : PushResult::kClosed;
+}
+
 // Runs something at the end of a scope, however it is left.
 template <class Action>
 class AtEnd {
@@ -31,7 +35,7 @@ class AtEnd {
 }  // namespace
 
 Engine::State::State(const EngineOptions& options)
-    : intake(std::make_shared<Intake>(options.queue_size)) {}
+    : intake(std::make_shared<Intake>(options.queue_size, options.max_lanes)) {}
 
 Engine::Engine(EngineOptions options, const ContextFactory& make_context, Elsewhere elsewhere)
     : state_(std::make_unique<State>(Checked(options))),
@@ -115,7 +119,8 @@ std::shared_ptr<Ticket> Engine::Submit(std::shared_ptr<const Runner> runner,
   RequestPtr request = intake.Make(std::move(runner), std::move(payload), options);
   auto ticket = request->ticket;
   Intake::Submission submission(intake.counters);
-  const PushResult pushed = intake.Push(request, options);
+  const PushResult pushed =
+      options.direct ? EnterDirectly(intake, request) : intake.Push(request, options);
   if (pushed != PushResult::kOk) intake.ThrowRefused(pushed, options);
   submission.Keep();
   return ticket;
@@ -124,7 +129,8 @@ std::shared_ptr<Ticket> Engine::Submit(std::shared_ptr<const Runner> runner,
 PushResult Engine::Accept(RequestPtr& request, TimePoint give_up) {
   Intake& intake = *state_->intake;
   intake.counters.submitted.fetch_add(1, std::memory_order_relaxed);
-  const PushResult pushed = intake.queue.PushUntil(request, give_up);
+  const PushResult pushed =
+      request->direct ? EnterDirectly(intake, request) : intake.queue.PushUntil(request, give_up);
   if (pushed != PushResult::kOk) {
     intake.counters.submitted.fetch_sub(1, std::memory_order_relaxed);
   }

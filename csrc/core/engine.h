@@ -1,6 +1,7 @@
 // Engine: worker threads that turn requests into results.
 //
-// The way of a request: Submit -> RequestQueue (lock-free) -> PendingPool -> SelectBatch (policy)
+// The way of a request: Submit -> RequestQueue (lock-free; live work and later stages bypass it) ->
+// PendingPool -> SelectBatch (policy)
 // -> Runner::Run on a Worker -> Ticket, or back into the pool while it is unfinished. Every
 // accepted request's ticket is finished exactly once.
 #pragma once
@@ -25,11 +26,13 @@ class Lane;
 struct EngineOptions {
   std::size_t workers = 1;        // threads that run batches
   std::size_t queue_size = 1024;  // requests that may wait; more are refused or made to wait
+  std::size_t max_lanes = 16384;  // that may be open at a time; more are refused
 };
 
 enum class CloseMode {
-  kDrain,   // finish everything that was accepted, in lanes too
-  kCancel,  // finish what runs (its piece), fail what waits with ErrorKind::kClosed
+  kDrain,  // finish everything that was accepted, in lanes too
+  // Fail what waits with ErrorKind::kClosed, and what runs as soon as it can stop: see BatchStop.
+  kCancel,
 };
 
 class Engine {
@@ -47,14 +50,14 @@ class Engine {
   // Throws Error with kQueueFull, kClosed, kDeadlineExceeded, kCancelled (interrupted) or kForked,
   // std::invalid_argument without a runner, or what `interrupted` threw; then nothing was accepted.
   std::shared_ptr<Ticket> Submit(std::shared_ptr<const Runner> runner,
-                                 std::unique_ptr<Payload> payload,
-                                 const SubmitOptions& options);
+                                 std::unique_ptr<Payload> payload, const SubmitOptions& options);
 
-  // A request that was accepted by another engine, and has not begun. Waits for room until then.
+  // A request that was accepted by another engine, and has not begun. Waits for room until then,
+  // unless it is direct.
   PushResult Accept(RequestPtr& request, TimePoint give_up);
 
   // Requests submitted to the lane run one after another; at most `max_waiting` wait in it. It may
-  // outlive this engine. Throws Error with kForked.
+  // outlive this engine. Throws Error with kForked, or kQueueFull when max_lanes are open.
   std::shared_ptr<Lane> MakeLane(std::size_t max_waiting);
 
   // Returns when all workers have ended. May be called from several threads, not from a worker.
@@ -70,7 +73,7 @@ class Engine {
   std::size_t workers() const { return team_.load.workers(); }
   std::size_t queue_capacity() const { return state_->intake->queue.capacity(); }
   std::size_t Waiting() const;  // accepted and not in a batch, lanes too; 0 in a forked child
-  std::size_t Lanes() const { return state_->intake->lanes.load(std::memory_order_relaxed); }
+  std::size_t Lanes() const { return state_->intake->lanes(); }
   std::size_t Busy() const { return team_.load.busy(); }
   // The device failed when it was waited for, after a batch that had failed.
   bool out_of_order() const { return team_.out_of_order.load(std::memory_order_relaxed); }

@@ -20,13 +20,13 @@ EngineGroup::EngineGroup(std::size_t engines, EngineOptions options,
   for (std::size_t i = 0; i < engines; ++i) {
     engines_.push_back(std::make_unique<Engine>(
         options, [&, i](std::size_t worker) { return make_context(i, worker); },
-        engines > 1 ? Elsewhere([this](RequestPtr& r) { return Move(r); }) : nullptr));
+        engines > 1 ? Elsewhere([this](RequestPtr& r) { return MoveToAnother(r); }) : nullptr));
   }
 }
 
 EngineGroup::~EngineGroup() { CloseUntil(CloseMode::kCancel, kNever); }
 
-Engine& EngineGroup::Least(const std::function<std::int64_t(const Engine&)>& load) {
+Engine& EngineGroup::LeastLoaded(const std::function<std::int64_t(const Engine&)>& load) {
   const std::size_t count = engines_.size();
   if (count == 1) return *engines_.front();
   // Begins at another one each time, or ties would all go to the first.
@@ -51,16 +51,16 @@ Engine& EngineGroup::Least(const std::function<std::int64_t(const Engine&)>& loa
 std::shared_ptr<Ticket> EngineGroup::Submit(std::shared_ptr<const Runner> runner,
                                             std::unique_ptr<Payload> payload,
                                             const SubmitOptions& options) {
-  return LeastRequests().Submit(std::move(runner), std::move(payload), options);
+  return WithFewestRequests().Submit(std::move(runner), std::move(payload), options);
 }
 
-Engine& EngineGroup::LeastRequests() {
-  return Least([](const Engine& e) { return e.counters().Unfinished(); });
+Engine& EngineGroup::WithFewestRequests() {
+  return LeastLoaded([](const Engine& e) { return e.counters().Unfinished(); });
 }
 
-bool EngineGroup::Move(RequestPtr& request) {
+bool EngineGroup::MoveToAnother(RequestPtr& request) {
   for (;;) {
-    Engine& engine = LeastRequests();
+    Engine& engine = WithFewestRequests();
     if (engine.out_of_order()) return false;  // so all are, the one that asks among them
     const TimePoint now = Clock::now();
     if (now >= request->deadline) return false;
@@ -72,7 +72,7 @@ bool EngineGroup::Move(RequestPtr& request) {
 
 std::shared_ptr<Lane> EngineGroup::MakeLane(std::size_t max_waiting) {
   const auto lanes = [](const Engine& e) { return static_cast<std::int64_t>(e.Lanes()); };
-  return Least(lanes).MakeLane(max_waiting);
+  return LeastLoaded(lanes).MakeLane(max_waiting);
 }
 
 bool EngineGroup::CloseUntil(CloseMode mode, TimePoint deadline) {

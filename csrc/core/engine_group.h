@@ -30,8 +30,7 @@ class EngineGroup {
 
   // As of Engine. The room of the queue is the chosen engine's: the others have more to do.
   std::shared_ptr<Ticket> Submit(std::shared_ptr<const Runner> runner,
-                                 std::unique_ptr<Payload> payload,
-                                 const SubmitOptions& options);
+                                 std::unique_ptr<Payload> payload, const SubmitOptions& options);
   std::shared_ptr<Lane> MakeLane(std::size_t max_waiting);
 
   // As of Engine, for all of them: each closes at once, then each is waited for.
@@ -44,11 +43,11 @@ class EngineGroup {
   const Engine& operator[](std::size_t i) const { return *engines_[i]; }
 
  private:
-  // The one of whose requests or lanes there are fewest, of those in order; equals take turns.
-  Engine& Least(const std::function<std::int64_t(const Engine&)>& load);
-  Engine& LeastRequests();
+  // The one with the least load of those in order; equals take turns.
+  Engine& LeastLoaded(const std::function<std::int64_t(const Engine&)>& load);
+  Engine& WithFewestRequests();
   // Waits for room in another engine, as long as one is in order and the request in time.
-  bool Move(RequestPtr& request);
+  bool MoveToAnother(RequestPtr& request);
 
   std::vector<std::unique_ptr<Engine>> engines_;
   std::atomic<std::size_t> turn_{0};

@@ -17,8 +17,11 @@ thread_local const Intake* looks_next = nullptr;
 
 }  // namespace
 
-Intake::Intake(std::size_t queue_size)
-    : queue(queue_size), pool(std::min(kWindow, queue_size)), owner_pid_(getpid()) {}
+Intake::Intake(std::size_t queue_size, std::size_t max_lanes)
+    : queue(queue_size),
+      pool(std::min(kWindow, queue_size)),
+      max_lanes_(max_lanes),
+      owner_pid_(getpid()) {}
 
 bool Intake::forked() const { return getpid() != owner_pid_; }
 
@@ -29,12 +32,12 @@ void Intake::ThrowIfForked() const {
               "the parent: make the model after the fork, or start workers with 'spawn'");
 }
 
-RequestPtr Intake::Make(std::shared_ptr<const Runner> runner,
-                        std::unique_ptr<Payload> payload, const SubmitOptions& options) {
+RequestPtr Intake::Make(std::shared_ptr<const Runner> runner, std::unique_ptr<Payload> payload,
+                        const SubmitOptions& options) {
   ThrowIfForked();
   if (!runner) throw std::invalid_argument("expected a runner, got none");
   auto request = std::make_unique<Request>();
-  request->key = {runner->id(), options.options_key};
+  request->key = {runner->id(), options.options_key, options.priority.value_or(0)};
   request->runner = std::move(runner);
   request->length = std::max<std::int64_t>(options.length, 1);
   request->arrival = Clock::now();
@@ -80,16 +83,28 @@ void Intake::ThrowIfTooLate(const SubmitOptions& options) {
               "the deadline passed while the request waited for room in the queue");
 }
 
-void Intake::Enter(RequestPtr request) noexcept {
-  request->turn = Clock::now();
-  request->direct = true;
-  pool.Admit(std::move(request));
+void Intake::WakeWorker() noexcept {
   if (looks_next != this) queue.not_empty().WakeOne();
 }
 
-void Intake::Forget() noexcept {
+bool Intake::Enter(RequestPtr& request) noexcept {
+  request->turn = Clock::now();
+  request->direct = true;
+  if (!pool.Enter(queue, request)) return false;
+  WakeWorker();
+  return true;
+}
+
+void Intake::EnterExpected(RequestPtr request) noexcept {
+  request->turn = Clock::now();
+  request->direct = true;
+  pool.EnterExpected(std::move(request));
+  WakeWorker();
+}
+
+void Intake::CancelExpected() noexcept {
   counters.cancelled.fetch_add(1, std::memory_order_relaxed);  // before a worker may end
-  pool.Forget();
+  pool.StopExpecting();
   // Workers that were only kept by what was expected have slept since the queue was closed.
   if (queue.closed()) queue.not_empty().WakeAll();
 }
@@ -103,6 +118,19 @@ Intake::Submission::~Submission() {
   counters_.submitted.fetch_sub(1, std::memory_order_relaxed);
   counters_.rejected.fetch_add(1, std::memory_order_relaxed);
 }
+
+Intake::OpenLane::OpenLane(Intake& intake) : intake_(intake) {
+  // Counted only where there is room: a count that is taken back would refuse others meanwhile.
+  std::size_t lanes = intake.lanes_.load(std::memory_order_relaxed);
+  do {
+    if (lanes >= intake.max_lanes_) {
+      throw Error(ErrorKind::kQueueFull,
+                  std::to_string(intake.max_lanes_) + " streams are open already (max_streams)");
+    }
+  } while (!intake.lanes_.compare_exchange_weak(lanes, lanes + 1, std::memory_order_relaxed));
+}
+
+Intake::OpenLane::~OpenLane() { intake_.lanes_.fetch_sub(1, std::memory_order_relaxed); }
 
 Intake::LooksNext::LooksNext(const Intake& intake) : before_(looks_next) { looks_next = &intake; }
 Intake::LooksNext::~LooksNext() { looks_next = before_; }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "core/counters.h"
 #include "core/pending_pool.h"
@@ -22,6 +23,12 @@ struct SubmitOptions {
   std::uint64_t options_key = 0;  // requests of one runner share a batch only if these agree
   TimePoint deadline = kNever;  // after this the request is not started (or gone on with) any more
   TimePoint give_up = TimePoint::min();  // how long Submit may wait for room; default: not at all
+  // A later stage of work that was accepted already, such as a segment of a recording: it bypasses
+  // the queue, so it never waits and never finds it full. (What comes through lanes does so
+  // anyway.)
+  bool direct = false;
+  // Of what is ready, the highest runs first. None: in a lane its runner's `live_priority`, else 0.
+  std::optional<int> priority;
   // Asked about 20 times a second while Submit waits for room, with no lock held; true ends the
   // wait with ErrorKind::kCancelled. May be empty.
   std::function<bool()> interrupted;
@@ -35,7 +42,7 @@ inline constexpr auto kInterruptCheck = std::chrono::milliseconds(50);
 
 class Intake {
  public:
-  explicit Intake(std::size_t queue_size);
+  Intake(std::size_t queue_size, std::size_t max_lanes);
   Intake(const Intake&) = delete;
   Intake& operator=(const Intake&) = delete;
 
@@ -55,9 +62,13 @@ class Intake {
   [[noreturn]] static void ThrowInterrupted();
   static void ThrowIfTooLate(const SubmitOptions& options);
 
-  // What waited in a lane has its turn, or was cancelled before.
-  void Enter(RequestPtr request) noexcept;
-  void Forget() noexcept;
+  // Into the pool, bypassing the queue. False when closed: then the request stays the caller's.
+  bool Enter(RequestPtr& request) noexcept;
+
+  // A request begins to wait in a lane; false when closed. Then it has its turn, or is cancelled.
+  bool Expect() noexcept { return pool.Expect(queue); }
+  void EnterExpected(RequestPtr request) noexcept;
+  void CancelExpected() noexcept;
 
   // Counts a request as submitted before it is: a worker may have finished it by the time a push
   // returns. Unless it is kept, it was refused.
@@ -74,9 +85,22 @@ class Intake {
     bool kept_ = false;
   };
 
-  // While it lives, what enters from lanes on this thread wakes no other worker: this one looks at
-  // the pool right after, and takes its share of all that came. Woken one by one, the others would
-  // run each alone.
+  // One of the lanes that may be open at a time, for as long as this lives. Throws
+  // ErrorKind::kQueueFull when there are as many.
+  class OpenLane {
+   public:
+    explicit OpenLane(Intake& intake);
+    ~OpenLane();
+    OpenLane(const OpenLane&) = delete;
+    OpenLane& operator=(const OpenLane&) = delete;
+
+   private:
+    Intake& intake_;
+  };
+
+  // While it lives, what enters the pool on this thread wakes no other worker: this one looks there
+  // right after, and takes its share of all that came. Woken one by one, the others would run each
+  // alone.
   class LooksNext {
    public:
     explicit LooksNext(const Intake& intake);
@@ -88,12 +112,17 @@ class Intake {
     const Intake* const before_;
   };
 
+  std::size_t lanes() const { return lanes_.load(std::memory_order_relaxed); }
+
   RequestQueue<RequestPtr> queue;
   PendingPool pool;
   Counters counters;
-  std::atomic<std::size_t> lanes{0};  // that live
 
  private:
+  void WakeWorker() noexcept;
+
+  const std::size_t max_lanes_;
+  std::atomic<std::size_t> lanes_{0};  // that are open
   const int owner_pid_;
 };
 

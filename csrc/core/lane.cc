@@ -7,11 +7,7 @@
 namespace safeasr::core {
 
 Lane::Lane(std::shared_ptr<Intake> intake, std::size_t max_waiting)
-    : intake_(std::move(intake)), max_waiting_(max_waiting) {
-  ++intake_->lanes;
-}
-
-Lane::~Lane() { --intake_->lanes; }
+    : intake_(std::move(intake)), open_(*intake_), max_waiting_(max_waiting) {}
 
 std::shared_ptr<Ticket> Lane::Submit(std::shared_ptr<const Runner> runner,
                                      std::unique_ptr<Payload> payload,
@@ -21,67 +17,43 @@ std::shared_ptr<Ticket> Lane::Submit(std::shared_ptr<const Runner> runner,
   const std::shared_ptr<Lane> self = shared_from_this();
   RequestPtr request = intake_->Make(std::move(runner), std::move(payload), options);
   request->of_lane = true;
+  if (!options.priority) request->key.priority = request->runner->limits().live_priority;
   const std::shared_ptr<Ticket> ticket = request->ticket;
   // The lane is kept by what is unfinished in it, and no longer.
-  ticket->AddDoneCallback([self, finished = ticket.get()] { self->Finished(finished); });
+  ticket->AddDoneCallback([self, finished = ticket.get()] { self->OnFinished(finished); });
 
   Intake::Submission submission(intake_->counters);
   TimePoint ask = Clock::now() + kInterruptCheck;
   Lock lock(mutex_);
-  for (;;) {
-    if (head_ == nullptr && !entering_) {
-      const PushResult pushed = Enter(lock, request, options);
-      if (pushed != PushResult::kOk) intake_->ThrowRefused(pushed, options);
-      break;
-    }
-    if (!entering_ && waiting_.size() < max_waiting_) {
-      Append(request, options);
-      break;
-    }
-    WaitForRoom(lock, options, &ask);
+  while (head_ != nullptr && waiting_.size() >= max_waiting_) WaitForRoom(lock, options, &ask);
+  if (!(head_ == nullptr ? EnterEngine(request) : WaitInLane(request))) {
+    intake_->ThrowRefused(PushResult::kClosed, options);
   }
   submission.Keep();
   return ticket;
 }
 
-PushResult Lane::Enter(Lock& lock, RequestPtr& request, const SubmitOptions& options) {
-  head_ = request->ticket.get();  // before the push: it may be finished as soon as that returns
-  PushResult pushed = intake_->queue.TryPush(request);
-  if (pushed == PushResult::kFull && Clock::now() < options.LastChance()) {
-    entering_ = true;
-    lock.unlock();
-    const auto back = [&] {
-      lock.lock();
-      entering_ = false;
-      room_.notify_all();
-    };
-    try {
-      pushed = intake_->Push(request, options);
-    } catch (...) {
-      back();
-      head_ = nullptr;
-      throw;
-    }
-    back();
-  }
-  if (pushed != PushResult::kOk) head_ = nullptr;
-  return pushed;
+bool Lane::EnterEngine(RequestPtr& request) noexcept {
+  head_ = request->ticket.get();  // first: it may be finished as soon as it has entered
+  if (intake_->Enter(request)) return true;
+  head_ = nullptr;
+  return false;
 }
 
-void Lane::Append(RequestPtr& request, const SubmitOptions& options) {
+bool Lane::WaitInLane(RequestPtr& request) {
   waiting_.emplace_back();  // what may throw comes first
-  if (!intake_->pool.Expect(intake_->queue)) {
+  if (!intake_->Expect()) {
     waiting_.pop_back();
-    intake_->ThrowRefused(PushResult::kClosed, options);
+    return false;
   }
   waiting_.back() = std::move(request);
+  return true;
 }
 
 void Lane::WaitForRoom(Lock& lock, const SubmitOptions& options, TimePoint* ask) {
   const TimePoint last_chance = options.LastChance();
   if (intake_->queue.closed()) intake_->ThrowRefused(PushResult::kClosed, options);
   if (Clock::now() >= last_chance) {
-    if (entering_) intake_->ThrowRefused(PushResult::kFull, options);
     Intake::ThrowIfTooLate(options);
     throw Error(ErrorKind::kQueueFull, "the session is full: " + std::to_string(max_waiting_) +
                                            " of its requests may wait (max_waiting)");
@@ -96,7 +68,7 @@ void Lane::WaitForRoom(Lock& lock, const SubmitOptions& options, TimePoint* ask)
   lock.lock();
 }
 
-void Lane::Finished(const Ticket* ticket) {
+void Lane::OnFinished(const Ticket* ticket) {
   if (intake_->forked()) return;  // the lock may be held by a thread that exists in the parent only
   RequestPtr next, cancelled;
   {
@@ -119,8 +91,8 @@ void Lane::Finished(const Ticket* ticket) {
     }
     room_.notify_all();
   }
-  if (next) intake_->Enter(std::move(next));
-  if (cancelled) intake_->Forget();
+  if (next) intake_->EnterExpected(std::move(next));
+  if (cancelled) intake_->CancelExpected();
 }
 
 std::size_t Lane::Waiting() const {

@@ -4,6 +4,14 @@
 #include <utility>
 
 namespace safeasr::core {
+namespace {
+
+// One that has begun is running: only who takes it out of the pool can finish it.
+bool IsCancelled(const Request& request) {
+  return request.begun ? request.ticket->cancel_requested() : request.ticket->finished();
+}
+
+}  // namespace
 
 PendingPool::PendingPool(std::size_t window, std::size_t most_begun)
     : window_(window), most_begun_(most_begun) {
@@ -11,18 +19,20 @@ PendingPool::PendingPool(std::size_t window, std::size_t most_begun)
 }
 
 void PendingPool::DropCancelled() {
-  const auto cancelled = [this](const RequestPtr& r) {
-    // One that has begun is running: it cannot be cancelled, and nobody else finishes it.
-    const bool yes = !r->begun && r->ticket->finished();
-    dropped_ += yes;
-    return yes;
-  };
-  pending_.erase(std::remove_if(pending_.begin(), pending_.end(), cancelled), pending_.end());
+  std::size_t kept = 0;
+  for (RequestPtr& request : pending_) {
+    if (IsCancelled(*request)) {
+      cancelled_.Append(std::move(request));
+    } else {
+      pending_[kept++] = std::move(request);
+    }
+  }
+  pending_.resize(kept);
 }
 
 void PendingPool::Add(RequestPtr request, TimePoint now) {
-  if (!request->begun && request->ticket->finished()) {
-    ++dropped_;
+  if (IsCancelled(*request)) {
+    cancelled_.Append(std::move(request));
     return;
   }
   request->unserved_since = now;
@@ -66,17 +76,17 @@ Batch PendingPool::Take(RequestQueue<RequestPtr>& queue, TimePoint now, std::siz
   Refill(queue, now);
   if (pending_.empty()) {
     batch.finished = sealed && expected_ == 0;
-    batch.cancelled = std::exchange(dropped_, 0);
+    batch.cancelled = std::move(cancelled_);
     return batch;
   }
 
-  std::vector<Candidate> candidates;
-  candidates.reserve(pending_.size());
+  candidates_.clear();
+  candidates_.reserve(pending_.capacity());
   for (const RequestPtr& r : pending_) {
-    candidates.push_back({r->key, &r->runner->limits(), r->length, r->turn, r->unserved_since,
-                          r->deadline, r->begun});
+    candidates_.push_back({r->key, &r->runner->limits(), r->length, r->turn, r->unserved_since,
+                           r->deadline, r->begun});
   }
-  const BatchDecision decision = SelectBatch(candidates, now, free_workers, queue.closed());
+  const BatchDecision decision = SelectBatch(candidates_, now, free_workers, queue.closed());
 
   // Room first: nothing may throw while requests are on their way from one vector to another.
   batch.requests.reserve(decision.take.size());
@@ -90,9 +100,17 @@ Batch PendingPool::Take(RequestQueue<RequestPtr>& queue, TimePoint now, std::siz
     }
   }
   batch.look_again = decision.wait_until;
-  batch.cancelled = std::exchange(dropped_, 0);
+  batch.cancelled = std::move(cancelled_);
   batch.more = !pending_.empty() || queue.SizeApprox() > 0;
   return batch;
+}
+
+bool PendingPool::Enter(const RequestQueue<RequestPtr>& queue, RequestPtr& request) noexcept {
+  std::lock_guard<std::mutex> lock(mutex_);
+  // Under the lock: a worker that found nothing and the queue sealed has ended.
+  if (queue.closed()) return false;
+  direct_.Append(std::move(request));
+  return true;
 }
 
 void PendingPool::PutBack(RequestChain& requests) noexcept {
@@ -100,21 +118,20 @@ void PendingPool::PutBack(RequestChain& requests) noexcept {
   direct_.Append(requests);
 }
 
-bool PendingPool::Expect(const RequestQueue<RequestPtr>& queue) {
+bool PendingPool::Expect(const RequestQueue<RequestPtr>& queue) noexcept {
   std::lock_guard<std::mutex> lock(mutex_);
-  // Under the lock: a worker that found nothing expected and the queue sealed has ended.
-  if (queue.closed()) return false;
+  if (queue.closed()) return false;  // as in Enter
   ++expected_;
   return true;
 }
 
-void PendingPool::Admit(RequestPtr request) noexcept {
+void PendingPool::EnterExpected(RequestPtr request) noexcept {
   std::lock_guard<std::mutex> lock(mutex_);
   --expected_;
   direct_.Append(std::move(request));
 }
 
-void PendingPool::Forget() noexcept {
+void PendingPool::StopExpecting() noexcept {
   std::lock_guard<std::mutex> lock(mutex_);
   --expected_;
 }

@@ -14,13 +14,16 @@
 namespace safeasr::core {
 
 // Requests with equal keys may share a batch. Numbers, so that comparing costs nothing: the
-// runner's id, and the id under which the runner knows the options that must agree within a batch.
+// runner's id, the id under which the runner knows the options that must agree within a batch, and
+// the priority. Of what is ready, the highest priority runs first; live work and recordings of one
+// runner share no batch, or the recordings would hold up the live work that they share it with.
 struct BatchKey {
   std::uint64_t runner = 0;
   std::uint64_t options = 0;
+  int priority = 0;
 
   friend bool operator==(const BatchKey& a, const BatchKey& b) {
-    return a.runner == b.runner && a.options == b.options;
+    return a.runner == b.runner && a.options == b.options && a.priority == b.priority;
   }
   friend bool operator!=(const BatchKey& a, const BatchKey& b) { return !(a == b); }
 };
@@ -39,19 +42,27 @@ struct Request {
   TimePoint turn{};            // when it queued up for its next run: at first its arrival
   TimePoint unserved_since{};  // its key had no turn since, though this request was in the window
   bool begun = false;          // a runner had it before: its ticket is running
-  bool direct = false;         // came to the pool past the queue: from a lane, or put back
+  bool direct = false;         // comes to the pool bypassing the queue
   std::unique_ptr<Request> next;  // see RequestChain
 };
 
 using RequestPtr = std::unique_ptr<Request>;
 
 // Requests in a row, linked through themselves: to append one needs no memory and cannot fail,
-// which a request that was accepted relies on. Empty it before it goes.
+// which a request that was accepted relies on.
 class RequestChain {
  public:
   RequestChain() = default;
-  RequestChain(const RequestChain&) = delete;
-  RequestChain& operator=(const RequestChain&) = delete;
+  RequestChain(RequestChain&& other) noexcept { Swap(other); }
+  RequestChain& operator=(RequestChain&& other) noexcept {
+    RequestChain taken(std::move(other));
+    Swap(taken);
+    return *this;
+  }
+  // One by one: left to themselves they would go recursively, and a long chain ends the stack.
+  ~RequestChain() {
+    while (TakeFirst()) continue;
+  }
 
   void Append(RequestPtr request) noexcept {
     RequestPtr& end = last_ == nullptr ? first_ : last_->next;
@@ -79,6 +90,12 @@ class RequestChain {
   std::size_t size() const noexcept { return size_; }
 
  private:
+  void Swap(RequestChain& other) noexcept {
+    std::swap(first_, other.first_);
+    std::swap(last_, other.last_);
+    std::swap(size_, other.size_);
+  }
+
   RequestPtr first_;
   Request* last_ = nullptr;
   std::size_t size_ = 0;

@@ -10,6 +10,8 @@
 #include <thread>
 #include <utility>
 
+#include "core/batch_stop.h"
+
 namespace safeasr::core {
 namespace {
 
@@ -74,7 +76,7 @@ void Worker::RunUntilClosed() {
     }
     Handle(batch);
     if (MayEndAfter(batch)) {
-      // Over, for those too who went to sleep again after the queue was closed.
+      // Those who went to sleep again after the queue was closed may end, too.
       queue.not_empty().WakeAll();
       return;
     }
@@ -82,47 +84,24 @@ void Worker::RunUntilClosed() {
 }
 
 void Worker::Handle(Batch& batch) {
-  Counters& counters = team_.intake.counters;
-  Count(counters.cancelled, batch.cancelled);
-  for (const RequestPtr& request : batch.expired) Expire(*request);
+  dismissal_.FinishCancelled(batch.cancelled);  // freed before this worker may go to sleep
+  for (const RequestPtr& request : batch.expired) dismissal_.Expire(*request);
   if (batch.more && !batch.requests.empty()) team_.intake.queue.not_empty().WakeOne();
   if (!batch.requests.empty()) Run(std::move(batch.requests));
 }
 
-void Worker::FailUnrun(Request& request, ErrorKind kind, const char* unstarted, const char* begun,
-                       std::atomic<std::uint64_t>& counter) {
-  // Started first, so that no cancel can come between the count and the answer.
-  if (!request.begun && !request.ticket->TryStart()) {
-    Count(team_.intake.counters.cancelled);
-    return;
-  }
-  Count(counter);
-  request.ticket->Fail(MakeFailure(kind, request.begun ? begun : unstarted));
-}
-
-void Worker::Expire(Request& request) {
-  FailUnrun(request, ErrorKind::kDeadlineExceeded,
-            "the deadline passed while the request was waiting in the queue",
-            "the deadline passed when the request was partly done", team_.intake.counters.expired);
-}
-
-void Worker::FailAsClosed(Request& request) {
-  FailUnrun(request, ErrorKind::kClosed, "the model was closed before the request ran",
-            "the model was closed when the request was partly done", team_.intake.counters.failed);
-}
-
 void Worker::StartTickets(std::vector<RequestPtr>& requests, TimePoint now) {
   Counters& counters = team_.intake.counters;
-  const auto cancelled =
-      std::remove_if(requests.begin(), requests.end(), [&](const RequestPtr& request) {
-        if (request->begun) return false;
-        if (!request->ticket->TryStart()) return true;
-        request->begun = true;
-        counters.queue_time.Add(now - request->arrival);
-        return false;
-      });
-  Count(counters.cancelled, static_cast<std::uint64_t>(requests.end() - cancelled));
-  requests.erase(cancelled, requests.end());
+  const auto cancelled = [&](const RequestPtr& request) {
+    if (request->begun ? request->ticket->cancel_requested() : !request->ticket->TryStart()) {
+      dismissal_.FinishCancelled(*request);
+      return true;
+    }
+    if (!request->begun) counters.queue_time.Add(now - request->arrival);
+    request->begun = true;
+    return false;
+  };
+  requests.erase(std::remove_if(requests.begin(), requests.end(), cancelled), requests.end());
 }
 
 void Worker::LeaveToOthers(std::vector<RequestPtr>& requests) {
@@ -133,7 +112,7 @@ void Worker::LeaveToOthers(std::vector<RequestPtr>& requests) {
     if (Clock::now() < request->deadline) {
       requests[kept++] = std::move(request);
     } else {
-      Expire(*request);
+      dismissal_.Expire(*request);
     }
   }
   requests.resize(kept);
@@ -168,11 +147,10 @@ void Worker::CountBatch(const std::vector<RequestPtr>& requests) {
   Count(counters.batch_cost, requests[0]->runner->limits().ragged ? sum : count * longest);
 }
 
-// A ticket is counted before it is finished: whoever has its answer must find it in stats().
 void Worker::Run(std::vector<RequestPtr> requests) {
   const WorkerLoad::Busy busy(team_.load);
   if (team_.cancelling.load(std::memory_order_relaxed)) {
-    for (const RequestPtr& request : requests) FailAsClosed(*request);
+    for (const RequestPtr& request : requests) dismissal_.FailAsClosed(*request);
     return;
   }
   LeaveToOthers(requests);
@@ -186,18 +164,20 @@ void Worker::Run(std::vector<RequestPtr> requests) {
 
 void Worker::RunTogetherOrInParts(RequestPtr* requests, std::size_t count, Duration& patience) {
   Failure failure;
-  if (TryRun(requests, count, &failure)) {
-    return;
-  }
+  if (TryRun(requests, count, &failure)) return;
   Counters& counters = team_.intake.counters;
   if (count == 1) {
     if (failure.kind == ErrorKind::kOutOfMemory && RunBesideOthers(requests, &failure, patience)) {
       return;
     }
+    if (dismissal_.EndIfUnwanted(*requests[0])) return;
     Count(counters.failed);
     requests[0]->ticket->Fail(std::move(failure));
     return;
   }
+  // It may have thrown because nobody wants it, and who is not wanted need not run again.
+  count = dismissal_.EndUnwanted(requests, count);
+  if (count == 0) return;
   // Too much at once: in halves. Otherwise somebody in the batch is at fault: alone, each gets what
   // it deserves.
   const bool halve = failure.kind == ErrorKind::kOutOfMemory;
@@ -220,6 +200,7 @@ bool Worker::RunBesideOthers(RequestPtr* request, Failure* failure, Duration& pa
       patience -= pause;
     }
     team_.short_of_memory.fetch_sub(1);
+    if (dismissal_.EndIfUnwanted(**request)) return true;
     if (TryRun(request, 1, failure)) return true;
     if (alone || failure->kind != ErrorKind::kOutOfMemory) return false;
   }
@@ -237,40 +218,57 @@ bool Worker::DeviceStillFinishes() noexcept {
   }
 }
 
+Worker::Results Worker::CallRunner(const RequestPtr* requests, std::size_t count) {
+  const BatchStop stop(requests, count, team_.cancelling);
+  const WorkerContext::Run run(context_, stop);
+  std::vector<Payload*> payloads;
+  payloads.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) payloads.push_back(requests[i]->payload.get());
+  Results results = requests[0]->runner->Run(context_, payloads);
+  context_.Finish();
+  if (results.size() != count) {
+    throw std::logic_error("the runner returned " + std::to_string(results.size()) +
+                           " results for " + std::to_string(count) + " requests");
+  }
+  if (std::find(results.begin(), results.end(), nullptr) != results.end()) {
+    throw std::logic_error("the runner returned no result for a request");
+  }
+  return results;
+}
+
 bool Worker::TryRun(RequestPtr* requests, std::size_t count, Failure* failure) {
-  Intake& intake = team_.intake;
+  DurationHistogram& run_time = team_.intake.counters.run_time;
   const TimePoint start = Clock::now();
-  std::vector<std::shared_ptr<const Result>> results;
+  Results results;
   try {
-    std::vector<Payload*> payloads;
-    payloads.reserve(count);
-    for (std::size_t i = 0; i < count; ++i) payloads.push_back(requests[i]->payload.get());
-    results = requests[0]->runner->Run(context_, payloads);
-    context_.Finish();
-    if (results.size() != count) {
-      throw std::logic_error("the runner returned " + std::to_string(results.size()) +
-                             " results for " + std::to_string(count) + " requests");
-    }
-    if (std::find(results.begin(), results.end(), nullptr) != results.end()) {
-      throw std::logic_error("the runner returned no result for a request");
-    }
+    results = CallRunner(requests, count);
   } catch (...) {
     *failure = context_.Describe(std::current_exception());
     team_.out_of_order = !DeviceStillFinishes();
-    intake.counters.run_time.Add(Clock::now() - start);
+    run_time.Add(Clock::now() - start);
     return false;
   }
   if (team_.out_of_order) team_.out_of_order = false;
-  const TimePoint end = Clock::now();
-  intake.counters.run_time.Add(end - start);
+  run_time.Add(Clock::now() - start);
+  Answer(requests, count, results);
+  return true;
+}
 
+// A ticket is counted before it is finished: whoever has its answer must find it in stats().
+void Worker::Answer(RequestPtr* requests, std::size_t count, Results& results) {
+  Intake& intake = team_.intake;
   const Intake::LooksNext looks_next(intake);
+  const TimePoint now = Clock::now();
   RequestChain unfinished;
   for (std::size_t i = 0; i < count; ++i) {
     if (results[i] != Runner::Unfinished()) continue;
-    requests[i]->turn = end;
-    requests[i]->direct = true;
-    unfinished.Append(std::move(requests[i]));
+    // Who does not want the rest need not wait for a turn to hear so.
+    if (!dismissal_.EndIfUnwanted(*requests[i])) {
+      requests[i]->turn = now;
+      requests[i]->direct = true;
+      unfinished.Append(std::move(requests[i]));
+    }
+    requests[i].reset();
   }
   if (unfinished.size() > 0) {
     Count(intake.counters.continued, unfinished.size());
@@ -281,7 +279,6 @@ bool Worker::TryRun(RequestPtr* requests, std::size_t count, Failure* failure) {
     Count(intake.counters.completed);
     requests[i]->ticket->Resolve(std::move(results[i]));
   }
-  return true;
 }
 
 }  // namespace safeasr::core

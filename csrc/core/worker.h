@@ -4,10 +4,12 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "core/clock.h"
+#include "core/dismissal.h"
 #include "core/errors.h"
 #include "core/intake.h"
 #include "core/pending_pool.h"
@@ -29,14 +31,14 @@ struct WorkerTeam {
   const Elsewhere elsewhere;
   WorkerLoad load;
   std::atomic<std::size_t> short_of_memory{0};  // busy workers that wait for others' memory
-  std::atomic<bool> out_of_order{
-      false};                           // the device failed when it was waited for after a failure
-  std::atomic<bool> cancelling{false};  // the engine closes, and nothing more is to be begun
+  std::atomic<bool> out_of_order{false};        // the device failed when it was waited for
+  std::atomic<bool> cancelling{false};  // the engine closes, and what is not done is to fail
 };
 
 class Worker {
  public:
-  Worker(WorkerTeam& team, WorkerContext& context) : team_(team), context_(context) {}
+  Worker(WorkerTeam& team, WorkerContext& context)
+      : team_(team), context_(context), dismissal_(team.intake.counters, team.cancelling) {}
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
@@ -56,25 +58,24 @@ class Worker {
   void LeaveToOthers(std::vector<RequestPtr>& requests);
   bool GiveAway(RequestPtr& request);
 
-  // Resolves, puts back or fails all of them: together, and if that fails, in parts. patience: how
+  // Finishes all of them, or puts them back: together, and if that fails, in parts. patience: how
   // long the batch may still wait for memory.
   void RunTogetherOrInParts(RequestPtr* requests, std::size_t count, Duration& patience);
   // A request that did not fit the memory: perhaps it does when others are done.
   bool RunBesideOthers(RequestPtr* request, Failure* failure, Duration& patience);
-  // Resolves or puts back. False: the runner threw, and nothing was done.
+  // Answers or puts back. False: the runner threw, and nothing was done.
   bool TryRun(RequestPtr* requests, std::size_t count, Failure* failure);
+  using Results = std::vector<std::shared_ptr<const Result>>;
+  Results CallRunner(const RequestPtr* requests, std::size_t count);
+  void Answer(RequestPtr* requests, std::size_t count, Results& results);
   // Whether the device can still be waited for after a run that failed.
   bool DeviceStillFinishes() noexcept;
 
-  // Fails a request in place of running it. One that was cancelled before is counted as that.
-  void FailUnrun(Request& request, ErrorKind kind, const char* unstarted, const char* begun,
-                 std::atomic<std::uint64_t>& counter);
-  void Expire(Request& request);
-  void FailAsClosed(Request& request);
   std::size_t FreeWorkers() const;
 
   WorkerTeam& team_;
   WorkerContext& context_;
+  Dismissal dismissal_;
 };
 
 }  // namespace safeasr::core

@@ -2,7 +2,13 @@
 
 #include <new>
 
+#include "core/batch_stop.h"
+
 namespace safeasr::core {
+
+void WorkerContext::ThrowIfUnwanted() const {
+  if (stop_ != nullptr) stop_->ThrowIfStopped();
+}
 
 Failure WorkerContext::Describe(const std::exception_ptr& error) const noexcept {
   try {

@@ -19,7 +19,7 @@ using Indices = std::vector<std::size_t>;
 const TimePoint kStart = TimePoint{} + std::chrono::hours(1);
 TimePoint At(int ms) { return kStart + milliseconds(ms); }
 
-BatchLimits Wide() { return {1000, 1 << 30, 1.0, Duration(0), true, 0, std::chrono::hours(1)}; }
+BatchLimits Wide() { return {1000, 1 << 30, 1.0, Duration(0), true, 1, std::chrono::hours(1)}; }
 
 BatchLimits Waiting(int ms) {
   BatchLimits limits = Wide();
@@ -27,22 +27,31 @@ BatchLimits Waiting(int ms) {
   return limits;
 }
 
-BatchLimits Priority(int priority) {
-  BatchLimits limits = Wide();
-  limits.priority = priority;
-  return limits;
-}
+// The limits of a key, and the priority that is part of it.
+struct Key {
+  Key(BatchLimits l, int p = 0) : limits(l), priority(p) {}
+  BatchLimits limits;
+  int priority;
+};
+
+Key Priority(int priority) { return {Wide(), priority}; }
 
 // A queue of letters, each a request of that key, with the limits of its key.
 class Letters {
  public:
-  explicit Letters(std::map<char, BatchLimits> limits) : limits_(std::move(limits)) {}
+  explicit Letters(std::map<char, Key> keys) : keys_(std::move(keys)) {}
 
   Letters& Add(const std::string& letters, int arrival_ms = 0) {
     for (const char letter : letters) {
       const auto runner = static_cast<std::uint64_t>(letter);
-      candidates.push_back(
-          {{runner, 0}, &limits_.at(letter), 10, At(arrival_ms), At(arrival_ms), kNever, false});
+      const Key& key = keys_.at(letter);
+      candidates.push_back({{runner, 0, key.priority},
+                            &key.limits,
+                            10,
+                            At(arrival_ms),
+                            At(arrival_ms),
+                            kNever,
+                            false});
     }
     return *this;
   }
@@ -54,7 +63,7 @@ class Letters {
   std::vector<Candidate> candidates;
 
  private:
-  const std::map<char, BatchLimits> limits_;
+  const std::map<char, Key> keys_;
 };
 
 }  // namespace
@@ -132,17 +141,51 @@ TEST(Rule6PriorityGoesBeforeAge) {
   Letters letters(
       {{'a', Priority(0)}, {'b', Priority(5)}, {'c', Priority(5)}, {'z', Priority(-1)}});
   CHECK_EQ(letters.Add("zacbcb").Select().take, (Indices{2, 4}));  // c is as high, and older
-  BatchLimits waiting = Waiting(20);
-  waiting.priority = 9;
-  Letters mixed({{'a', Priority(0)}, {'w', waiting}});
+  Letters mixed({{'a', Priority(0)}, {'w', {Waiting(20), 9}}});
   mixed.Add("aw");
   CHECK_EQ(mixed.Select(1, 1).take, (Indices{0}));  // the higher is not ready
   CHECK_EQ(mixed.Select(1, 20).take, (Indices{1}));
 }
 
+// Live work and recordings of one runner are two keys.
+TEST(Rule6ABatchMixesNoPriorities) {
+  Letters letters({{'a', Wide()}});
+  letters.Add("aaaa");
+  letters.candidates[1].key.priority = letters.candidates[3].key.priority = 1;
+  CHECK_EQ(letters.Select().take, (Indices{1, 3}));
+  letters.candidates[0].key.priority = 2;
+  CHECK_EQ(letters.Select().take, (Indices{0}));
+}
+
+TEST(ThousandsOfKeysAreToldApart) {
+  const BatchLimits limits = Wide();
+  std::vector<Candidate> candidates;
+  constexpr std::uint64_t kKeys = 2000;
+  for (std::uint64_t i = 0; i < 3 * kKeys; ++i) {
+    const std::uint64_t key = i % kKeys;
+    candidates.push_back({{key % 7, key / 7 << (key % 40), static_cast<int>(key % 3)},
+                          &limits,
+                          10,
+                          At(0),
+                          At(0),
+                          kNever,
+                          false});
+  }
+  for (int round = 0; round < 100; ++round) {
+    const BatchDecision decision = SelectBatch(candidates, At(0), 1, false);
+    const BatchKey key = candidates[decision.take.front()].key;
+    std::vector<Candidate> left;
+    for (const Candidate& c : candidates) {
+      if (c.key != key) left.push_back(c);
+    }
+    CHECK_EQ(candidates.size() - left.size(), decision.take.size());
+    candidates = std::move(left);
+  }
+}
+
 TEST(Rule7AKeyWithoutATurnGoesBeforePriorities) {
-  BatchLimits low = Priority(0);
-  low.starvation = milliseconds(100);
+  Key low = Priority(0);
+  low.limits.starvation = milliseconds(100);
   Letters letters({{'l', low}, {'h', Priority(5)}});
   letters.Add("l", 0).Add("h", 50);
   CHECK_EQ(letters.Select(1, 100).take, (Indices{1}));
@@ -153,34 +196,36 @@ TEST(Rule7AKeyWithoutATurnGoesBeforePriorities) {
 }
 
 TEST(Rule7OfSeveralTheOldestAndNoneWithAnEndlessTime) {
-  BatchLimits low = Priority(0), high = Priority(5);
-  low.starvation = high.starvation = milliseconds(10);
+  Key low = Priority(0), high = Priority(5);
+  low.limits.starvation = high.limits.starvation = milliseconds(10);
   Letters letters({{'l', low}, {'h', high}});
   CHECK_EQ(letters.Add("lh").Select(1, 20).take, (Indices{0}));
-  low.starvation = Duration::max();
+  low.limits.starvation = Duration::max();
   Letters endless({{'l', low}, {'h', high}});
   CHECK_EQ(endless.Add("lh").Select(1, 1000000).take, (Indices{1}));
   CHECK(BatchLimits().starvation == std::chrono::seconds(1));
-  CHECK_EQ(BatchLimits().priority, 0);
+  CHECK_EQ(BatchLimits().live_priority, 1);
 }
 
 namespace {
+
+std::pair<std::uint64_t, int> NameOf(const Candidate& c) { return {c.key.runner, c.key.priority}; }
 
 // What must hold of any decision, told from the rules and not from how they are carried out.
 void Judge(const std::vector<Candidate>& candidates, TimePoint now, std::size_t workers,
            bool closing, const BatchDecision& d) {
   Indices live, expired;
-  std::map<std::uint64_t, Indices> keys;
+  std::map<std::pair<std::uint64_t, int>, Indices> keys;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     (candidates[i].deadline <= now ? expired : live).push_back(i);
-    if (candidates[i].deadline > now) keys[candidates[i].key.runner].push_back(i);
+    if (candidates[i].deadline > now) keys[NameOf(candidates[i])].push_back(i);
   }
   CHECK_EQ(d.expired, expired);
   CHECK(live.empty() || d.take.empty() == d.wait_until.has_value());
   if (live.empty()) CHECK(d.take.empty() && !d.wait_until);
   if (d.wait_until) {
     TimePoint earliest = kNever;
-    for (const auto& [runner, members] : keys) {
+    for (const auto& [name, members] : keys) {
       const Candidate& oldest = candidates[members.front()];
       earliest = std::min(earliest, oldest.arrival + oldest.limits->max_wait);
       CHECK(!closing && oldest.limits->max_wait > Duration(0));
@@ -194,22 +239,22 @@ void Judge(const std::vector<Candidate>& candidates, TimePoint now, std::size_t 
 
   const Candidate& first = candidates[d.take.front()];
   const BatchLimits& limits = *first.limits;
-  CHECK_EQ(d.take.front(), keys[first.key.runner].front());
+  CHECK_EQ(d.take.front(), keys[NameOf(first)].front());
   CHECK(std::is_sorted(d.take.begin(), d.take.end()));
   CHECK_EQ(std::set<std::size_t>(d.take.begin(), d.take.end()).size(), d.take.size());
   CHECK(d.take.size() <= limits.max_requests);
   const auto starves = [&](const Candidate& c) {
     return now - c.unserved_since > c.limits->starvation;
   };
-  for (const auto& [runner, members] : keys) {
+  for (const auto& [name, members] : keys) {
     const Candidate& other = candidates[members.front()];
     if (other.limits->max_wait > Duration(0) && !closing) continue;  // perhaps not ready
     CHECK(starves(first) || !starves(other));
     if (starves(first)) {
       CHECK(!starves(other) || d.take.front() <= members.front());
     } else {
-      CHECK(limits.priority >= other.limits->priority);
-      if (limits.priority == other.limits->priority) CHECK(d.take.front() <= members.front());
+      CHECK(first.key.priority >= other.key.priority);
+      if (first.key.priority == other.key.priority) CHECK(d.take.front() <= members.front());
     }
   }
   std::int64_t longest = 0, sum = 0;
@@ -238,7 +283,7 @@ TEST(RandomQueuesKeepEveryRule) {
     std::vector<BatchLimits> limits;
     for (int key = pick(1, 4); key > 0; --key) {
       limits.push_back({static_cast<std::size_t>(pick(1, 12)), pick(1, 2000), pick(0, 10) / 10.0,
-                        milliseconds(pick(0, 2) * 20), pick(0, 1) == 1, pick(0, 2),
+                        milliseconds(pick(0, 2) * 20), pick(0, 1) == 1, 1,
                         milliseconds(pick(10, 100))});
     }
     std::vector<Candidate> candidates;
@@ -248,7 +293,7 @@ TEST(RandomQueuesKeepEveryRule) {
       const auto key = static_cast<std::size_t>(pick(0, static_cast<int>(limits.size()) - 1));
       const TimePoint unserved = At(arrival + pick(0, 20));
       const TimePoint deadline = pick(0, 3) == 0 ? At(pick(0, 80)) : kNever;
-      candidates.push_back({{key, 0},
+      candidates.push_back({{key, 0, pick(0, 2)},
                             &limits[key],
                             pick(1, 200),
                             At(arrival),

@@ -19,7 +19,7 @@ const TimePoint kStart = TimePoint{} + std::chrono::hours(1);
 TimePoint At(int ms) { return kStart + milliseconds(ms); }
 
 Candidate Make(std::int64_t length, std::uint64_t options = 0, int arrival_ms = 0) {
-  return {{1, options}, nullptr, length, At(arrival_ms), At(arrival_ms), kNever, false};
+  return {{1, options, 0}, nullptr, length, At(arrival_ms), At(arrival_ms), kNever, false};
 }
 
 std::vector<Candidate> Lengths(std::initializer_list<std::int64_t> lengths) {
@@ -142,6 +142,21 @@ TEST(Rule3OneThatDoesNotFitKeepsNobodyElseOut) {
   limits.max_cost = 120;
   // 50 is nearer to 40 than 25 is, but 3 x 50 is too much; 25 still goes in.
   CHECK_EQ(Select(Lengths({40, 35, 50, 25}), limits).take, (Indices{0, 1, 3}));
+}
+
+// Of a long backlog the oldest are chosen from, so that a choice takes the same time for any
+// length.
+TEST(Rule3OfVeryManyTheOldestAreChosenFrom) {
+  std::vector<Candidate> candidates = {Make(50)};
+  for (int i = 1; i < 256; ++i) candidates.push_back(Make(60));
+  for (int i = 0; i < 5000; ++i) candidates.push_back(Make(50));  // nearer in length
+  BatchLimits limits = Wide();
+  limits.max_requests = 3;
+  CHECK_EQ(Select(candidates, limits).take, (Indices{0, 1, 2}));
+  candidates[200].length = 50;
+  CHECK_EQ(Select(candidates, limits).take, (Indices{0, 1, 200}));
+  limits.max_requests = 1000;  // as many as a batch may hold are looked at in any case
+  CHECK_EQ(Select(candidates, limits).take.size(), 1000u);
 }
 
 TEST(Rule4FreeWorkersShare) {

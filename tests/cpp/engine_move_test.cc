@@ -227,6 +227,23 @@ TEST(WhatIsInALaneStays) {
   CHECK(h.AllAddUp());
 }
 
+// A later stage is moved as well, and needs no room there either. Priorities go with it.
+TEST(WhatIsDirectIsMovedWithoutWaiting) {
+  Held h(1, 1);
+  SubmitOptions direct;
+  direct.direct = true;
+  Tickets stages;
+  for (int i = 0; i < 10; ++i) {
+    direct.priority = i % 3;
+    stages.push_back(h.group.Submit(h.runner, std::make_unique<NumberPayload>(1), direct));
+  }
+  h.Break(0);
+  CHECK(Eventually([&] { return h.Moved(0) == 5; }));
+  h.places[1].release.Set();
+  CHECK_EQ(Failed(stages), 0u);
+  CHECK(h.AllAddUp());
+}
+
 TEST(WhereAllAreBrokenEverythingFails) {
   Held h;
   const Tickets waiting = h.GiveMany(20);

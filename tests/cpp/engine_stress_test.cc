@@ -37,7 +37,7 @@ void Caller(Engine& engine, const std::vector<std::shared_ptr<FakeRunner>>& runn
     }
     tally.accepted.fetch_add(1);
     a.ticket->AddDoneCallback([&tally] { tally.called_back.fetch_add(1); });
-    if (chance(15)) a.cancel_won = a.ticket->Cancel();
+    if (chance(15)) a.Cancel();
     if (chance(10)) a.ticket->WaitUntil(Clock::now() + microseconds(random() % 500));
     if (chance(5)) {
       Judge(a, tally);
@@ -57,11 +57,10 @@ void Round(EngineOptions options, std::size_t callers, int requests, End end, st
       std::make_shared<FakeRunner>(BatchLimits{8, 2000, 0.3, Duration(0), true}, StressHook(false)),
       std::make_shared<FakeRunner>(BatchLimits{4, 1 << 30, 1.0, microseconds(300), true},
                                    StressHook(true)),
-      std::make_shared<FakeRunner>(BatchLimits{1, 1, 0.0, Duration(0), false, 1},
-                                   StressHook(false)),
-      std::make_shared<PieceRunner>(BatchLimits{8, 2000, 1.0, Duration(0), true, -1},
+      std::make_shared<FakeRunner>(BatchLimits{1, 1, 0.0, Duration(0), false}, StressHook(false)),
+      std::make_shared<PieceRunner>(BatchLimits{8, 2000, 1.0, Duration(0), true},
                                     StressHook(false)),
-      std::make_shared<PieceRunner>(BatchLimits{3, 1 << 30, 1.0, microseconds(300), false, 1},
+      std::make_shared<PieceRunner>(BatchLimits{3, 1 << 30, 1.0, microseconds(300), false},
                                     StressHook(true)),
   };
   const CloseMode mode =

@@ -1,4 +1,4 @@
-// A submit to a lane that has no room: refused, made to wait, interrupted; nobody is overtaken.
+// A submit to a lane that has no room: refused, made to wait, interrupted.
 #include "check.h"
 #include "core/lane.h"
 #include "fake_runner.h"
@@ -97,66 +97,58 @@ TEST(ASubmitThatWaitsGetsTheRoomThatComes) {
 TEST(AnInterruptedWaitAcceptsNothing) {
   Engine engine({1, 1}, NoContexts());
   const auto runner = std::make_shared<FakeRunner>();
-  const auto full = engine.MakeLane(0), idle = engine.MakeLane(8);
+  const auto full = engine.MakeLane(0);
   {
     Blocker blocker(engine);
     Submit(*full, runner, 1);
     SubmitOptions options;
     options.give_up = kNever;
-    for (const auto& lane : {full, idle}) {  // full is the lane; for the other, the queue
-      options.interrupted = [] { return true; };
-      CHECK_EQ(KindOf([&] { Submit(*lane, runner, 2, options); }), ErrorKind::kCancelled);
-      options.interrupted = []() -> bool { throw std::runtime_error("from the callback"); };
-      CHECK_THROWS(Submit(*lane, runner, 2, options), std::runtime_error);
-    }
-    CHECK(!idle->busy());
+    options.interrupted = [] { return true; };
+    CHECK_EQ(KindOf([&] { Submit(*full, runner, 2, options); }), ErrorKind::kCancelled);
+    options.interrupted = []() -> bool { throw std::runtime_error("from the callback"); };
+    CHECK_THROWS(Submit(*full, runner, 2, options), std::runtime_error);
+    CHECK_EQ(full->Waiting(), 0u);
   }
   engine.Close(CloseMode::kDrain);
   CHECK_EQ(engine.counters().submitted.load(), 2u);
-  CHECK_EQ(engine.counters().rejected.load(), 4u);
+  CHECK_EQ(engine.counters().rejected.load(), 2u);
   CHECK(AddsUp(engine.counters()));
 }
 
-// The first of an idle lane waits for room in the queue: those behind it wait as well.
-TEST(NobodyOvertakesTheFirst) {
+// Recordings fill the queue: a lane has nothing to do with it, its first request neither.
+TEST(AFullQueueHoldsUpNoLane) {
   for (int round = 0; round < Scaled(4); ++round) {
     Engine engine({1, 1}, NoContexts());
     const auto runner = std::make_shared<FakeRunner>();
     const auto lane = engine.MakeLane(8);
-    std::atomic<int> first_asked{0}, second_asked{0};
-    Threads threads;
+    std::atomic<int> asked{0};
     {
       Blocker blocker(engine);
       Submit(engine, runner, 0);
-      threads.Start([&] { Submit(*lane, runner, 1, Patient(first_asked)); });
-      CHECK(Eventually([&] { return first_asked.load() > 0; }));
+      CHECK_EQ(KindOf([&] { Submit(engine, runner, 9); }), ErrorKind::kQueueFull);
+      Submit(*lane, runner, 1);
       CHECK(lane->busy());
-      CHECK_EQ(KindOf([&] { Submit(*lane, runner, 9); }), ErrorKind::kQueueFull);
-      threads.Start([&] { Submit(*lane, runner, 2, Patient(second_asked)); });
-      CHECK(Eventually([&] { return second_asked.load() > 0; }));
+      Submit(*lane, runner, 2, Patient(asked));
+      CHECK_EQ(lane->Waiting(), 1u);
+      CHECK_EQ(engine.Waiting(), 3u);
     }
-    threads.Join();
     engine.Close(CloseMode::kDrain);
-    Numbers of_lane;
-    for (const Numbers& batch : runner->batches()) {
-      for (const std::int64_t n : batch) {
-        if (n > 0) of_lane.push_back(n);
-      }
-    }
-    CHECK(of_lane == (Numbers{1, 2}));
+    CHECK_EQ(asked.load(), 0);
+    CHECK(runner->batches() == (std::vector<Numbers>{{1}, {2}, {0}}));
+    CHECK(AddsUp(engine.counters()));
   }
 }
 
-TEST(WhenTheFirstGivesUpTheSecondIsFirst) {
+TEST(WhenOneGivesUpTheNextGetsTheRoom) {
   Engine engine({1, 1}, NoContexts());
   const auto runner = std::make_shared<FakeRunner>();
-  const auto lane = engine.MakeLane(8);
+  const auto lane = engine.MakeLane(0);
   std::atomic<int> first_asked{0}, second_asked{0};
   std::atomic<bool> stop{false};
   Threads threads;
   {
     Blocker blocker(engine);
-    Submit(engine, runner, 0);
+    Submit(*lane, runner, 0);
     threads.Start([&] {
       SubmitOptions options;
       options.give_up = kNever;
@@ -181,16 +173,15 @@ TEST(WhenTheFirstGivesUpTheSecondIsFirst) {
 TEST(ClosingEndsTheWait) {
   Engine engine({1, 1}, NoContexts());
   const auto runner = std::make_shared<FakeRunner>();
-  const auto full = engine.MakeLane(0), idle = engine.MakeLane(8);
+  const auto full = engine.MakeLane(0);
   std::atomic<int> asked{0}, refused{0};
   Threads threads;
   {
     Blocker blocker(engine);
     Submit(*full, runner, 1);
     for (int i = 0; i < 4; ++i) {
-      threads.Start([&, i] {
-        const auto& lane = i % 2 == 0 ? full : idle;
-        refused += KindOf([&] { Submit(*lane, runner, 2, Patient(asked)); }) == ErrorKind::kClosed;
+      threads.Start([&] {
+        refused += KindOf([&] { Submit(*full, runner, 2, Patient(asked)); }) == ErrorKind::kClosed;
       });
     }
     CHECK(Eventually([&] { return asked.load() >= 8; }));

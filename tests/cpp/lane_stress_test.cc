@@ -58,10 +58,9 @@ void Feed(Lanes lanes, std::int64_t thread, const Runners& runners, std::uint32_
     }
     tally.accepted.fetch_add(1);
     a.ticket->AddDoneCallback([&tally] { tally.called_back.fetch_add(1); });
-    if (chance(15)) a.cancel_won = a.ticket->Cancel();
+    if (chance(15)) a.Cancel();
     if (!accepted.empty() && chance(10)) {
-      Accepted& earlier = accepted[random() % accepted.size()];
-      earlier.cancel_won = earlier.ticket->Cancel() || earlier.cancel_won;
+      accepted[random() % accepted.size()].Cancel();
     }
     if (chance(10)) a.ticket->WaitUntil(Clock::now() + microseconds(random() % 500));
     accepted.push_back(std::move(a));

@@ -113,6 +113,7 @@ TEST(WhatWaitsInALaneNeedsNoRoomInTheQueue) {
   {
     Blocker blocker(engine);
     for (int i = 0; i < 100; ++i) tickets.push_back(Submit(*lane, runner, i));
+    Submit(engine, runner, 0);
     CHECK_EQ(KindOf([&] { Submit(engine, runner, 0); }), ErrorKind::kQueueFull);
     flood.Start([&] {  // keeps the queue full
       SubmitOptions patient;

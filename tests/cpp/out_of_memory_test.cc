@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "bindings/completion_queue.h"
 #include "check.h"
 #include "core/engine.h"
 #include "core/lane.h"
@@ -61,7 +62,7 @@ int FailEach(const std::function<void()>& work) {
 
 RequestPtr Make(const std::shared_ptr<const Runner>& runner, std::int64_t number) {
   auto request = std::make_unique<Request>();
-  request->key = {runner->id(), 0};
+  request->key = {runner->id(), 0, 0};
   request->runner = runner;
   request->payload = std::make_unique<NumberPayload>(number);
   request->ticket = std::make_shared<Ticket>();
@@ -95,6 +96,82 @@ TEST(ThePoolLosesNothing) {
     pool.PutBack(unfinished);
     until_failure = 0;
   }
+}
+
+TEST(ADirectSubmitIsAcceptedOrLeavesNothing) {
+  Engine engine({1, 64}, NoContexts());
+  const auto runner = std::make_shared<FakeRunner>();
+  SubmitOptions direct;
+  direct.direct = true;
+  std::vector<std::shared_ptr<Ticket>> tickets;
+  tickets.reserve(50);
+  {
+    Blocker blocker(engine);
+    for (int i = 0; i < 50; ++i) {
+      CHECK(FailEach([&] { tickets.push_back(Submit(engine, runner, i, direct)); }) > 0);
+    }
+    CHECK_EQ(engine.Waiting(), 50u);
+  }
+  engine.Close(CloseMode::kDrain);
+  for (std::size_t i = 0; i < tickets.size(); ++i) {
+    CHECK_EQ(NumberOf(*tickets[i]), static_cast<std::int64_t>(i) + 1);
+  }
+  CHECK_EQ(engine.counters().submitted.load(), 51u);
+  CHECK(AddsUp(engine.counters()));
+}
+
+TEST(ALaneIsOpenedOrNotCounted) {
+  EngineOptions options{1, 8};
+  options.max_lanes = 2;
+  Engine engine(options, NoContexts());
+  const auto runner = std::make_shared<FakeRunner>();
+  std::shared_ptr<Lane> first, second;
+  CHECK(FailEach([&] { first = engine.MakeLane(1); }) > 0);
+  CHECK(FailEach([&] { second = engine.MakeLane(1); }) > 0);
+  CHECK_EQ(engine.Lanes(), 2u);
+  // The first request of an idle lane: as before, or in the engine.
+  std::shared_ptr<Ticket> ticket;
+  CHECK(FailEach([&] { ticket = Submit(*first, runner, 1); }) > 0);
+  CHECK(ticket->WaitUntil(Soon()));
+  CHECK_EQ(NumberOf(*ticket), 2);
+  first.reset();
+  second.reset();
+  CHECK(Eventually([&] { return engine.Lanes() == 0; }));
+  engine.Close(CloseMode::kDrain);
+  CHECK_EQ(engine.counters().submitted.load(), 1u);
+}
+
+// The memory of a worker ends at any moment after its runner's: what comes of the run is answered.
+TEST(AWorkerAnswersWithoutMemory) {
+  safeasr::CompletionQueue announced;
+  constexpr int kTickets = 20;
+  Engine engine({1, 64}, NoContexts());
+  struct Poor : PieceRunner {
+    using PieceRunner::PieceRunner;
+    Results Run(WorkerContext& context, const std::vector<Payload*>& batch) const override {
+      Results results = PieceRunner::Run(context, batch);
+      until_failure = 1 + static_cast<int>(batches().size() % 4);
+      return results;
+    }
+  };
+  const auto runner = std::make_shared<Poor>(BatchLimits{8, 1 << 30, 1.0, Duration(0), false});
+  std::vector<std::shared_ptr<Ticket>> tickets;
+  for (int i = 0; i < kTickets; ++i) {
+    tickets.push_back(SubmitPieces(engine, runner, i, 1 + i % 5));
+    tickets.back()->AddDoneCallback(
+        [&, place = safeasr::CompletionQueue::PlaceFor(static_cast<std::uint64_t>(i))]() mutable {
+          announced.Put(place);
+        });
+    if (i % 7 == 6) tickets.back()->Cancel();
+  }
+  for (const auto& ticket : tickets) CHECK(ticket->WaitUntil(Soon()));
+  engine.Close(CloseMode::kDrain);
+  announced.Close();
+  int tokens = 0;
+  while (announced.Get()) ++tokens;
+  CHECK_EQ(tokens, kTickets);
+  CHECK_EQ(engine.counters().failed.load(), 0u);
+  CHECK(AddsUp(engine.counters()));
 }
 
 TEST(ASubmitThatFailsLeavesTheLaneAsItWas) {

@@ -1,4 +1,4 @@
-// What comes to the pool past the queue: unfinished requests, and those that waited in lanes.
+// What comes to the pool bypassing the queue: unfinished requests, live work and later stages.
 #include "check.h"
 #include "core/pending_pool.h"
 #include "fake_runner.h"
@@ -19,7 +19,7 @@ BatchLimits AtMost(std::size_t n) { return {n, 1 << 30, 1.0, Duration(0), false}
 // What came to the pool at `turn_ms`, or will come; its number is its payload.
 RequestPtr Make(const std::shared_ptr<const Runner>& runner, std::int64_t number, int turn_ms = 0) {
   auto request = std::make_unique<Request>();
-  request->key = {runner->id(), 0};
+  request->key = {runner->id(), 0, 0};
   request->runner = runner;
   request->arrival = request->turn = At(turn_ms);
   request->payload = std::make_unique<NumberPayload>(number);
@@ -41,9 +41,9 @@ void PutBack(PendingPool& pool, std::vector<RequestPtr> requests, int turn_ms) {
   CHECK_EQ(chain.size(), 0u);
 }
 
-void Admit(PendingPool& pool, RequestPtr request) {
+void EnterExpected(PendingPool& pool, RequestPtr request) {
   request->direct = true;
-  pool.Admit(std::move(request));
+  pool.EnterExpected(std::move(request));
 }
 
 std::string NumbersOf(const std::vector<RequestPtr>& requests) {
@@ -122,6 +122,77 @@ TEST(AnExpiredOneIsHandedOutThoughItHasBegun) {
   CHECK(batch.requests.empty());
 }
 
+TEST(ACancelledOneIsHandedOutThoughItHasBegun) {
+  Queue queue(16);
+  PendingPool pool(16);
+  const auto runner = std::make_shared<FakeRunner>(AtMost(8));
+  for (int i = 1; i <= 4; ++i) Push(queue, Make(runner, i));
+  Batch batch = pool.Take(queue, At(0), 1);
+  std::vector<std::shared_ptr<Ticket>> tickets;
+  for (const RequestPtr& r : batch.requests) tickets.push_back(r->ticket);
+  PutBack(pool, std::move(batch.requests), 1);
+  CHECK(!tickets[0]->Cancel());  // not yet among those that the pool looks at
+  batch = pool.Take(queue, At(2), 100);
+  CHECK_EQ(batch.cancelled.size(), 1u);
+  CHECK_EQ(batch.requests.size(), 3u);
+  PutBack(pool, std::move(batch.requests), 3);
+  Push(queue, Make(runner, 5, 2));
+  CHECK_EQ(NumbersOf(pool.Take(queue, At(4), 100).requests), "5 2 3 4 ");
+  CHECK_EQ(batch.cancelled.TakeFirst()->ticket->state(), TicketState::kRunning);
+}
+
+// As a payload does that has to wait for a device: under the lock this would never return.
+TEST(NothingIsDestroyedUnderTheLock) {
+  struct Nosy : NumberPayload {
+    Nosy(PendingPool& p, int& g) : NumberPayload(0), pool(p), gone(g) {}
+    ~Nosy() override {
+      pool.SizeApprox();
+      ++gone;
+    }
+    PendingPool& pool;
+    int& gone;
+  };
+  Queue queue(16);
+  PendingPool pool(16);
+  const auto runner = std::make_shared<FakeRunner>(AtMost(1));
+  int gone = 0;
+  std::vector<std::shared_ptr<Ticket>> tickets;
+  for (int i = 0; i < 4; ++i) {
+    RequestPtr request = Make(runner, i);
+    request->payload = std::make_unique<Nosy>(pool, gone);
+    tickets.push_back(request->ticket);
+    Push(queue, std::move(request));
+  }
+  tickets[0]->Cancel();  // in the queue
+  CHECK_EQ(pool.Take(queue, At(0), 1).requests.size(), 1u);
+  tickets[2]->Cancel();  // in the pool
+  CHECK_EQ(pool.Take(queue, At(0), 1).requests.size(), 1u);
+  CHECK_EQ(gone, 4);
+}
+
+TEST(ALongChainGoesWithoutRecursion) {
+  RequestChain chain;
+  for (int i = 0; i < 300'000; ++i) chain.Append(std::make_unique<Request>());
+  RequestChain other(std::move(chain));
+  CHECK(chain.size() == 0 && other.size() == 300'000);
+  chain = std::move(other);
+  CHECK(chain.size() == 300'000 && other.size() == 0);
+}
+
+TEST(WhatEntersDirectlyIsRefusedOnceClosed) {
+  Queue queue(1);
+  PendingPool pool(1);
+  const auto runner = std::make_shared<FakeRunner>(AtMost(8));
+  RequestPtr first = Make(runner, 1), late = Make(runner, 2);
+  CHECK(pool.Enter(queue, first) && !first);
+  CHECK_EQ(pool.SizeApprox(), 1u);
+  queue.Close();
+  CHECK(!pool.Enter(queue, late) && late);
+  const Batch batch = pool.Take(queue, kStart, 1);
+  CHECK_EQ(NumbersOf(batch.requests), "1 ");
+  CHECK(!batch.finished && pool.Take(queue, kStart, 1).finished);
+}
+
 TEST(WhatIsExpectedKeepsThePoolFromFinishing) {
   Queue queue(4);
   PendingPool pool(4);
@@ -131,11 +202,11 @@ TEST(WhatIsExpectedKeepsThePoolFromFinishing) {
   queue.Close();
   CHECK(!pool.Expect(queue));
   CHECK(!pool.Take(queue, kStart, 1).finished);
-  Admit(pool, Make(runner, 1));
+  EnterExpected(pool, Make(runner, 1));
   Batch batch = pool.Take(queue, kStart, 1);
   CHECK_EQ(NumbersOf(batch.requests), "1 ");
   CHECK(!batch.finished && !pool.Take(queue, kStart, 1).finished);
-  pool.Forget();
+  pool.StopExpecting();
   CHECK(pool.Take(queue, kStart, 1).finished);
   CHECK_EQ(pool.SizeApprox(), 0u);
 }
@@ -149,11 +220,11 @@ TEST(WhatWaitedInALaneNeedsNoRoomAndMayBeCancelled) {
     CHECK(pool.Expect(queue));
     auto request = Make(runner, i, i);
     if (i == 3) request->ticket->Cancel();
-    Admit(pool, std::move(request));
+    EnterExpected(pool, std::move(request));
   }
   const Batch batch = pool.Take(queue, At(9), 1);
   CHECK_EQ(NumbersOf(batch.requests), "1 2 4 5 ");
-  CHECK_EQ(batch.cancelled, 1u);
+  CHECK_EQ(batch.cancelled.size(), 1u);
 }
 
 TEST(WhatCameDirectlyTakesNoRoomFromTheQueue) {
@@ -162,7 +233,7 @@ TEST(WhatCameDirectlyTakesNoRoomFromTheQueue) {
   const auto runner = std::make_shared<FakeRunner>(AtMost(1));
   for (int i = 0; i < 4; ++i) {
     CHECK(pool.Expect(queue));
-    Admit(pool, Make(runner, i, i));
+    EnterExpected(pool, Make(runner, i, i));
   }
   CHECK_EQ(NumbersOf(pool.Take(queue, At(9), 1).requests), "0 ");
   Push(queue, Make(runner, 9, 9));
@@ -177,11 +248,14 @@ TEST(AStarvingKeyGetsOneBatch) {
   PendingPool pool(64);
   BatchLimits low = AtMost(2), high = AtMost(1);
   low.starvation = milliseconds(100);
-  high.priority = 1;
   const auto recordings = std::make_shared<FakeRunner>(low);
   const auto live = std::make_shared<FakeRunner>(high);
   for (int i = 0; i < 6; ++i) Push(queue, Make(recordings, i));
-  for (int i = 10; i < 16; ++i) Push(queue, Make(live, i));
+  for (int i = 10; i < 16; ++i) {
+    RequestPtr request = Make(live, i);
+    request->key.priority = 1;
+    Push(queue, std::move(request));
+  }
   const std::pair<int, const char*> expected[] = {{0, "10 "},   {100, "11 "},  {101, "0 1 "},
                                                   {102, "12 "}, {201, "13 "},  {202, "2 3 "},
                                                   {250, "14 "}, {303, "4 5 "}, {304, "15 "}};

@@ -21,7 +21,7 @@ BatchLimits AtMost(std::size_t max_requests, Duration max_wait = Duration(0)) {
 std::shared_ptr<Ticket> Add(Queue& queue, const std::shared_ptr<const Runner>& runner,
                             std::int64_t number, TimePoint deadline = kNever) {
   auto request = std::make_unique<Request>();
-  request->key = {runner->id(), 0};
+  request->key = {runner->id(), 0, 0};
   request->runner = runner;
   request->arrival = request->turn = kStart;
   request->deadline = deadline;
@@ -108,13 +108,13 @@ TEST(DropsAndCountsTheCancelled) {
   tickets[1]->Cancel();  // in the queue
   Batch batch = pool.Take(queue, kStart, 1);
   CHECK_EQ(NumbersOf(batch.requests), "0 2 ");
-  CHECK_EQ(batch.cancelled, 1u);
+  CHECK_EQ(batch.cancelled.size(), 1u);
   tickets[3]->Cancel();  // in the pool
   tickets[5]->Cancel();
   batch = pool.Take(queue, kStart, 1);
   CHECK_EQ(NumbersOf(batch.requests), "4 ");
-  CHECK_EQ(batch.cancelled, 2u);
-  CHECK_EQ(pool.Take(queue, kStart, 1).cancelled, 0u);
+  CHECK_EQ(batch.cancelled.size(), 2u);
+  CHECK_EQ(pool.Take(queue, kStart, 1).cancelled.size(), 0u);
 }
 
 TEST(CountsTheCancelledWhenNothingElseIsLeft) {
@@ -126,7 +126,7 @@ TEST(CountsTheCancelledWhenNothingElseIsLeft) {
   queue.Close();
   const Batch batch = pool.Take(queue, kStart, 1);
   CHECK(batch.requests.empty() && batch.finished);
-  CHECK_EQ(batch.cancelled, 2u);
+  CHECK_EQ(batch.cancelled.size(), 2u);
 }
 
 TEST(CancelledOnesDoNotFillTheWindow) {
@@ -139,7 +139,7 @@ TEST(CancelledOnesDoNotFillTheWindow) {
   }
   const Batch batch = pool.Take(queue, kStart, 1);
   CHECK_EQ(NumbersOf(batch.requests), "48 49 ");
-  CHECK_EQ(batch.cancelled, 48u);
+  CHECK_EQ(batch.cancelled.size(), 48u);
 }
 
 TEST(HandsOutTheExpired) {
@@ -201,7 +201,7 @@ TEST(ManyTakersGetEachRequestOnce) {
     if (thread < 3) {
       for (int i = 0; i < each; ++i) {
         auto request = std::make_unique<Request>();
-        request->key = {runner->id(), 0};
+        request->key = {runner->id(), 0, 0};
         request->runner = runner;
         request->payload =
             std::make_unique<NumberPayload>(static_cast<std::int64_t>(thread) * each + i);

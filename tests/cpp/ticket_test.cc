@@ -102,6 +102,29 @@ TEST(CancelOnlyWhileQueued) {
   CHECK_EQ(failed.state(), TicketState::kFailed);
 }
 
+TEST(TheWishToCancelIsNotedWhileRunning) {
+  Ticket running;
+  CHECK(!running.cancel_requested());
+  running.TryStart();
+  CHECK(!running.Cancel());
+  CHECK(running.cancel_requested());
+  CHECK_EQ(running.state(), TicketState::kRunning);
+  int called = 0;
+  running.AddDoneCallback([&] { ++called; });
+  CHECK(running.FinishCancelled());
+  CHECK(!running.FinishCancelled());
+  CHECK(!running.Resolve(Make(1)));
+  CHECK_EQ(running.state(), TicketState::kCancelled);
+  CHECK_EQ(KindOf(running), ErrorKind::kCancelled);
+  CHECK_EQ(called, 1);
+
+  Ticket done;
+  done.Resolve(Make(1));
+  CHECK(!done.Cancel());
+  CHECK(!done.cancel_requested());  // too late for a wish
+  CHECK(!done.FinishCancelled());
+}
+
 TEST(CallbacksRunOnceAndInOrder) {
   Ticket ticket;
   std::string calls;
@@ -145,7 +168,8 @@ TEST(RacingOutcomesFinishOnce) {
       bool won = false;
       if (thread < 2) won = ticket.Resolve(Make(static_cast<int>(thread)));
       if (thread == 2 || thread == 3) won = ticket.Fail(Bad());
-      if (thread >= 4) won = ticket.Cancel();
+      if (thread == 4) won = ticket.Cancel();
+      if (thread == 5) won = ticket.FinishCancelled();
       if (won) {
         finished.fetch_add(1);
         winner.store(static_cast<int>(thread));

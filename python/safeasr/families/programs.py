@@ -30,19 +30,19 @@ def load_programs(bundle: Bundle, device: str, names: Sequence[str]) -> list[_ex
 
 
 def live_limits(
-    limits: Mapping[str, Any], device: str, *, priority: int, ragged: bool
+    limits: Mapping[str, Any], device: str, *, live_priority: int, ragged: bool
 ) -> _ext.BatchLimits:
     """Limits of batches of live streams: steps are short, so there may be many in a batch.
 
     Args:
         limits: of recordings.
         device: where the batches run.
-        priority: over recordings, for others wait for what a step finds.
+        live_priority: over recordings, for others wait for what a step finds.
         ragged: nothing is padded.
     """
     # A step on an accelerator costs nearly the same for few as for many.
     most = 64 if device == "cpu" else 512
-    chosen = {**limits, "max_requests": most, "priority": priority, "ragged": ragged}
+    chosen = {**limits, "max_requests": most, "live_priority": live_priority, "ragged": ragged}
     return _ext.BatchLimits(**chosen)
 
 

@@ -182,7 +182,7 @@ class FsmnVadRecognizer:
         self.sample_rate = int(bundle.frontend["sample_rate"])
         # Before the steps of recognisers, which wait for what it finds.
         self._runner = _ext.VadRunner(
-            self.model, live_limits(limits, device, priority=2, ragged=False)
+            self.model, live_limits(limits, device, live_priority=2, ragged=False)
         )
 
     def check(self, options: Mapping[str, Any]) -> None:

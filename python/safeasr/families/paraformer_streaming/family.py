@@ -194,7 +194,7 @@ class ParaformerStreamingRecognizer:
                 frontend=_ext.OnlineFrontend(**bundle.frontend),
                 encoder=encoder,
                 decoder=decoder,
-                limits=live_limits(limits, device, priority=1, ragged=True),
+                limits=live_limits(limits, device, live_priority=1, ragged=True),
                 **settings["shapes"],
             )
             self.sample_rate = int(bundle.frontend["sample_rate"])
