@@ -26,12 +26,8 @@ PyEngine::PyEngine(std::size_t num_workers, std::size_t queue_size, const std::s
 
 PyEngine::~PyEngine() {
   // Joins the workers. They never wait for the GIL, but others may want it meanwhile.
-  if (InterpreterIsFinalizing()) {
-    engine_.reset();
-  } else {
-    const GilRelease release;
-    engine_.reset();
-  }
+  const GilRelease release;
+  engine_.reset();
 }
 
 std::vector<float> CopySamples(const FloatArray& samples) {

@@ -72,6 +72,7 @@ class BatchLimits:
     def share(self) -> bool: ...
 
 def cpu_supports(precision: str) -> bool: ...
+def graphs_supported(device: str) -> bool: ...
 
 class Program:
     @staticmethod
@@ -97,6 +98,35 @@ class ParaformerRunner(Runner):
         cif_right: int,
         limits: BatchLimits = ...,
     ) -> None: ...
+    def submit(
+        self,
+        engine: Engine,
+        data: NDArray[np.float32],
+        *,
+        want_alignment: bool = ...,
+        deadline_s: float | None = ...,
+        wait_s: float | None = ...,
+    ) -> Ticket: ...
+
+class RaggedRunner(Runner):
+    def __init__(
+        self,
+        *,
+        program: Program,
+        outputs: list[str],
+        frontend: Frontend | None = ...,
+        feature_size: int | None = ...,
+        neighbours: tuple[int, int] | None = ...,
+        limits: BatchLimits = ...,
+    ) -> None: ...
+    def submit(
+        self,
+        engine: Engine,
+        data: NDArray[Any],
+        *,
+        deadline_s: float | None = ...,
+        wait_s: float | None = ...,
+    ) -> Ticket: ...
 
 class CtcEmission:
     def __init__(self, log_probs: NDArray[np.float32], *, blank: int = ...) -> None: ...
@@ -211,15 +241,6 @@ class Engine:
         intra_op_threads: int = ...,
         idle_threads: int = ...,
     ) -> None: ...
-    def submit_utterance(
-        self,
-        runner: ParaformerRunner,
-        samples: NDArray[np.float32],
-        *,
-        want_alignment: bool = ...,
-        deadline_s: float | None = ...,
-        wait_s: float | None = ...,
-    ) -> Ticket: ...
     def submit_tensor(
         self,
         runner: TensorRunner,
@@ -235,9 +256,11 @@ class Engine:
     def forked(self) -> bool: ...
     def stats(self) -> dict[str, Any]: ...
 
-# For tests.
+# For tests and benchmarks.
 def force_device_ways(force: bool) -> None: ...
-def graphs_supported(device: str) -> bool: ...
+def watch_layers(sleep_ms: int = ...) -> None: ...
+def watched_layers() -> tuple[int, int]: ...
+def set_intra_op_threads(threads: int) -> None: ...
 def keep_slower_graphs(keep: bool) -> None: ...
 
 class Slot:

@@ -1,5 +1,4 @@
-#include "bindings/families/paraformer_streaming.h"
-
+// Live streams of the streaming recogniser.
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
@@ -13,6 +12,7 @@
 #include "asr/families/paraformer_streaming/runner.h"
 #include "asr/families/paraformer_streaming/stream.h"
 #include "bindings/py_engine.h"
+#include "bindings/registry.h"
 #include "core/lane.h"
 #include "runtime/program.h"
 
@@ -32,7 +32,8 @@ class PyParaformerStream {
 
   std::shared_ptr<PyTicket> Submit(const FloatArray& samples, bool is_final,
                                    std::optional<double> deadline_s, std::optional<double> wait_s) {
-    auto request = std::make_unique<asr::StreamRequest>(stream_, CopySamples(samples), is_final);
+    auto request =
+        std::make_unique<asr::ParaformerStreamRequest>(stream_, CopySamples(samples), is_final);
     const asr::StreamingOptions& o = stream_->options;
     return SubmitWith(o.left + o.chunk + o.right, {deadline_s, wait_s},
                       [&](const core::SubmitOptions& options) {
@@ -48,7 +49,11 @@ class PyParaformerStream {
   const std::shared_ptr<core::Lane> lane_;
 };
 
-}  // namespace
+py::object TokensToPython(const asr::StreamTokens& result) {
+  py::dict out;
+  out["tokens"] = result.tokens;
+  return std::move(out);
+}
 
 void BindStreams(py::module_& module) {
   py::class_<asr::ParaformerStreamRunner, core::Runner,
@@ -113,4 +118,8 @@ void BindStreams(py::module_& module) {
       .def_property_readonly("waiting", &PyParaformerStream::Waiting);
 }
 
+const Registered registered(&BindStreams);
+const RegisterResult<asr::StreamTokens> results(&TokensToPython);
+
+}  // namespace
 }  // namespace safeasr

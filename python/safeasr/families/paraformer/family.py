@@ -175,8 +175,8 @@ class ParaformerRecognizer:
         wait_s: float | None,
     ) -> _ext.Ticket:
         """Queue one utterance."""
-        return engine.submit_utterance(
-            self._runner,
+        return self._runner.submit(
+            engine,
             data,
             want_alignment=self._wants_timestamps(options),
             deadline_s=deadline_s,
