@@ -243,7 +243,7 @@ bool Worker::TryRun(RequestPtr* requests, std::size_t count, Failure* failure) {
   try {
     results = CallRunner(requests, count);
   } catch (...) {
-    *failure = context_.Describe(std::current_exception());
+    *failure = context_.NoteFailure(std::current_exception());
     team_.out_of_order = !DeviceStillFinishes();
     run_time.Add(Clock::now() - start);
     return false;

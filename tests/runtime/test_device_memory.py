@@ -19,7 +19,7 @@ from support import fakegpu
 from support.audio import speech
 from support.cases import FamilyCase, export_all, live_answers, of_all, said
 from support.device_process import on_fake_device
-from support.fakegpu import HERE
+from support.fakegpu import HERE, THERE
 from support.programs import Doubler, save
 
 pytest.importorskip("funasr", reason="funasr makes the models that the tests use")
@@ -223,3 +223,18 @@ def test_streams_that_come_get_smaller_slabs_where_memory_is_short() -> None:
         slot.fill(value)
     del slot
     assert [slot.total() for slot in slots] == [value * one / 4 for value in range(66)]
+
+
+@on_fake_device
+def test_one_device_short_of_memory_is_no_measure_for_the_other() -> None:
+    pool = _ext.SlabPool([4], 256, 8)
+    here = [pool.take(8, HERE) for _ in range(8)]
+    there = [pool.take(8, THERE) for _ in range(32)]
+    assert pool.usage() == (4, 8 + 32, 40)
+    fakegpu.set_limit(live_bytes())
+    with pytest.raises(Exception, match="out of memory"):
+        pool.take(8, HERE)
+    fakegpu.set_limit(None)
+    there.append(pool.take(8, THERE))
+    assert pool.usage() == (5, 8 + 64, 41), "it grew by what it had"
+    del here, there

@@ -70,8 +70,8 @@ class ParaformerRecognizer:
         terms: Terms,
     ) -> _ext.Ticket:
         """Queue one utterance."""
-        return engine.submit_utterance(
-            self._runner,
+        return self._runner.submit(
+            engine,
             data,
             want_alignment=self._wants_timestamps(options),
             terms=terms.for_engine(),
