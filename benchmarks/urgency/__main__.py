@@ -16,47 +16,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from benchmarks.common.facts import RESULTS, write_result
 from benchmarks.common.models import full_size_model
+from benchmarks.urgency.measure import an_hour, percentiles, segments_of, timed
 from safeasr import AutoModel
 from safeasr.bench.closed_loop import speech_like
 from safeasr.families.terms import Terms
-
-RATE = 16000
-Samples = NDArray[np.float32]
-
-
-def percentiles(seconds: list[float]) -> dict[str, float]:
-    """Of latencies, in ms."""
-    values = np.sort(np.asarray(seconds)) * 1e3
-    return {
-        "count": len(values),
-        "p50_ms": round(float(np.percentile(values, 50)), 2),
-        "p99_ms": round(float(np.percentile(values, 99)), 2),
-        "worst_ms": round(float(values[-1]), 2),
-    }
-
-
-def timed(call: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    call()
-    return time.perf_counter() - begun
-
-
-def an_hour(seconds: float = 3600.0) -> Samples:
-    """Speech of the streaming demo's conversation, again and again."""
-    from pathlib import Path
-
-    import soundfile
-
-    import safeasr
-
-    folder = Path(safeasr.__file__).parent / "models" / "demo-streaming" / "audio"
-    wave, _ = soundfile.read(folder / "conversation.flac", dtype="float32")
-    return np.tile(wave, int(seconds * RATE / len(wave)) + 1)[: int(seconds * RATE)]
 
 
 def live_behind_recordings(model: AutoModel, chunk_s: float, queued: int) -> dict[str, Any]:
@@ -171,13 +136,6 @@ def event_loop_of_64_streams(seconds: float) -> dict[str, Any]:
         for thread in threads:
             thread.join()
     return {"chunks": fed, "lag": percentiles(lags)}
-
-
-def segments_of(hour: Samples) -> list[Samples]:
-    """What a detector makes of its first five minutes."""
-    with AutoModel("demo-vad", disable_pbar=True) as detector:
-        found = detector.generate(hour[: 300 * RATE])[0]["value"]
-    return [hour[16 * begin : 16 * end] for begin, end in found]
 
 
 def short_calls(load: Callable[[AutoModel, threading.Event], None], seconds: float) -> list[float]:
