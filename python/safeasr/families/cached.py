@@ -77,7 +77,8 @@ def stream_of(
     try:
         yield found.stream
     except BaseException:
-        found.fresh = before
+        with found.lock:
+            found.fresh = before
         raise
 
 
