@@ -33,7 +33,7 @@ class Stream:
 
     Chunks of any length may be fed, from any thread. They are taken one after the other, in the
     order of the calls; a call that comes while another chunk is under way waits for its turn. A
-    chunk that fails raises its error, and the stream can go on as if that chunk had never come. (With
+    chunk that fails raises its error, and the stream goes on as if that chunk had never come. (With
     ``mode="2pass"`` the detector may have heard a chunk whose recognition failed then: the stream
     goes on behind it.) An object that is dropped frees its state; ``close`` does it at once.
 
