@@ -220,8 +220,11 @@ def test_cores_go_back_to_who_has_work(tmp_path: Path) -> None:
     _ext.watch_layers(1)
     tickets = [served.submit(engine, rows()) for _ in range(2)]
     wait_until(lambda: engine.stats()["busy_workers"] == 2)
+    # Past the layers that began before.
+    before = calls()
+    wait_until(lambda: calls() >= before + 4)
     _ext.watch_layers(1)
-    time.sleep(0.05)
+    wait_until(lambda: calls() >= 8)
     assert _ext.watched_layers()[1] == 1
     for ticket in tickets:
         assert ticket.wait(30)
