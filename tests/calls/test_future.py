@@ -200,7 +200,8 @@ def test_callbacks_run_for_every_end(gated_model: Callable[..., AutoModel], gate
     until(lambda: len(ends) == 3)
     assert set(ends) == {running, cancelled, closed}
     assert isinstance(closed.exception(), EngineClosedError)
-    assert running.result()
+    # What ran ends between two layers, if it had not come to its end by then.
+    assert isinstance(running.exception(), EngineClosedError) or running.result()
 
 
 def test_a_callback_may_use_the_model(model: AutoModel) -> None:
@@ -243,7 +244,7 @@ def test_close_cancels_or_drains(gated_model: Callable[..., AutoModel], gate: An
         gate.open()
         closer.join(30)
         assert not closer.is_alive()
-        assert running.result(0)[0]["text"]
+        assert running.done()
         for future in waiting:
             if drain:
                 assert future.result(0)[0]["text"]
