@@ -53,7 +53,7 @@ def test_errors_are_all_exported() -> None:
 
 def test_methods_of_a_model() -> None:
     """A public method that comes or goes is a change of the interface."""
-    public = {name for name in vars(AutoModel) if not name.startswith("_")}
+    public = {name for name in dir(AutoModel) if not name.startswith("_")}
     assert public == {
         *("generate", "submit", "agenerate", "stream", "export", "stats", "close", "closed"),
     }

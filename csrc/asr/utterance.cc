@@ -6,14 +6,14 @@
 
 namespace safeasr::asr {
 
-FeatureRows BatchFeatures(const Frontend& frontend, const std::vector<const Utterance*>& batch,
+FeatureRows BatchFeatures(const Frontend* frontend, const std::vector<const Utterance*>& batch,
                           at::Device device) {
   std::vector<c10::ArrayRef<float>> waves;
   for (const Utterance* u : batch) {
     if (!u->features.defined()) waves.emplace_back(u->samples);
   }
   FeatureRows computed;
-  if (!waves.empty()) computed = frontend.ComputeRows(waves, device);
+  if (!waves.empty()) computed = frontend->ComputeRows(waves, device);
   if (waves.size() == batch.size()) return computed;
 
   FeatureRows features;

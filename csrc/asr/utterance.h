@@ -25,8 +25,8 @@ struct Transcript : core::Result {
 };
 
 // The features of a batch: computed for utterances that came as samples, taken from those that came
-// as features.
-FeatureRows BatchFeatures(const Frontend& frontend, const std::vector<const Utterance*>& batch,
+// as features. frontend: may be null if none came as samples.
+FeatureRows BatchFeatures(const Frontend* frontend, const std::vector<const Utterance*>& batch,
                           at::Device device);
 
 }  // namespace safeasr::asr

@@ -8,6 +8,8 @@
 
 namespace safeasr {
 
+using FloatArray = pybind11::array_t<float, pybind11::array::c_style>;
+
 // A numpy array with a copy of the tensor's numbers.
 pybind11::array ToArray(const at::Tensor& tensor);
 pybind11::array_t<float> ToArray(const std::vector<float>& values);

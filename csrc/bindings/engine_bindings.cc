@@ -12,11 +12,10 @@
 #include <string>
 #include <utility>
 
-#include "asr/families/paraformer/runner.h"
+#include "bindings/arrays.h"
 #include "bindings/gil.h"
 #include "bindings/py_engine.h"
 #include "bindings/py_ticket.h"
-#include "bindings/utterance_input.h"
 #include "core/counters.h"
 #include "core/engine_group.h"
 #include "runtime/tensor_runner.h"
@@ -25,18 +24,6 @@ namespace py = pybind11;
 
 namespace safeasr {
 namespace {
-
-using FloatArray = py::array_t<float, py::array::c_style>;
-
-std::shared_ptr<PyTicket> SubmitUtterance(PyEngine& self,
-                                          std::shared_ptr<asr::ParaformerRunner> runner,
-                                          const FloatArray& samples, bool want_alignment,
-                                          const Terms& terms) {
-  auto utterance = std::make_unique<asr::Utterance>();
-  utterance->want_alignment = want_alignment;
-  const std::int64_t length = TakeUtterance(samples, runner->frontend(), utterance.get());
-  return Submit(self, std::move(runner), std::move(utterance), length, terms);
-}
 
 std::shared_ptr<PyTicket> SubmitTensor(PyEngine& self,
                                        std::shared_ptr<runtime::TensorRunner> runner,
@@ -112,9 +99,7 @@ py::dict Stats(PyEngine& self) {
 void BindEngine(py::module_& module) {
   py::class_<Terms>(module, "Terms", "On which terms a request goes to the engine.")
       .def(py::init([](std::optional<double> deadline_s, std::optional<double> wait_s, bool direct,
-                       bool live) {
-             return Terms{deadline_s, wait_s, direct, live};
-           }),
+                       bool live) { return Terms{deadline_s, wait_s, direct, live}; }),
            py::kw_only(), py::arg("deadline_s") = py::none(), py::arg("wait_s") = py::none(),
            py::arg("direct") = false, py::arg("live") = false,
            "deadline_s: seconds from now after which it is not started. wait_s: how long to wait "
@@ -131,9 +116,6 @@ void BindEngine(py::module_& module) {
            py::kw_only(), py::arg("num_workers"), py::arg("queue_size"),
            py::arg("max_streams") = core::EngineOptions().max_lanes, py::arg("device") = "cpu",
            py::arg("intra_op_threads") = 1, py::arg("idle_threads") = 1)
-      .def("submit_utterance", &SubmitUtterance, py::arg("runner").none(false),
-           py::arg("samples").noconvert(), py::kw_only(), py::arg("want_alignment") = false,
-           py::arg("terms") = Terms(), "Queue samples (n,) or features (frames, size), float32.")
       .def("submit_tensor", &SubmitTensor, py::arg("runner").none(false),
            py::arg("values").noconvert(), py::kw_only(), py::arg("terms") = Terms(),
            "Queue one float32 array (time, size) for a TensorRunner.")

@@ -13,6 +13,7 @@
 
 #include "asr/features/frontend.h"
 #include "asr/features/online_frontend.h"
+#include "bindings/arrays.h"
 #include "bindings/gil.h"
 
 namespace py = pybind11;
@@ -26,8 +27,6 @@ using asr::FrontendConfig;
 using asr::OnlineFeatures;
 using asr::OnlineFrontend;
 using asr::OnlineFrontendState;
-
-using FloatArray = py::array_t<float, py::array::c_style>;
 
 // A view of a one-dimensional float32 array, copied only when its samples are not contiguous.
 // Other types are refused: integers would arrive unscaled, and nobody would notice.
@@ -50,23 +49,6 @@ FloatArray CheckWave(const py::handle& object, const std::string& name) {
 
 c10::ArrayRef<float> View(const FloatArray& array) {
   return {array.data(), static_cast<size_t>(array.size())};
-}
-
-// The tensor's memory as an array, without a copy: the array keeps the tensor alive.
-py::array ToNumpy(const at::Tensor& tensor) {
-  auto owner = std::make_unique<at::Tensor>(tensor.cpu().contiguous());
-  const at::Tensor& held = *owner;
-  const std::vector<py::ssize_t> shape(held.sizes().begin(), held.sizes().end());
-  float* data = held.data_ptr<float>();
-  const py::capsule base(owner.get(), [](void* pointer) {
-    const std::unique_ptr<at::Tensor> last(static_cast<at::Tensor*>(pointer));
-  });
-  owner.release();
-  return py::array_t<float>(shape, data, base);
-}
-
-py::array ToNumpy(std::vector<float> values) {
-  return py::array_t<float>(static_cast<py::ssize_t>(values.size()), values.data());
 }
 
 FrontendConfig MakeConfig(int sample_rate, int n_mels, double frame_length_ms,
@@ -128,7 +110,7 @@ py::tuple Compute(const Frontend& frontend, const py::list& waves, bool portable
     features = portable ? frontend.ComputePortable(views, at::kCPU)
                         : frontend.Compute(views, at::kCPU, dither_seed);
   }
-  return py::make_tuple(ToNumpy(features.values), features.lengths);
+  return py::make_tuple(ToArray(features.values), features.lengths);
 }
 
 py::object Accept(const OnlineFrontend& frontend, OnlineFrontendState& state,
@@ -141,8 +123,8 @@ py::object Accept(const OnlineFrontend& frontend, OnlineFrontendState& state,
     const c10::InferenceMode inference;
     features = frontend.Accept(state, view, is_final, keep_wave);
   }
-  if (!keep_wave) return ToNumpy(features.values);
-  return py::make_tuple(ToNumpy(features.values), ToNumpy(std::move(features.wave)));
+  if (!keep_wave) return ToArray(features.values);
+  return py::make_tuple(ToArray(features.values), ToArray(features.wave));
 }
 
 }  // namespace

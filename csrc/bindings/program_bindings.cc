@@ -8,14 +8,14 @@
 #include <string>
 #include <utility>
 
-#include "asr/families/paraformer/runner.h"
-#include "asr/features/frontend.h"
 #include "bindings/arrays.h"
 #include "bindings/gil.h"
+#include "bindings/registry.h"
 #include "core/batch_limits.h"
 #include "core/clock.h"
 #include "core/runner.h"
 #include "runtime/cpu_features.h"
+#include "runtime/device_graph.h"
 #include "runtime/devices.h"
 #include "runtime/program.h"
 #include "runtime/tensor_runner.h"
@@ -26,7 +26,8 @@ namespace safeasr {
 namespace {
 
 core::BatchLimits MakeLimits(std::size_t max_requests, std::int64_t max_cost, double max_padding,
-                             double max_wait_ms, bool share, int live_priority, bool ragged) {
+                             double max_wait_ms, bool share, int live_priority, bool ragged,
+                             double followed_within_ms) {
   core::BatchLimits limits;
   limits.max_requests = max_requests;
   limits.max_cost = max_cost;
@@ -36,20 +37,35 @@ core::BatchLimits MakeLimits(std::size_t max_requests, std::int64_t max_cost, do
   limits.share_among_free_workers = share;
   limits.live_priority = live_priority;
   limits.ragged = ragged;
+  limits.followed_within = std::chrono::duration_cast<core::Duration>(
+      std::chrono::duration<double, std::milli>(followed_within_ms));
   return limits;
 }
+
+py::object TensorsToPython(const runtime::TensorResult& result) {
+  py::list out;
+  for (const at::Tensor& tensor : result.outputs) out.append(ToArray(tensor));
+  return std::move(out);
+}
+
+const RegisterResult<runtime::TensorResult> tensors(&TensorsToPython);
 
 }  // namespace
 
 void BindRunners(py::module_& module) {
   module.def("cpu_supports", &runtime::CpuSupports, py::arg("precision"),
              "Whether this processor computes linear layers of a precision at speed.");
+  module.def(
+      "graphs_supported",
+      [](const std::string& device) { return runtime::DeviceGraph::Supported(at::Device(device)); },
+      py::arg("device"), "Whether steps can be recorded as graphs on a device, by this build.");
   const core::BatchLimits defaults;
   py::class_<core::BatchLimits>(module, "BatchLimits", "How large a batch may become.")
       .def(py::init(&MakeLimits), py::kw_only(), py::arg("max_requests") = defaults.max_requests,
            py::arg("max_cost") = defaults.max_cost, py::arg("max_padding") = defaults.max_padding,
            py::arg("max_wait_ms") = 0.0, py::arg("share") = defaults.share_among_free_workers,
-           py::arg("live_priority") = defaults.live_priority, py::arg("ragged") = defaults.ragged)
+           py::arg("live_priority") = defaults.live_priority, py::arg("ragged") = defaults.ragged,
+           py::arg("followed_within_ms") = 0.0)
       .def_readonly("max_requests", &core::BatchLimits::max_requests)
       .def_readonly("max_cost", &core::BatchLimits::max_cost)
       .def_readonly("max_padding", &core::BatchLimits::max_padding)
@@ -98,21 +114,6 @@ void BindRunners(py::module_& module) {
              return std::make_shared<runtime::TensorRunner>(std::move(program), limits);
            }),
            py::arg("program").none(false), py::arg("limits") = core::BatchLimits());
-
-  py::class_<asr::ParaformerRunner, core::Runner, std::shared_ptr<asr::ParaformerRunner>>(
-      module, "ParaformerRunner", "Offline Paraformer: frontend, encoder, CIF, decoder.")
-      .def(
-          py::init(
-              [](std::shared_ptr<asr::Frontend> frontend, std::shared_ptr<runtime::Program> encoder,
-                 std::shared_ptr<runtime::Program> decoder, double tail_threshold,
-                 std::int64_t cif_left, std::int64_t cif_right, const core::BatchLimits& limits) {
-                return std::make_shared<asr::ParaformerRunner>(
-                    std::move(frontend), std::move(encoder), std::move(decoder),
-                    asr::CifConfig{tail_threshold}, asr::CifSpan{cif_left, cif_right}, limits);
-              }),
-          py::kw_only(), py::arg("frontend").none(false), py::arg("encoder").none(false),
-          py::arg("decoder").none(false), py::arg("tail_threshold"), py::arg("cif_left"),
-          py::arg("cif_right"), py::arg("limits") = core::BatchLimits());
 }
 
 }  // namespace safeasr

@@ -25,12 +25,8 @@ PyEngine::PyEngine(core::EngineOptions options, const std::string& devices,
 
 PyEngine::~PyEngine() {
   // Joins the workers. They never wait for the GIL, but others may want it meanwhile.
-  if (InterpreterIsFinalizing()) {
-    engine_.reset();
-  } else {
-    const GilRelease release;
-    engine_.reset();
-  }
+  const GilRelease release;
+  engine_.reset();
 }
 
 std::vector<float> CopySamples(const FloatArray& samples) {

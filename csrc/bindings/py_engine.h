@@ -1,8 +1,6 @@
 // The engine as Python holds it, and the one way in that all kinds of requests share.
 #pragma once
 
-#include <pybind11/numpy.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -11,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "bindings/arrays.h"
 #include "bindings/py_ticket.h"
 #include "core/engine_group.h"
 #include "core/runner.h"
@@ -34,8 +33,6 @@ class PyEngine {
   std::vector<at::Device> devices_;  // of each engine
   std::unique_ptr<core::EngineGroup> engine_;
 };
-
-using FloatArray = pybind11::array_t<float, pybind11::array::c_style>;
 
 // Samples (n,) of a caller's array, copied with the GIL released. Throws core::Error for another
 // shape and for samples that are NaN or infinite.

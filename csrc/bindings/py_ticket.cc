@@ -1,22 +1,14 @@
 #include "bindings/py_ticket.h"
 
-#include <ATen/ATen.h>
-#include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
-#include <string>
 
-#include "asr/families/fsmn_vad/stream.h"
-#include "asr/families/sense_voice/runner.h"
-#include "asr/utterance.h"
-#include "bindings/arrays.h"
 #include "bindings/completion_queue.h"
 #include "bindings/gil.h"
+#include "bindings/registry.h"
 #include "core/errors.h"
-#include "runtime/tensor_runner.h"
 
 namespace py = pybind11;
 
@@ -50,43 +42,6 @@ bool Wait(const PyTicket& self, std::optional<double> timeout_s) {
   }
 }
 
-py::object Convert(const core::Result& result) {
-  if (const auto* transcript = dynamic_cast<const asr::Transcript*>(&result)) {
-    py::dict out;
-    out["tokens"] = transcript->tokens;
-    out["frames"] = transcript->frames;
-    if (!transcript->alphas.empty()) {
-      out["alphas"] = ToArray(transcript->alphas);
-      out["peaks"] = ToArray(transcript->peaks);
-    }
-    return std::move(out);
-  }
-  if (const auto* transcript = dynamic_cast<const asr::CtcTranscript*>(&result)) {
-    py::dict out;
-    out["tokens"] = transcript->tokens;
-    if (transcript->emission) {
-      // Without const for pybind11's holder; nothing in Python writes.
-      out["emission"] = std::const_pointer_cast<asr::CtcEmission>(transcript->emission);
-    }
-    return std::move(out);
-  }
-  if (const auto* tensors = dynamic_cast<const runtime::TensorResult*>(&result)) {
-    py::list out;
-    for (const at::Tensor& tensor : tensors->outputs) out.append(ToArray(tensor));
-    return std::move(out);
-  }
-  if (const auto* vad = dynamic_cast<const asr::VadResult*>(&result)) {
-    py::list segments;
-    for (const asr::VadSegment& segment : vad->segments) {
-      segments.append(std::vector<std::int64_t>{segment.start_ms, segment.end_ms});
-    }
-    py::dict out;
-    out["segments"] = std::move(segments);
-    return std::move(out);
-  }
-  throw py::type_error("a result that the bindings do not know");
-}
-
 const char* StateName(const PyTicket& self) {
   switch (self.ticket->state()) {
     case core::TicketState::kQueued:
@@ -118,8 +73,9 @@ void BindTicket(py::module_& module) {
           "The next token, or None once the queue is closed and empty.")
       .def("close", &CompletionQueue::Close);
 
-  module.def("thread_id", [] { return PyThread_get_thread_ident(); },
-             "Of the calling thread of the operating system, whatever Python's threads are.");
+  module.def(
+      "thread_id", [] { return PyThread_get_thread_ident(); },
+      "Of the calling thread of the operating system, whatever Python's threads are.");
 
   py::class_<PyTicket, std::shared_ptr<PyTicket>>(module, "Ticket", "The future of one request.")
       .def("wait", &Wait, py::arg("timeout_s") = py::none(),
@@ -133,7 +89,7 @@ void BindTicket(py::module_& module) {
           "get",
           [](const PyTicket& self) {
             RequireOwnProcess(self);
-            return Convert(*self.ticket->Get());
+            return ToPython(*self.ticket->Get());
           },
           "The result of a finished request; raises what it failed with.")
       .def(

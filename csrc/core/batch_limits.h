@@ -17,6 +17,9 @@ struct BatchLimits {
   // The priority of what comes through lanes (see BatchKey): live streams go before recordings,
   // whose priority is 0.
   int live_priority = 1;
+  // How soon another live request may be expected to follow one of this runner, as a recogniser's
+  // step follows what a detector found: for so long its worker begins no recordings.
+  Duration followed_within{0};
   // After this long without a turn although it is ready, a key goes before every priority.
   Duration starvation = std::chrono::seconds(1);
   // The runner pads nothing: a batch costs the sum of its lengths, else count x longest.

@@ -161,10 +161,13 @@ std::optional<TimePoint> WaitsUntil(const Queued& queued, const Group& group, Ti
   return end;
 }
 
+bool Starves(const Candidate& candidate, TimePoint now) {
+  return now - candidate.unserved_since > candidate.limits->starvation;
+}
+
 // Rules 6 and 7: whether the first goes before the second, which queued up later.
 bool GoesFirst(const Candidate& a, const Candidate& b, TimePoint now) {
-  const bool a_starves = now - a.unserved_since > a.limits->starvation;
-  const bool b_starves = now - b.unserved_since > b.limits->starvation;
+  const bool a_starves = Starves(a, now), b_starves = Starves(b, now);
   if (a_starves || b_starves) return a_starves;
   return a.key.priority >= b.key.priority;
 }
@@ -183,19 +186,23 @@ std::size_t ShareOf(const Group& group, const BatchLimits& limits, std::size_t r
 }  // namespace
 
 BatchDecision SelectBatch(const std::vector<Candidate>& candidates, TimePoint now,
-                          std::size_t free_workers, bool closing) {
+                          std::size_t free_workers, bool closing, TimePoint recordings_from) {
   BatchDecision decision;
   const Queued queued(candidates, now, &decision.expired);
   const Group* first = nullptr;
   std::size_t ready = 0;  // requests
   for (const Group& group : queued.groups()) {
-    const auto end = closing ? std::nullopt : WaitsUntil(queued, group, now);
+    auto end = closing ? std::nullopt : WaitsUntil(queued, group, now);
+    const Candidate& oldest = queued.oldest(group);
+    if (!closing && now < recordings_from && oldest.key.priority <= 0 && !Starves(oldest, now)) {
+      end = std::max(end.value_or(recordings_from), recordings_from);
+    }
     if (end) {
       decision.wait_until = std::min(decision.wait_until.value_or(*end), *end);
       continue;
     }
     ready += group.count;
-    if (first == nullptr || !GoesFirst(queued.oldest(*first), queued.oldest(group), now)) {
+    if (first == nullptr || !GoesFirst(queued.oldest(*first), oldest, now)) {
       first = &group;
     }
   }

@@ -21,6 +21,8 @@
 //  7. A key that had no turn for longer than its `starvation`, while it had a request in the
 //     window, goes before all priorities. One batch, then that time begins anew: a backlog of
 //     recordings cannot push live streams aside.
+//  8. Before `recordings_from` what has no priority waits, unless it starves: the worker has just
+//     run what another live request will follow at once (BatchLimits::followed_within).
 #pragma once
 
 #include <cstddef>
@@ -54,6 +56,7 @@ struct BatchDecision {
 // `candidates` in the order in which they queued up. `free_workers` counts the one that asks.
 // `closing`: do not wait.
 BatchDecision SelectBatch(const std::vector<Candidate>& candidates, TimePoint now,
-                          std::size_t free_workers, bool closing);
+                          std::size_t free_workers, bool closing,
+                          TimePoint recordings_from = TimePoint::min());
 
 }  // namespace safeasr::core

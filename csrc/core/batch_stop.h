@@ -31,9 +31,9 @@ class BatchStop {
   BatchStop(const BatchStop&) = delete;
   BatchStop& operator=(const BatchStop&) = delete;
 
-  // All of the batch's requests are unwanted. (Where only some are, the batch goes on.) A live chunk
-  // that has begun is not stopped for its deadline: whoever gave up waiting for it must know that
-  // the stream has heard it.
+  // All of the batch's requests are unwanted. (Where only some are, the batch goes on.) A live
+  // chunk that has begun is not stopped for its deadline: whoever gave up waiting for it must know
+  // that the stream has heard it.
   bool ShouldStop() const {
     const bool closing = closing_.load(std::memory_order_relaxed);
     for (std::size_t i = 0; i < count_; ++i) {

@@ -68,7 +68,8 @@ void PendingPool::Refill(RequestQueue<RequestPtr>& queue, TimePoint now) {
   while (direct_.size() > 0) Add(direct_.TakeFirst(), now);
 }
 
-Batch PendingPool::Take(RequestQueue<RequestPtr>& queue, TimePoint now, std::size_t free_workers) {
+Batch PendingPool::Take(RequestQueue<RequestPtr>& queue, TimePoint now, std::size_t free_workers,
+                        TimePoint recordings_from) {
   Batch batch;
   std::lock_guard<std::mutex> lock(mutex_);
   // In this order: once sealed, nothing can be pushed between the refill and the question below.
@@ -86,7 +87,8 @@ Batch PendingPool::Take(RequestQueue<RequestPtr>& queue, TimePoint now, std::siz
     candidates_.push_back({r->key, &r->runner->limits(), r->length, r->turn, r->unserved_since,
                            r->deadline, r->begun});
   }
-  const BatchDecision decision = SelectBatch(candidates_, now, free_workers, queue.closed());
+  const BatchDecision decision =
+      SelectBatch(candidates_, now, free_workers, queue.closed(), recordings_from);
 
   // Room first: nothing may throw while requests are on their way from one vector to another.
   batch.requests.reserve(decision.take.size());

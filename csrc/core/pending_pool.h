@@ -35,7 +35,8 @@ class PendingPool {
   explicit PendingPool(std::size_t window, std::size_t most_begun = 1024);
 
   // May throw std::bad_alloc: then no request has left the pool, and it can be called again.
-  Batch Take(RequestQueue<RequestPtr>& queue, TimePoint now, std::size_t free_workers);
+  Batch Take(RequestQueue<RequestPtr>& queue, TimePoint now, std::size_t free_workers,
+             TimePoint recordings_from = TimePoint::min());
 
   // A new request that bypasses the queue. False when the queue is closed: then it stays the
   // caller's.

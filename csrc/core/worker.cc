@@ -36,7 +36,7 @@ Batch Worker::TakeBatch() {
   Intake& intake = team_.intake;
   for (;;) {
     try {
-      return intake.pool.Take(intake.queue, Clock::now(), FreeWorkers());
+      return intake.pool.Take(intake.queue, Clock::now(), FreeWorkers(), recordings_from_);
     } catch (const std::bad_alloc&) {  // nothing has left the pool; others may free memory
       std::this_thread::sleep_for(kOutOfMemoryPause);
     }
@@ -243,14 +243,17 @@ bool Worker::TryRun(RequestPtr* requests, std::size_t count, Failure* failure) {
   try {
     results = CallRunner(requests, count);
   } catch (...) {
-    *failure = context_.Describe(std::current_exception());
+    *failure = context_.NoteFailure(std::current_exception());
     team_.out_of_order = !DeviceStillFinishes();
     run_time.Add(Clock::now() - start);
     return false;
   }
   if (team_.out_of_order) team_.out_of_order = false;
   run_time.Add(Clock::now() - start);
+  const bool live = requests[0]->key.priority > 0;
+  const Duration followed = live ? requests[0]->runner->limits().followed_within : Duration::zero();
   Answer(requests, count, results);
+  recordings_from_ = Clock::now() + followed;
   return true;
 }
 

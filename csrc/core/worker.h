@@ -76,6 +76,7 @@ class Worker {
   WorkerTeam& team_;
   WorkerContext& context_;
   Dismissal dismissal_;
+  TimePoint recordings_from_ = TimePoint::min();  // see rule 8 in batch_policy.h
 };
 
 }  // namespace safeasr::core

@@ -10,7 +10,7 @@ void WorkerContext::ThrowIfUnwanted() const {
   if (stop_ != nullptr) stop_->ThrowIfStopped();
 }
 
-Failure WorkerContext::Describe(const std::exception_ptr& error) const noexcept {
+Failure WorkerContext::NoteFailure(const std::exception_ptr& error) noexcept {
   try {
     std::rethrow_exception(error);
   } catch (const Error& e) {

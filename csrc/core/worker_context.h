@@ -47,9 +47,10 @@ class WorkerContext {
     WorkerContext& context_;
   };
 
-  // What an exception of a run means. Knows the errors of its device, where this one knows the
-  // standard library's.
-  virtual Failure Describe(const std::exception_ptr& error) const noexcept;
+  // What an exception of a run means, for the request's ticket. Knows the errors of its device,
+  // where this one knows the standard library's. The context may take note of it, and act on it in
+  // the next Finish().
+  virtual Failure NoteFailure(const std::exception_ptr& error) noexcept;
 
  private:
   const BatchStop* stop_ = nullptr;  // of the batch that runs

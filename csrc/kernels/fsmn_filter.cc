@@ -25,13 +25,10 @@ void FilterFsmnRows(const FsmnRows& rows, const float* taps, std::int64_t kernel
         const float* r = rows.residual + t * rows.residual_stride + c;
         for (std::int64_t i = 0; i < n; ++i) sum[i] = r[i];
       }
-      if (rows.mask == nullptr || rows.mask[t] != 0) {
-        const float* v = rows.x + t * rows.x_stride + c;
-        for (std::int64_t i = 0; i < n; ++i) sum[i] += v[i];
-      }
+      const float* own = rows.x + t * rows.x_stride + c;
+      for (std::int64_t i = 0; i < n; ++i) sum[i] += own[i];
       for (std::int64_t k = first; k < last; ++k) {
         const std::int64_t from = t + k - left;
-        if (rows.mask != nullptr && rows.mask[from] == 0) continue;
         const float* v = rows.x + from * rows.x_stride + c;
         const float* w = taps + k * rows.size + c;
         if (n == kChannels) {  // a length that the compiler knows stays in registers

@@ -9,7 +9,6 @@ namespace safeasr::asr {
 struct FsmnRows {
   const float* x;
   std::int64_t x_stride;
-  const float* mask;      // one value a row, 0 for padding, or null
   const float* residual;  // or null
   std::int64_t residual_stride;
   float* out;  // (frames, size) without gaps

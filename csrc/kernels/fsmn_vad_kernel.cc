@@ -218,7 +218,7 @@ std::int64_t FsmnVadScratch(const FsmnVadSizes& s, std::int64_t rows) {
 }
 
 void ScoreFsmnVad(const FsmnVadNetwork& network, const std::vector<FsmnVadPiece>& pieces,
-                  float* scratch, int lanes) {
+                  float* scratch, int lanes, const std::function<void()>& between) {
   const FsmnVadSizes& s = network.sizes;
   std::int64_t rows = 0;
   for (const FsmnVadPiece& piece : pieces) rows += piece.rows;
@@ -235,6 +235,7 @@ void ScoreFsmnVad(const FsmnVadNetwork& network, const std::vector<FsmnVadPiece>
       left.scores += part.rows * s.classes;
       left.rows -= part.rows;
       if (tile.rows < room) continue;
+      if (between) between();
       ScoreTile(tile, lanes);
       tile.rows = 0;
       parts.clear();

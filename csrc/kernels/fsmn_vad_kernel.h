@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "kernels/simd.h"
@@ -65,9 +66,11 @@ struct FsmnVadPiece {
 // activations stay in the cache.
 //
 // scratch: room for FsmnVadScratch(sizes, sum of rows) floats. lanes: 16, 8 or 4, no more than
-// SimdLanes().
+// SimdLanes(). between: if not empty, called before each part of some milliseconds; what it throws
+// ends the work, and leaves caches and scores half written.
 void ScoreFsmnVad(const FsmnVadNetwork& network, const std::vector<FsmnVadPiece>& pieces,
-                  float* scratch, int lanes = SimdLanes());
+                  float* scratch, int lanes = SimdLanes(),
+                  const std::function<void()>& between = {});
 std::int64_t FsmnVadScratch(const FsmnVadSizes& sizes, std::int64_t rows);
 
 }  // namespace safeasr::asr

@@ -56,16 +56,18 @@ StreamContext::StreamContext(at::Device device, IntraOpThreads threads)
 
 StreamContext::~StreamContext() { of_this_thread = nullptr; }
 
+StreamContext* StreamContext::OfThisThread() { return of_this_thread; }
+
 void StreamContext::ShareCores(bool worth_it) {
-  StreamContext* const context = of_this_thread;
-  if (context == nullptr || context->load_ == nullptr) return;
-  const IntraOpThreads& threads = context->threads_;
-  if (threads.most <= threads.least) return;
-  const int share = static_cast<int>(std::min<std::size_t>(context->load_->Share(), 1 << 10));
-  const int wanted = worth_it ? std::min(share * threads.least, threads.most) : threads.least;
-  if (wanted == context->threads_now_) return;
+  if (load_ == nullptr || threads_.most <= threads_.least) return;
+  int wanted = threads_.least;
+  if (worth_it) {
+    const int share = static_cast<int>(std::min<std::size_t>(load_->Share(), 1 << 10));
+    wanted = std::min(share * threads_.least, threads_.most);
+  }
+  if (wanted == threads_now_) return;
   SwitchIntraOpThreads(wanted);
-  context->threads_now_ = wanted;
+  threads_now_ = wanted;
 }
 
 // Asked again and again instead of waited for: an accelerator's own wait spins, and takes a core
@@ -73,11 +75,11 @@ void StreamContext::ShareCores(bool worth_it) {
 void StreamContext::Finish() {
   if (!reached_) return;
   const bool clear = std::exchange(out_of_memory_, false);
-  Reach();
+  WaitForStream();
   if (clear) graphs_.Clear();  // nothing uses them now, and others need what they hold
 }
 
-void StreamContext::Reach() {
+void StreamContext::WaitForStream() {
   reached_->record(stream_guard_->current_stream());
   auto pause = kFirstPause;
   for (int i = 0; i < kLooks; ++i) {
@@ -88,13 +90,13 @@ void StreamContext::Reach() {
   reached_->synchronize();
 }
 
-core::Failure StreamContext::Describe(const std::exception_ptr& error) const noexcept {
-  core::Failure failure = Known(error);
+core::Failure StreamContext::NoteFailure(const std::exception_ptr& error) noexcept {
+  core::Failure failure = FailureOf(error);
   out_of_memory_ = failure.kind == core::ErrorKind::kOutOfMemory;
   return failure;
 }
 
-core::Failure StreamContext::Known(const std::exception_ptr& error) const noexcept {
+core::Failure StreamContext::FailureOf(const std::exception_ptr& error) noexcept {
   try {
     std::rethrow_exception(error);
   } catch (const c10::OutOfMemoryError& e) {
@@ -105,13 +107,13 @@ core::Failure StreamContext::Known(const std::exception_ptr& error) const noexce
         SaysOutOfMemory(message) ? core::ErrorKind::kOutOfMemory : core::ErrorKind::kInternal,
         message);
   } catch (const std::exception& e) {
-    core::Failure failure = WorkerContext::Describe(error);
+    core::Failure failure = WorkerContext::NoteFailure(error);
     if (failure.kind == core::ErrorKind::kInternal && SaysOutOfMemory(e.what())) {
       failure.kind = core::ErrorKind::kOutOfMemory;
     }
     return failure;
   } catch (...) {
-    return WorkerContext::Describe(error);
+    return WorkerContext::NoteFailure(error);
   }
 }
 

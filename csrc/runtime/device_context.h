@@ -33,15 +33,19 @@ class StreamContext : public core::WorkerContext {
 
   void Watch(const core::WorkerLoad& load) override { load_ = &load; }
 
-  // Gives the calling worker's next operators the cores that other workers have no use for at this
-  // moment. Called often, from between the layers of networks, so that a batch takes what becomes
-  // free while it runs, and gives it back as soon as somebody has work again. worth_it: whether the
-  // batch is large enough to gain by it. Does nothing on other threads.
-  static void ShareCores(bool worth_it);
+  // The context of the worker whose thread this is; null on other threads.
+  static StreamContext* OfThisThread();
+
+  // Gives this worker's next operators the cores that other workers have no use for at this moment.
+  // Called often, from between the layers of networks (layer_hook.h), so that a batch takes what
+  // becomes free while it runs, and gives it back as soon as somebody has work again. worth_it:
+  // whether the operators are large enough to gain by it.
+  void ShareCores(bool worth_it);
 
   // Waits for this worker's stream alone, and sleeps meanwhile.
   void Finish() override;
-  core::Failure Describe(const std::exception_ptr& error) const noexcept override;
+  // Notes that memory ran out: then the next Finish() lets go of the graphs.
+  core::Failure NoteFailure(const std::exception_ptr& error) noexcept override;
 
   at::Device device() const { return device_; }
 
@@ -59,9 +63,9 @@ class StreamContext : public core::WorkerContext {
   std::vector<at::Tensor> Download(const std::vector<at::Tensor>& tensors);
 
  private:
-  // Sleeps until the stream has come as far as it is queued now.
-  void Reach();
-  core::Failure Known(const std::exception_ptr& error) const noexcept;
+  // Sleeps until all that is queued on the stream now has run.
+  void WaitForStream();
+  core::Failure FailureOf(const std::exception_ptr& error) noexcept;
 
   const at::Device device_;
   const IntraOpThreads threads_;
@@ -72,8 +76,8 @@ class StreamContext : public core::WorkerContext {
   std::optional<WorkerStream> stream_;
   std::optional<c10::StreamGuard> stream_guard_;
   std::optional<c10::Event> reached_;  // how far the stream is
-  mutable bool out_of_memory_ = false;
-  StepGraphs graphs_;  // go first: while there is a stream
+  bool out_of_memory_ = false;         // since the last Finish()
+  StepGraphs graphs_;                  // go first: while there is a stream
 };
 
 // The context behind the base class, for runners.

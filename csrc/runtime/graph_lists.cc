@@ -45,9 +45,9 @@ void GraphLists::Refill() {
   for (const List& list : lists_) {
     const std::vector<std::int64_t> numbers = list.fill();
     if (static_cast<std::int64_t>(numbers.size()) != list.numbers.size(0)) {
-      throw std::length_error("a step with a list of " + std::to_string(numbers.size()) +
-                              " numbers, where the graph has room for " +
-                              std::to_string(list.numbers.size(0)));
+      throw StepDoesNotFit("a step with a list of " + std::to_string(numbers.size()) +
+                           " numbers, where the graph has room for " +
+                           std::to_string(list.numbers.size(0)));
     }
     Upload(numbers, list.numbers);
   }

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <stdexcept>
 #include <vector>
 
 namespace safeasr::runtime {
@@ -21,6 +22,12 @@ struct StepRoom {
 // Rows of a slab that no stream owns. Each worker takes one of them; what is there nobody reads, so
 // more workers than rows do no harm.
 constexpr std::int64_t kSpareRows = 16;
+
+// A step that a graph has no room for. It runs without.
+class StepDoesNotFit : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
 
 // A program runs twice before it can be replayed. In the first pass lists are made, filled and
 // sent; in the second, which is recorded, the same ones are found again in the same order. What
@@ -51,8 +58,7 @@ class GraphLists {
   // For operators: a list (n) int64 on the device.
   at::Tensor Add(const Fill& fill, at::Device device);
 
-  // Sends what the lists are now. Throws std::length_error when one has another length: the step
-  // does not fit.
+  // Sends what the lists are now. Throws StepDoesNotFit when one has another length.
   void Refill();
 
   const StepRoom& room() const { return room_; }

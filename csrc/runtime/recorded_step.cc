@@ -85,7 +85,7 @@ std::vector<at::Tensor> RecordedStep::Run(const GraphStep& step) {
     const std::vector<at::Tensor> given = TensorsOf(step.inputs[i]);
     for (std::size_t t = 0; t < mine.size(); ++t) {
       // copy_ would repeat a row where there is one.
-      if (mine[t].sizes() != given[t].sizes()) throw std::length_error("inputs of another shape");
+      if (mine[t].sizes() != given[t].sizes()) throw StepDoesNotFit("inputs of another shape");
       mine[t].copy_(given[t], /*non_blocking=*/true);
     }
   }

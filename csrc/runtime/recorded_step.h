@@ -30,8 +30,7 @@ class RecordedStep {
 
   c10::MempoolId_t pool() const { return graph_->pool(); }
 
-  // Its outputs, then what it wrote. Throws std::length_error, with nothing queued that matters, if
-  // the step does not fit.
+  // Its outputs, then what it wrote. Throws StepDoesNotFit, with nothing queued that matters.
   std::vector<at::Tensor> Run(const GraphStep& step);
 
  private:

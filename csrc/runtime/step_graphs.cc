@@ -122,7 +122,7 @@ StepGraphs::Outputs StepGraphs::Run(const Key& key, const std::function<Outputs(
     counts.replayed.fetch_add(1);
     if (entry.replayed.runs == kTimed) Judge(entry, counts);
     return outputs;
-  } catch (const std::length_error&) {
+  } catch (const StepDoesNotFit&) {
     return plain();
   }
 }

@@ -9,6 +9,8 @@
 #include <stdexcept>
 
 #include "core/errors.h"
+#include "runtime/insert_hooks.h"
+#include "runtime/layer_hook.h"
 #include "runtime/pack_linear.h"
 
 namespace safeasr::runtime {
@@ -21,9 +23,9 @@ std::unique_ptr<torch::jit::Module> LoadFrozen(const std::string& path, at::Devi
   auto module = std::make_unique<torch::jit::Module>(torch::jit::load(path, device));
   module->eval();
   *module = torch::jit::freeze_module(*module);
-  if (pack_weights && device.is_cpu()) {
-    PackLinearLayers(module->get_method("forward").graph());
-  }
+  const auto graph = module->get_method("forward").graph();
+  if (pack_weights && device.is_cpu()) PackLinearLayers(graph);
+  InsertLayerHooks(graph);
   return module;
 }
 
@@ -40,6 +42,18 @@ TorchScriptProgram::TorchScriptProgram(const std::string& path, at::Device devic
 }
 
 std::vector<at::Tensor> TorchScriptProgram::Run(const std::vector<ProgramInput>& inputs) const {
+  try {
+    return RunModule(inputs);
+  } catch (...) {
+    // The interpreter throws another type than it caught. Whatever it was, if nobody wants the
+    // batch any more, that comes first.
+    ThrowIfUnwanted();
+    throw;
+  }
+}
+
+std::vector<at::Tensor> TorchScriptProgram::RunModule(
+    const std::vector<ProgramInput>& inputs) const {
   try {
     std::vector<c10::IValue> values;
     values.reserve(inputs.size());

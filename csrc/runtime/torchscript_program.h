@@ -1,4 +1,5 @@
-// A TorchScript module as a Program: loaded, frozen, its linear layers packed for the CPU.
+// A TorchScript module as a Program: loaded, frozen, its linear layers packed for the CPU,
+// with a hook between its layers.
 #pragma once
 
 #include <torch/csrc/jit/api/module.h>
@@ -17,6 +18,8 @@ class TorchScriptProgram : public Program {
   std::vector<at::Tensor> Run(const std::vector<ProgramInput>& inputs) const override;
 
  private:
+  std::vector<at::Tensor> RunModule(const std::vector<ProgramInput>& inputs) const;
+
   // Calling a method of a module is not const in torch's interface, though it changes nothing of a
   // frozen module; the pointer keeps Run const and the module shared.
   std::unique_ptr<torch::jit::Module> module_;

@@ -12,14 +12,10 @@ Importing this package loads torch and the C++ engine, and neither FunASR nor it
 
 from __future__ import annotations
 
-from safeasr._extension import load_extension
-
-load_extension()
-
-from safeasr._version import __version__  # noqa: E402
-from safeasr.auto_model import AutoModel  # noqa: E402
-from safeasr.calls.future import Future  # noqa: E402
-from safeasr.errors import (  # noqa: E402
+from safeasr._version import __version__
+from safeasr.auto_model import AutoModel
+from safeasr.calls.future import Future
+from safeasr.errors import (
     AudioError,
     AudioFileNotFoundError,
     CancelledError,
@@ -35,7 +31,7 @@ from safeasr.errors import (  # noqa: E402
     SafeASRError,
     UnsupportedModelError,
 )
-from safeasr.text.rich_text import rich_transcription_postprocess  # noqa: E402
+from safeasr.text.rich_text import rich_transcription_postprocess
 
 __all__ = [
     "AudioError",

@@ -76,6 +76,7 @@ class BatchLimits(metaclass=_Pybind11Type):
         share: bool = ...,
         live_priority: int = ...,
         ragged: bool = ...,
+        followed_within_ms: float = ...,
     ) -> None: ...
     @property
     def ragged(self) -> bool: ...
@@ -91,6 +92,7 @@ class BatchLimits(metaclass=_Pybind11Type):
     def share(self) -> bool: ...
 
 def cpu_supports(precision: str) -> bool: ...
+def graphs_supported(device: str) -> bool: ...
 
 class Program(metaclass=_Pybind11Type):
     def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...
@@ -118,6 +120,33 @@ class ParaformerRunner(Runner):
         cif_right: int,
         limits: BatchLimits = ...,
     ) -> None: ...
+    def submit(
+        self,
+        engine: Engine,
+        data: NDArray[np.float32],
+        *,
+        want_alignment: bool = ...,
+        terms: Terms = ...,
+    ) -> Ticket: ...
+
+class RaggedRunner(Runner):
+    def __init__(
+        self,
+        *,
+        program: Program,
+        outputs: list[str],
+        frontend: Frontend | None = ...,
+        feature_size: int | None = ...,
+        neighbours: tuple[int, int] | None = ...,
+        limits: BatchLimits = ...,
+    ) -> None: ...
+    def submit(
+        self,
+        engine: Engine,
+        data: NDArray[Any],
+        *,
+        terms: Terms = ...,
+    ) -> Ticket: ...
 
 class CtcEmission(metaclass=_Pybind11Type):
     def __init__(self, log_probs: NDArray[np.float32], *, blank: int = ...) -> None: ...
@@ -270,14 +299,6 @@ class Engine(metaclass=_Pybind11Type):
         intra_op_threads: int = ...,
         idle_threads: int = ...,
     ) -> None: ...
-    def submit_utterance(
-        self,
-        runner: ParaformerRunner,
-        samples: NDArray[np.float32],
-        *,
-        want_alignment: bool = ...,
-        terms: Terms = ...,
-    ) -> Ticket: ...
     def submit_tensor(
         self,
         runner: TensorRunner,
@@ -292,9 +313,11 @@ class Engine(metaclass=_Pybind11Type):
     def forked(self) -> bool: ...
     def stats(self) -> dict[str, Any]: ...
 
-# For tests.
+# For tests and benchmarks.
 def force_device_ways(force: bool) -> None: ...
-def graphs_supported(device: str) -> bool: ...
+def watch_layers(sleep_ms: int = ...) -> None: ...
+def watched_layers() -> tuple[int, int]: ...
+def set_intra_op_threads(threads: int) -> None: ...
 def keep_slower_graphs(keep: bool) -> None: ...
 
 class Slot(metaclass=_Pybind11Type):

@@ -1,4 +1,8 @@
-"""Loading the C++ extension, or saying clearly why it cannot be loaded."""
+"""The C++ extension, or a clear word why it cannot be loaded.
+
+Every module takes it from here, so it is checked and loaded before anything uses it, and nothing
+depends on the order of the imports in the package's ``__init__``.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import torch  # loads libtorch, which the extension is linked to
 
 from safeasr.errors import ExtensionMismatchError
 
-__all__ = ["load_extension"]
+__all__ = ["_ext", "load_extension"]
 
 REBUILD = "pip install --no-build-isolation --no-deps --force-reinstall safeasr"
 
@@ -43,3 +47,8 @@ def load_extension() -> ModuleType:
         return importlib.import_module("safeasr._ext")
     except ImportError as error:
         raise ExtensionMismatchError(f"{message}\n{error}") from error
+
+
+load_extension()
+
+from safeasr import _ext  # noqa: E402  (checked before)

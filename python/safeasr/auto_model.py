@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import atexit
-import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from safeasr import _ext
-from safeasr.calls.call import Calls
+from safeasr.assembled import Assembled
+from safeasr.calls.awaiting import start_and_wait
 from safeasr.calls.future import Future
 from safeasr.deadlines import seconds_left
-from safeasr.errors import DeadlineExceededError, EngineClosedError
-from safeasr.families import family_of_class, model_classes
+from safeasr.errors import EngineClosedError
 from safeasr.loading.export import export_bundle
-from safeasr.loading.load import load_model
-from safeasr.options.model import model_options, positive
-from safeasr.pipeline.companions import Companions
-from safeasr.pipeline.recording import segmented
-from safeasr.pipeline.steps import Runs
-from safeasr.stream.opening import Streams
+from safeasr.options.call import CallOptions
 from safeasr.stream.stream import Stream
 
 __all__ = ["AutoModel"]
 
-_open_models: weakref.WeakSet[AutoModel] = weakref.WeakSet()
 
-
-class AutoModel:
+class AutoModel(Assembled):
     """A speech recogniser that any number of threads may use at once.
 
     The interface is FunASR's; results are equal to FunASR's for the same weights and input. What
@@ -39,7 +28,8 @@ class AutoModel:
     Attributes:
         model_path: directory of the model.
         kwargs: the arguments it was made with (a copy; changing it changes nothing).
-        precision: of the linear layers: "float32", "bfloat16" or "int8".
+        precision: of the linear layers: "float32", "bfloat16", "int8" or "float16".
+        closed: whether the model was closed.
     """
 
     def __init__(
@@ -91,19 +81,25 @@ class AutoModel:
             online_model: streaming model beside this one, for the first pass of ``stream``.
             vad_model: voice activity detector beside this one: ``generate`` then takes recordings
                 of any length, segment by segment, and ``stream`` has ``mode="2pass"``.
-            vad_kwargs: its options, as in FunASR.
+            vad_kwargs: its options, as in FunASR; keys of its config.yaml, too.
             **kwargs: FunASR's arguments (hub, model_revision, ncpu, disable_pbar,
                 trust_remote_code, init_param, ...) and keys of the model's config.yaml.
-                ``bf16=True`` and ``quantize=True`` (8 bit integers) reduce the precision of linear
-                layers, on processors that have instructions for it.
+                ``bf16=True``, ``quantize=True`` (8 bit integers, on processors) and ``fp16=True``
+                (on accelerators) reduce the precision of linear layers, where there are
+                instructions for it.
 
         Raises:
             UnsupportedModelError: if the model's class or an option is not supported.
             ExportError: if the model cannot be found, downloaded or exported.
             CorruptBundleError: if a bundle is damaged.
         """
-        self._options = model_options(
+        super().__init__(
+            model,
             kwargs,
+            beside={"online_model": online_model, "vad_model": vad_model},
+            vad_kwargs=vad_kwargs or {},
+            max_streams=max_streams,
+            device=device,
             num_workers=num_workers,
             intra_op_threads=intra_op_threads,
             max_batch_size=max_batch_size,
@@ -111,58 +107,8 @@ class AutoModel:
             max_wait_ms=max_wait_ms,
             queue_size=queue_size,
             timeout=timeout,
-            device=device,
             cuda_graphs=cuda_graphs,
-            family_options=frozenset().union(
-                *(f.options | f.constructor_options for f in map(family_of_class, model_classes()))
-            ),
         )
-        self._vad_kwargs = dict(vad_kwargs or {})
-        self.kwargs: dict[str, Any] = {"model": model, **kwargs, "device": self._options.device}
-        self._trust = bool(kwargs.get("trust_remote_code", False))
-        source: dict[str, Any] = {
-            "hub": str(kwargs.get("hub", "ms")),
-            "check_latest": bool(kwargs.get("check_latest", False)),
-            "trust_remote_code": self._trust,
-        }
-        loaded = load_model(
-            str(kwargs.get("model_path") or model),
-            self._options,
-            revision=kwargs.get("model_revision"),
-            overrides=self._options.overrides,
-            **source,
-        )
-        self._directory, self._recognizer = loaded.directory, loaded.recognizer
-        self.precision = loaded.precision
-        self.model_path = str(self._directory)
-        self._engine = _ext.Engine(
-            num_workers=self._options.num_workers,
-            queue_size=self._options.queue_size,
-            max_streams=positive("max_streams", max_streams),
-            device=self._options.device,
-            intra_op_threads=self._options.intra_op_threads,
-            idle_threads=self._options.idle_threads,
-        )
-        options = (
-            self._options
-        )  # and not self: a cycle would keep dropped models until a collection
-        self._companions = Companions(
-            self._recognizer,
-            # Six calls from there to the caller's line, which warnings shall blame.
-            lambda name: load_model(name, options, **source, stacklevel=6).recognizer,
-            {"online_model": online_model, "vad_model": vad_model},
-            demo=model == "demo",
-        )
-        self._streams = Streams(self._companions, self._engine)
-        self._recordings = Runs(self._options.queue_size)
-        if vad_model is not None:
-            self._recognizer = segmented(
-                self._recognizer, self._companions, self._vad_kwargs, self._recordings
-            )
-        self._calls = Calls(
-            self._recognizer, self._engine, self._options, self._recordings.require_open
-        )
-        _open_models.add(self)
 
     # -- FunASR's methods -------------------------------------------------------------------------
 
@@ -198,7 +144,7 @@ class AutoModel:
             EngineClosedError: if the model is closed.
             InferenceError: if the network failed on an input.
         """
-        call = self._calls.begin(input, input_len, options, timeout)
+        call = self._calls.begin(input, input_len, self._calls.check(options), timeout)
         return call.run(progress_callback)
 
     def export(self, output_dir: str | None = None, precision: str | None = None, **_: Any) -> str:
@@ -206,7 +152,8 @@ class AutoModel:
 
         Args:
             output_dir: an empty or new directory; default: ``<model directory>/safeasr_bundle``.
-            precision: "float32", "bfloat16" or "int8"; default: what the model runs in.
+            precision: "float32", "bfloat16", "int8" or "float16"; default: what the model runs
+                in.
 
         Returns:
             The directory.
@@ -252,6 +199,11 @@ class AutoModel:
             QueueFullError: if there was no room in the queue.
             EngineClosedError: if the model is closed.
         """
+        return self._start(input, input_len, timeout, self._calls.check(options))
+
+    def _start(
+        self, input: Any, input_len: Any, timeout: float | None, options: CallOptions
+    ) -> Future[list[dict[str, Any]]]:
         no_waiting = timeout == 0
         call = self._calls.begin(input, input_len, options, timeout, unlimited=no_waiting)
         return call.start(no_waiting=no_waiting)
@@ -264,25 +216,12 @@ class AutoModel:
         Cancelling the task cancels the future, see :meth:`Future.cancel
         <safeasr.calls.future.Future.cancel>`.
         """
-        import asyncio
+        deadline, checked = self._calls.deadline(timeout), self._calls.check(options)
 
-        deadline = self._calls.deadline(timeout)
-        loop = asyncio.get_running_loop()
-        submitted = loop.run_in_executor(
-            None, lambda: self.submit(input, input_len, timeout=seconds_left(deadline), **options)
-        )
-        try:
-            future = await asyncio.shield(submitted)
-        except asyncio.CancelledError:
-            submitted.add_done_callback(lambda f: f.exception() is None and f.result().cancel())
-            raise
-        try:
-            return await asyncio.wait_for(future._wait_async(), seconds_left(deadline))
-        except (TimeoutError, asyncio.TimeoutError) as error:
-            if isinstance(error, DeadlineExceededError):
-                raise
-            future.cancel()
-            raise DeadlineExceededError("the timeout passed before the result was there") from None
+        def start() -> Future[list[dict[str, Any]]]:
+            return self._start(input, input_len, seconds_left(deadline), checked)
+
+        return await start_and_wait(start, deadline)
 
     def stream(
         self,
@@ -337,59 +276,3 @@ class AutoModel:
             timeout=self._options.timeout if timeout is None else timeout,
             max_pending=max_pending,
         )
-
-    def stats(self) -> dict[str, Any]:
-        """Counters of the engine since the model was made.
-
-        Returns:
-            workers, busy_workers, queue_size, waiting; out_of_order (devices that cannot even be
-            waited for after a failure); submitted, completed, failed, cancelled, expired, rejected;
-            moved (given to another device by one that was out of order); batches,
-            batched_requests, mean_batch_size, padding (share of the computed frames that was
-            padding), retried_alone, halved (batches that did not fit the memory); queue_seconds,
-            run_seconds (sums); queue_time_us_log2, run_time_us_log2 (histograms: entry i counts
-            those under 2^i us); devices (most of this, of each device); graphs (with
-            ``cuda_graphs``: made, replayed, slower and so given up, failed).
-        """
-        stats: dict[str, Any] = dict(self._engine.stats())
-        batches, cost = stats["batches"], stats["batch_cost"]
-        stats["mean_batch_size"] = stats["batched_requests"] / batches if batches else 0.0
-        stats["graphs"] = self._companions.graph_counts()
-        stats["padding"] = 1 - stats["batch_length"] / cost if cost else 0.0
-        return stats
-
-    @property
-    def closed(self) -> bool:
-        """Whether the model was closed."""
-        return self._recordings.closed or bool(self._engine.closed)
-
-    def close(self, *, drain: bool = True) -> None:
-        """Stop the workers; later calls raise EngineClosedError. May be called more than once.
-
-        Args:
-            drain: finish everything that was accepted first, all segments of recordings and all
-                chunks of streams; otherwise what still waits fails with EngineClosedError, and what
-                runs as soon as it can be stopped.
-        """
-        # What takes several requests still submits some, so it comes first.
-        for runs in (self._streams.runs, self._recordings):
-            runs.close(drain=drain)
-        self._engine.close(drain)
-
-    def __enter__(self) -> AutoModel:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close(drain=kind is None)
-
-
-@atexit.register
-def _close_all() -> None:
-    # Before the interpreter goes: workers end, and whoever still waits gets EngineClosedError.
-    for model in list(_open_models):
-        model.close(drain=False)

@@ -91,11 +91,12 @@ class UnsupportedModelError(SafeASRError):
 
 
 class ExportError(SafeASRError):
-    """A FunASR model could not be exported to a bundle.
+    """A FunASR model could not be found, downloaded, or exported to a bundle.
 
-    Raised while a model is built for the first time: funasr is missing or failed to load the
-    model, tracing failed, or the exported program did not reproduce the original's output. The
-    cause is chained. Check the model directory and the versions the message names.
+    Raised while a model is built, most often for the first time: there is no such directory and
+    funasr, which downloads by name, is missing or failed; a file of the model is missing, damaged,
+    or does not fit the configuration; the network could not be scripted; the cache cannot be
+    written. The message names the file; a cause is chained. Check the model directory.
     """
 
 

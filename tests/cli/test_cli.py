@@ -149,6 +149,14 @@ def test_options_reach_the_model(fake: type[FakeModel], files: list[str]) -> Non
     }
 
 
+def test_the_size_of_batches_is_the_models_unless_it_is_given(
+    fake: type[FakeModel], files: list[str]
+) -> None:
+    """Its default depends on the device."""
+    assert run(["transcribe", files[0]]) == 0
+    assert fake.made[0].options["max_batch_size"] is None
+
+
 def test_a_bad_input_is_named_and_the_others_go_on(
     fake: type[FakeModel], files: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -203,3 +203,22 @@ TEST(Rule7OfSeveralTheOldestAndNoneWithAnEndlessTime) {
   CHECK(BatchLimits().starvation == std::chrono::seconds(1));
   CHECK_EQ(BatchLimits().live_priority, 1);
 }
+
+TEST(Rule8RecordingsWaitForWhatFollowsLiveWork) {
+  Key low = Priority(0);
+  low.limits.starvation = milliseconds(100);
+  const BatchLimits limits = low.limits;
+  const auto select = [&](std::vector<Candidate> candidates, int now, bool closing = false) {
+    return SelectBatch(candidates, At(now), 1, closing, At(20));
+  };
+  Candidate recording{{1, 0, 0}, &limits, 1, At(0), At(0)},
+      live{{2, 0, 1}, &limits, 1, At(5), At(5)};
+  const BatchDecision waits = select({recording}, 10);
+  CHECK(waits.take.empty());
+  CHECK(waits.wait_until == At(20));
+  CHECK_EQ(select({recording, live}, 10).take, (Indices{1}));
+  CHECK_EQ(select({recording}, 20).take, (Indices{0}));
+  CHECK_EQ(select({recording}, 10, true).take, (Indices{0}));
+  recording.unserved_since = At(-91);  // it starves
+  CHECK_EQ(select({recording, live}, 10).take, (Indices{0}));
+}

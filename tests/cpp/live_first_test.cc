@@ -213,3 +213,26 @@ TEST(LanesAreCountedWhoeverOpensThem) {
   for (int i = 0; i < 5; ++i) lanes.push_back(engine.MakeLane(1));
   CHECK_EQ(KindOf([&] { engine.MakeLane(1); }), ErrorKind::kQueueFull);
 }
+
+// A detector's chunk, and the recogniser's step that a thread submits when it hears of it.
+TEST(WhatFollowsALiveChunkDoesNotFindARecordingInItsPlace) {
+  Engine engine({1, 1024}, NoContexts());
+  BatchLimits limits = AtMost(8);
+  limits.followed_within = std::chrono::seconds(20);
+  const auto detector = std::make_shared<FakeRunner>(limits);
+  const auto runner = std::make_shared<FakeRunner>(AtMost(8));
+  const auto first = engine.MakeLane(8), second = engine.MakeLane(8);
+  std::shared_ptr<Ticket> chunk;
+  {
+    Blocker blocker(engine);
+    for (int i = 0; i < 100; ++i) Submit(engine, runner, i);
+    chunk = Submit(*first, detector, -1);
+  }
+  CHECK(chunk->WaitUntil(Soon()));
+  std::this_thread::sleep_for(milliseconds(5));
+  const auto step = Submit(*second, runner, -2);
+  CHECK(step->WaitUntil(Soon()));
+  CHECK(runner->batches().front() == Numbers{-2});
+  engine.Close(CloseMode::kDrain);  // which waits for nothing
+  CHECK_EQ(runner->batches().size(), 1u + 13);
+}

@@ -8,37 +8,18 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from safeasr import AutoModel
 from safeasr.loading.export import export_bundle, open_bundle
-from support import models, sense_voice, streaming
 from support.audio import recordings, speech
-from support.encoding import encode
+from support.cases import FamilyCase, live_answers, of_all
 from support.ragged import by_device_ways
-from test_device_ways import rows
 
 pytest.importorskip("funasr", reason="funasr makes the models")
 
 ops = torch.ops.safeasr
-
-
-@pytest.mark.parametrize("shape", models.SHAPES, ids=lambda shape: shape.name)
-def test_numbers_of_the_encoder(shape: models.Shape, tmp_path: Path) -> None:
-    """Ten times as close to float32 as bfloat16 is allowed to be; and by the ways of devices."""
-    directory = models.write_model_dir(tmp_path, shape)
-    wide, bundle = (open_bundle(directory, precision=one) for one in ("float32", "float16"))
-    arrays = rows(bundle.frontend["n_mels"] * bundle.frontend["lfr_m"])
-    exact, found = encode(wide, arrays), encode(bundle, arrays)
-    with by_device_ways():
-        forced = encode(bundle, arrays)
-    for other in (found, forced):
-        for (hidden, alphas), (hidden_32, alphas_32) in zip(other, exact, strict=True):
-            error = np.linalg.norm(hidden - hidden_32) / np.linalg.norm(hidden_32)
-            assert 1e-6 < error < 1e-3  # more than nothing, or nothing was reduced
-            assert np.abs(alphas - alphas_32).max() < 1e-3
 
 
 def test_norms() -> None:
@@ -58,37 +39,28 @@ def test_norms() -> None:
     assert ops.norm(x, weight, bias, 1e-12, True).dtype == torch.bfloat16
 
 
-WRITERS: dict[str, Callable[[Path], Path]] = {
-    "Paraformer": models.write_model_dir,
-    "SenseVoiceSmall": sense_voice.write_model_dir,
-    "ParaformerStreaming": streaming.write_streaming_dir,
-}
-
-
-@pytest.mark.parametrize("kind", WRITERS)
+@of_all(lambda case: "float16" in case.reduced)
 def test_every_family_runs_in_it(
-    kind: str, tmp_path: Path, make_model: Callable[..., AutoModel]
+    case: FamilyCase, tmp_path: Path, make_model: Callable[..., AutoModel]
 ) -> None:
     """A finished bundle runs on the CPU too, with a warning, by both ways."""
-    out = export_bundle(WRITERS[kind](tmp_path / "model"), tmp_path / "out", precision="float16")
+    out = export_bundle(case.write(tmp_path / "model"), tmp_path / "out", precision="float16")
     assert out.precision == "float16"
 
     def ask() -> Any:
         with pytest.warns(UserWarning, match="holds float16 weights.*no instructions"):
             model = make_model(out.path)
         assert model.precision == "float16"
-        clip = speech(3.0, seed=1)
-        if kind == "ParaformerStreaming":
-            options = {"chunk_size": [0, 10, 5], "encoder_chunk_look_back": 4,
-                       "decoder_chunk_look_back": 1}  # fmt: skip
-            return streaming.safe_texts(model, streaming.pieces_of(clip, 9600), options)
+        if case.live is not None:
+            return [live_answers(model, job) for job in case.live(2)]
+        clip = case.clip(3.0, 1)
         return model.generate([clip, clip[:9000]], key=["a", "b"])
 
     usual = ask()
     with by_device_ways():
         forced = ask()
     assert usual and forced
-    if kind != "ParaformerStreaming":
+    if case.live is None:
         assert [one["key"] for one in usual] == [one["key"] for one in forced] == ["a", "b"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from safeasr import AutoModel, CorruptBundleError, UnsupportedModelError
 from safeasr.families import register_family
 from safeasr.families.table import _TABLE
 from support.audio import Samples, speech
+from support.paths import ROOT
 
 WORDS = "hum hiss click buzz ring thud".split()
 FRAME, UNITS = 320, 24
@@ -106,8 +108,10 @@ def test_alone_and_in_company(directory: Path, make_model: Callable[..., AutoMod
 def test_its_place_beside_others(directory: Path, make_model: Callable[..., AutoModel]) -> None:
     with pytest.raises(UnsupportedModelError, match=r"not a voice activity detector: it is an off"):
         make_model("demo", vad_model=str(directory))
-    with pytest.warns(UserWarning, match="'uper' of generate is ignored"):
-        make_model(directory).generate(CLIPS[0], uper=True)
+    with pytest.warns(UserWarning, match="'uppe' of generate is ignored: did you mean 'upper'"):
+        make_model(directory).generate(CLIPS[0], uppe=True)
+    with pytest.raises(ValueError, match="upper must be true or false, got 'yes'"):
+        make_model(directory, upper="yes")
 
 
 def test_without_its_line(
@@ -119,3 +123,14 @@ def test_without_its_line(
         make_model(directory)
     with pytest.raises(CorruptBundleError, match=r"a family 'tone_namer' .* does not know"):
         make_model(bundle)
+
+
+def test_the_documentation_shows_it() -> None:
+    """Every piece of code in docs/adding-a-family.md is this family's, word for word."""
+    page = (ROOT / "docs" / "adding-a-family.md").read_text(encoding="utf-8")
+    source = Path(__file__).with_name("tone_namer.py").read_text(encoding="utf-8")
+    shown = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(shown) == 5
+    for code in shown[1:]:
+        assert code in source, code
+    assert shown[0].strip() in Path(__file__).read_text(encoding="utf-8")

@@ -27,6 +27,9 @@ def test_every_line(model_class: str) -> None:
         assert family_of_class(other) is family, "a class of the family has no line in the table"
     assert family.precisions[0] == "float32"
     assert set(family.precisions) <= set(PRECISIONS)
+    for option in family.options.values():
+        assert option.help and option.help.endswith("."), option.name
+        assert option.default is None or option.kind.accepts(option.default), option.name
 
 
 def test_the_lines_are_in_order() -> None:
@@ -44,6 +47,8 @@ def loaded():
     names = [name.split(".") for name in sys.modules if name.startswith("safeasr.families.")]
     return sorted({name[2] for name in names if len(name) > 3})
 assert loaded() == [], loaded()
+safeasr.AutoModel("demo-vad", num_workers=1).close()
+assert loaded() == ["fsmn_vad"], loaded()
 """
     done = run_python(script)
     assert done.returncode == 0, done.stderr

@@ -15,13 +15,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.model_dir import ModelDir, read_vocabulary, read_weights
 from safeasr.bundles.program import save_program
 from safeasr.families.base import Accepts, Family, Task
 from safeasr.families.checkpoints import load_parameters, pick, section
 from safeasr.families.programs import load_programs, reading
+from safeasr.families.terms import Terms
+from safeasr.options.declared import FLAG, Option, Options
 
 
 class ToneNetwork(nn.Module):
@@ -32,11 +34,9 @@ class ToneNetwork(nn.Module):
         self.hidden = nn.Linear(frame, units)
         self.head = nn.Linear(units, words)
 
-    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
-        """The best word of each row, (B, T) of (B, T, frame); -1 where there is only padding."""
-        best = self.head(torch.relu(self.hidden(values))).argmax(dim=-1)
-        rows = torch.arange(values.size(1), device=values.device)
-        return best.masked_fill(rows.unsqueeze(0) >= lengths.unsqueeze(1), -1)
+    def forward(self, rows: Tensor, positions: Tensor, offsets: Tensor) -> Tensor:
+        """The best word of each row, (rows) of (rows, frame), of all requests of a batch."""
+        return self.head(torch.relu(self.hidden(rows))).argmax(dim=-1)
 
 
 def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: str) -> Bundle:
@@ -65,8 +65,7 @@ class ToneRecognizer:
     task: Task = "asr"
     accepts: tuple[Accepts, ...] = ("samples",)
     streams = False
-    options = frozenset({"upper"})
-    constructor_options: frozenset[str] = frozenset()
+    options = Options(Option("upper", FLAG, False, help="Capital letters."))
 
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
         with reading(bundle):
@@ -74,7 +73,12 @@ class ToneRecognizer:
             self.sample_rate = int(bundle.frontend["sample_rate"])
             self._frame = int(bundle.decoding["frame"])
         self._tokens = bundle.tokens
-        self._runner = _ext.TensorRunner(program, _ext.BatchLimits(**limits))
+        self._runner = _ext.RaggedRunner(
+            program=program,
+            outputs=["rows"],
+            feature_size=self._frame,
+            limits=_ext.BatchLimits(**limits, ragged=True),
+        )
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Nothing to refuse."""
@@ -84,20 +88,17 @@ class ToneRecognizer:
         engine: _ext.Engine,
         data: NDArray[np.float32],
         options: Mapping[str, Any],
-        *,
-        from_file: bool,
-        deadline_s: float | None,
-        wait_s: float | None,
+        terms: Terms,
     ) -> _ext.Ticket:
         """Queue the samples as rows of 25 ms, the last one filled up with silence."""
         rows = np.pad(data, (0, -len(data) % self._frame)).reshape(-1, self._frame)
-        return engine.submit_tensor(self._runner, rows, deadline_s=deadline_s, wait_s=wait_s)
+        return self._runner.submit(engine, rows, terms=terms.for_engine())
 
     def finish(
         self, result: list[NDArray[Any]], key: str, options: Mapping[str, Any]
     ) -> dict[str, Any]:
         """A word for each row to FunASR's result dict; equal neighbours are named once."""
-        ids = [int(one) for one in result[0] if one >= 0]
+        ids = [int(one) for one in result[0]]
         changes = [one for i, one in enumerate(ids) if i == 0 or one != ids[i - 1]]
         text = " ".join(self._tokens[one] for one in changes)
         return {"key": key, "text": text.upper() if options.get("upper") else text}

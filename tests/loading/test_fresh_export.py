@@ -12,20 +12,12 @@ import numpy as np
 import pytest
 
 from safeasr.bundles.bundle import is_bundle
-from safeasr.families import FAMILIES
 from safeasr.loading.export import export_bundle
 from support.audio import speech
+from support.cases import FamilyCase, of_all
 
 pytest.importorskip("funasr", reason="funasr makes the models")
 
-from support import models, sense_voice, streaming, vad
-
-DIRECTORIES: dict[str, Callable[[Path], Path]] = {
-    "paraformer": models.write_model_dir,
-    "paraformer_streaming": streaming.write_streaming_dir,
-    "sense_voice": sense_voice.write_model_dir,
-    "fsmn_vad": lambda path: vad.write_vad_dir(path, vad.SHAPES[0]),
-}
 #: Prints what a model says of a recording: at once, and in chunks where it is for streams.
 ANSWERS = """
 import json, sys
@@ -46,22 +38,18 @@ print(json.dumps(said))
 """
 
 
-def test_every_family_is_here() -> None:
-    assert {family.name for family in FAMILIES} == set(DIRECTORIES)
-
-
-@pytest.mark.parametrize("family", sorted(DIRECTORIES))
+@of_all()
 def test_a_fresh_export_answers_equally_without_funasr(
-    family: str,
+    case: FamilyCase,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     run_python: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
     monkeypatch.setenv("SAFEASR_CACHE", str(tmp_path / "cache"))
-    directory = DIRECTORIES[family](tmp_path / "model")
+    directory = case.write(tmp_path / "model")
     wave = tmp_path / "wave.npy"
     np.save(wave, speech(4.0, seed=5))
-    kind = "streams" if family in ("paraformer_streaming", "fsmn_vad") else "whole"
+    kind = "streams" if case.live else "whole"
 
     def answers(model: Path, funasr: str, cache: str) -> object:
         places = {"SAFEASR_CACHE": str(tmp_path / cache)}
@@ -70,7 +58,7 @@ def test_a_fresh_export_answers_equally_without_funasr(
         return json.loads(done.stdout)
 
     bundle = export_bundle(directory, tmp_path / "bundle")
-    assert bundle.family == family
+    assert bundle.family == case.name
     assert is_bundle(bundle.path)
     expected = answers(directory, "with", "cache")
     shutil.rmtree(directory)

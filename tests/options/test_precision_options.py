@@ -102,7 +102,7 @@ def test_8_bits_on_an_accelerator_are_float32(new_processor: None, device: str) 
 def test_a_bundle_in_8_bits_is_refused_by_an_accelerator(model_dir: Path) -> None:
     bundle = open_bundle(model_dir, precision="int8")
     with pytest.raises(UnsupportedModelError, match="int8 weights, which run on the CPU only"):
-        _check_precision(bundle, "float32", "cuda:0", 1)
+        _check_precision(bundle, "float32", "cuda:0")
 
 
 def test_what_the_machine_can_is_a_known_precision() -> None:

@@ -19,6 +19,7 @@ import pytest
 from safeasr import AutoModel, EngineClosedError, InferenceError
 from support import fakegpu
 from support.audio import speech
+from support.cases import CASES, FamilyCase, export_all
 from support.device_process import on_fake_device
 from support.fakegpu import HERE, THERE
 
@@ -31,16 +32,7 @@ TOO_LONG = 60
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    from safeasr.loading.export import open_bundle
-    from support import models, sense_voice, streaming, vad
-
-    made = {
-        "offline": models.write_model_dir(tmp_path_factory.mktemp("paraformer")),
-        "sense_voice": sense_voice.write_model_dir(tmp_path_factory.mktemp("sense"), seed=1),
-        "live": streaming.write_streaming_dir(tmp_path_factory.mktemp("streaming")),
-        "vad": vad.write_vad_dir(tmp_path_factory.mktemp("vad"), vad.SHAPES[0], 0),
-    }
-    return {name: Path(open_bundle(directory).path) for name, directory in made.items()}
+    return export_all(tmp_path_factory.mktemp)
 
 
 def load(bundle: Path, device: str = HERE, **options: Any) -> AutoModel:
@@ -95,8 +87,8 @@ class Load:
 
 
 def break_under_load(bundles: dict[str, Path], graphs: bool) -> None:
-    cpu, offline = load(bundles["offline"], "cpu"), load(bundles["offline"])
-    live = load(bundles["live"], cuda_graphs=graphs)
+    cpu, offline = load(bundles["paraformer"], "cpu"), load(bundles["paraformer"])
+    live = load(bundles["paraformer_streaming"], cuda_graphs=graphs)
     expected = [ask(cpu, number) for number in range(len(CLIPS))]
     held = live.stream()
     held.feed(CLIPS[0][:9600], False)
@@ -135,10 +127,10 @@ def test_everybody_is_told_and_nothing_hangs(bundles: dict[str, Path], graphs: b
     assert all("was freed while" in one for one in fakegpu.take_races())
 
 
-def one(family: str, model: AutoModel) -> str:
+def one(case: FamilyCase, model: AutoModel) -> str:
     """A request that asks the device for as little as possible, and what came of it."""
     clip = CLIPS[0]
-    if not family.startswith("live"):
+    if case.calls:
         return str(model.generate(clip, key="one")[0])
     stream = model.stream()
     try:
@@ -148,19 +140,25 @@ def one(family: str, model: AutoModel) -> str:
         stream.close()
 
 
-@pytest.mark.parametrize("family", ["offline", "sense_voice", "live", "live, graphs", "vad"])
+@pytest.mark.parametrize(
+    ("case", "graphs"),
+    [(case, graphs) for case in CASES for graphs in ([False, True] if case.graphs else [False])],
+    ids=lambda value: ("graphs" if value else "") if isinstance(value, bool) else value.name,
+)
 @on_fake_device
-def test_at_every_call_that_can_fail(bundles: dict[str, Path], family: str) -> None:
+def test_at_every_call_that_can_fail(
+    bundles: dict[str, Path], case: FamilyCase, graphs: bool
+) -> None:
     """Whatever the device was asked for when it broke, in destructors and on the way to an error
     too: it is an error, and no end of the process."""
-    with load(bundles[family.split(",")[0]], cuda_graphs="graphs" in family) as model:
-        expected = one(family, model)
+    with load(bundles[case.name], cuda_graphs=graphs) as model:
+        expected = one(case, model)
         calls, answers = 0, 0
         # What is asked for after the answer is known may still have met a break: so three in a row.
         while answers < 3:
             fakegpu.break_after(calls)
             try:
-                said = one(family, model)
+                said = one(case, model)
             except InferenceError as error:
                 said = str(error)
             finally:
@@ -168,7 +166,7 @@ def test_at_every_call_that_can_fail(bundles: dict[str, Path], family: str) -> N
             assert said == expected or "out of order" in said
             answers = answers + 1 if said == expected else 0
             calls += 1
-        assert one(family, model) == expected
+        assert one(case, model) == expected
     gc.collect()
     fakegpu.take_races()
     assert calls > 100
@@ -177,9 +175,9 @@ def test_at_every_call_that_can_fail(bundles: dict[str, Path], family: str) -> N
 @on_fake_device
 def test_requests_go_to_the_devices_that_are_left(bundles: dict[str, Path]) -> None:
     """One that fails at once has the least to do: it must not draw all of them."""
-    with load(bundles["offline"], "cpu") as cpu:
+    with load(bundles["paraformer"], "cpu") as cpu:
         expected = [ask(cpu, number) for number in range(len(CLIPS))]
-    with load(bundles["offline"], f"{HERE},{THERE}") as model:
+    with load(bundles["paraformer"], f"{HERE},{THERE}") as model:
         fakegpu.break_devices(1)
         failed = 0
         try:
@@ -202,9 +200,9 @@ def test_what_waits_when_a_device_breaks_is_answered_by_the_others(
 ) -> None:
     """Only what ran there just then fails: perhaps it was to blame."""
     long = [speech(5.0 + seed, seed=seed) for seed in range(4)]  # takes longer than to submit it
-    with load(bundles["offline"], "cpu") as cpu:
+    with load(bundles["paraformer"], "cpu") as cpu:
         expected = [cpu.generate(clip)[0]["text"] for clip in long]
-    with load(bundles["offline"], f"{HERE},{THERE}", max_batch_size=1) as model:
+    with load(bundles["paraformer"], f"{HERE},{THERE}", max_batch_size=1) as model:
         futures = [model.submit(long[n % len(long)]) for n in range(48)]
         fakegpu.break_devices(1)
         failed = []
@@ -235,8 +233,8 @@ def test_a_model_is_not_opened_on_it(bundles: dict[str, Path]) -> None:
     fakegpu.break_devices(0)
     try:
         with pytest.raises(Exception, match="out of order"):
-            load(bundles["offline"])
+            load(bundles["paraformer"])
     finally:
         fakegpu.break_devices()
-    with load(bundles["offline"]) as model:
+    with load(bundles["paraformer"]) as model:
         assert ask(model, 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,9 @@ from torch import Tensor, nn
 from safeasr import AutoModel, OutOfMemoryError, _ext
 from support import fakegpu
 from support.audio import speech
+from support.cases import FamilyCase, export_all, live_answers, of_all, said
 from support.device_process import on_fake_device
-from support.fakegpu import HERE
+from support.fakegpu import HERE, THERE
 from support.programs import Doubler, save
 
 pytest.importorskip("funasr", reason="funasr makes the models that the tests use")
@@ -29,15 +29,7 @@ CLIPS = [speech(1.0 + 0.3 * seed, seed=seed) for seed in range(12)]
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    from safeasr.loading.export import open_bundle
-    from support import models, sense_voice, streaming
-
-    made = {
-        "paraformer": models.write_model_dir(tmp_path_factory.mktemp("paraformer")),
-        "sense_voice": sense_voice.write_model_dir(tmp_path_factory.mktemp("sense"), seed=1),
-        "streaming": streaming.write_streaming_dir(tmp_path_factory.mktemp("streaming")),
-    }
-    return {name: Path(open_bundle(directory).path) for name, directory in made.items()}
+    return export_all(tmp_path_factory.mktemp)
 
 
 def load(bundle: Path, device: str = HERE, **options: Any) -> AutoModel:
@@ -61,27 +53,25 @@ def in_company(model: AutoModel, expected: list[str]) -> None:
         assert list(pool.map(ask, range(len(CLIPS)))) == expected
 
 
-def stream_all(model: AutoModel) -> None:
-    cache: dict[str, Any] = {}
-    for start in range(0, 48000, 9600):
-        model.generate(CLIPS[8][start : start + 9600], cache=cache, is_final=start > 38000)
+def run_one(model: AutoModel, case: FamilyCase) -> None:
+    """A request, or a stream of a few steps."""
+    if case.calls:
+        model.generate(CLIPS[0], **case.calls[0])
+    else:
+        assert case.live is not None
+        live_answers(model, case.live(1)[0])
 
 
-STEADY: dict[str, Callable[[AutoModel], Any]] = {
-    "paraformer": lambda model: model.generate(CLIPS[0]),
-    "sense_voice": lambda model: model.generate(CLIPS[0], language="zh"),
-    "streaming": stream_all,
-}
-
-
-@pytest.mark.parametrize("family", list(STEADY))
+@of_all()
 @on_fake_device
-def test_a_batch_waits_for_nothing_but_its_results(bundles: dict[str, Path], family: str) -> None:
+def test_a_batch_waits_for_nothing_but_its_results(
+    bundles: dict[str, Path], case: FamilyCase
+) -> None:
     """Copies go through pinned memory, none is waited for by itself, no size needs a wait."""
-    with load(bundles[family], num_workers=1) as model:
-        STEADY[family](model)  # what is made once is made
+    with load(bundles[case.name], num_workers=1) as model:
+        run_one(model, case)  # what is made once is made
         fakegpu.reset()
-        STEADY[family](model)
+        run_one(model, case)
         counters = fakegpu.counters()
     unwanted = {
         name: counters[name]
@@ -144,17 +134,17 @@ def test_only_what_does_not_fit_fails(tmp_path: Path) -> None:
     engine.close()
 
 
-@pytest.mark.parametrize("family", list(STEADY))
+@of_all()
 @on_fake_device
-def test_any_allocation_may_fail(bundles: dict[str, Path], family: str) -> None:
+def test_any_allocation_may_fail(bundles: dict[str, Path], case: FamilyCase) -> None:
     """A failure is typed, leaves no memory behind, and changes no later answer."""
 
     def ask(model: AutoModel) -> str:
-        if family != "streaming":
-            return str(model.generate(CLIPS[3])[0]["text"])
-        return str(model.generate(CLIPS[3], cache={}, is_final=True)[0]["text"])
+        if case.calls:
+            return said(model.generate(CLIPS[3])[0])
+        return said(model.generate(CLIPS[3], cache={}, is_final=True)[0])
 
-    with load(bundles[family], num_workers=1) as model:
+    with load(bundles[case.name], num_workers=1) as model:
         expected = ask(model)
         start = live_bytes()
         fakegpu.reset()
@@ -233,3 +223,18 @@ def test_streams_that_come_get_smaller_slabs_where_memory_is_short() -> None:
         slot.fill(value)
     del slot
     assert [slot.total() for slot in slots] == [value * one / 4 for value in range(66)]
+
+
+@on_fake_device
+def test_one_device_short_of_memory_is_no_measure_for_the_other() -> None:
+    pool = _ext.SlabPool([4], 256, 8)
+    here = [pool.take(8, HERE) for _ in range(8)]
+    there = [pool.take(8, THERE) for _ in range(32)]
+    assert pool.usage() == (4, 8 + 32, 40)
+    fakegpu.set_limit(live_bytes())
+    with pytest.raises(Exception, match="out of memory"):
+        pool.take(8, HERE)
+    fakegpu.set_limit(None)
+    there.append(pool.take(8, THERE))
+    assert pool.usage() == (5, 8 + 64, 41), "it grew by what it had"
+    del here, there

@@ -20,8 +20,8 @@ void KvRing::Reserve(std::int64_t append, std::int64_t expected, std::int64_t la
   const std::int64_t needed = count + append;
   if (rows.defined() && needed <= capacity()) return;
   // Rings that only grow do so by half, so that the copying stays in proportion.
-  const std::int64_t roomy = std::max({needed, expected, capacity() + capacity() / 2});
-  const at::Tensor larger = at::empty({layers, 2, needed == 0 ? 0 : roomy, size}, options);
+  const std::int64_t larger_size = std::max({needed, expected, capacity() + capacity() / 2});
+  const at::Tensor larger = at::empty({layers, 2, needed == 0 ? 0 : larger_size, size}, options);
   MoveTo(larger);
   rows = larger;
 }

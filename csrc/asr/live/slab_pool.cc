@@ -6,6 +6,7 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "runtime/graph_lists.h"
@@ -82,18 +83,26 @@ std::size_t SlabPool::Grow(std::int64_t capacity, at::Device device) {
   for (const Slab& slab : slabs_) {
     if (slab.capacity == capacity && slab.device == device) slots += slab.slots;
   }
-  slots = std::max(std::min(slots, most_slots_), first_slots_);
+  std::int64_t& most_slots = MostSlots(device);
+  slots = std::max(std::min(slots, most_slots), first_slots_);
   for (;;) {
     try {
       slabs_.push_back(MakeSlab(capacity, slots, device));
       break;
     } catch (const c10::Error&) {
       if (slots == first_slots_) throw;
-      most_slots_ = slots = std::max(slots / 2, first_slots_);
+      most_slots = slots = std::max(slots / 2, first_slots_);
     }
   }
-  if (slots == most_slots_) most_slots_ *= 2;  // perhaps others have ended when it is full
+  if (slots == most_slots) most_slots *= 2;  // perhaps others have ended when it is full
   return slabs_.size() - 1;
+}
+
+std::int64_t& SlabPool::MostSlots(at::Device device) {
+  for (auto& [known, most] : most_slots_) {
+    if (known == device) return most;
+  }
+  return most_slots_.emplace_back(device, std::numeric_limits<std::int64_t>::max() / 2).second;
 }
 
 SlabPool::Slab SlabPool::MakeSlab(std::int64_t capacity, std::int64_t slots,

@@ -5,9 +5,9 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 namespace safeasr::asr {
@@ -78,6 +78,7 @@ class SlabPool : public std::enable_shared_from_this<SlabPool> {
   };
   void GiveBack(std::size_t slab, std::int64_t first) noexcept;
   std::size_t Grow(std::int64_t capacity, at::Device device);
+  std::int64_t& MostSlots(at::Device device);
   Slab MakeSlab(std::int64_t capacity, std::int64_t slots, at::Device device) const;
 
   const std::vector<std::int64_t> front_;
@@ -86,9 +87,9 @@ class SlabPool : public std::enable_shared_from_this<SlabPool> {
   const std::int64_t first_slots_;
   mutable std::mutex mutex_;
   std::vector<Slab> slabs_;
-  // Of the next slab: what did not fit is not tried again and again, as each time the allocator
-  // gives back all that it keeps for others.
-  std::int64_t most_slots_ = std::numeric_limits<std::int64_t>::max() / 2;
+  // Of a device's next slab, where that is bounded: what did not fit is not tried again and again,
+  // as each time the allocator gives back all that it keeps for others.
+  std::vector<std::pair<at::Device, std::int64_t>> most_slots_;
 };
 
 }  // namespace safeasr::asr

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "asr/ops/fsmn_op.h"
 #include "kernels/fsmn_vad_kernel.h"
+#include "runtime/layer_hook.h"
 
 namespace safeasr::asr {
 namespace {
@@ -34,8 +34,19 @@ std::tuple<at::Tensor, at::Tensor> OnePass(const FsmnVadNetwork& net, const at::
     rows += count;
   }
   const at::Tensor scratch = at::empty({FsmnVadScratch(s, rows)}, x.options());
-  ScoreFsmnVad(net, pieces, scratch.data_ptr<float>());
+  ScoreFsmnVad(net, pieces, scratch.data_ptr<float>(), SimdLanes(), &runtime::ThrowIfUnwanted);
   return {scores, next};
+}
+
+// The memory of rows that come after others: known (batch, past + frames, size), taps (past + 1,
+// size), the latest row's last. Returns (batch, frames, size).
+at::Tensor Remember(const at::Tensor& known, const at::Tensor& taps) {
+  const std::int64_t past = taps.size(0) - 1;
+  const at::Tensor filtered =
+      at::conv1d(known.transpose(1, 2), taps.t().unsqueeze(1), /*bias=*/at::Tensor(),
+                 /*stride=*/at::IntArrayRef{1}, /*padding=*/at::IntArrayRef{0},
+                 /*dilation=*/at::IntArrayRef{1}, /*groups=*/known.size(2));
+  return filtered.transpose(1, 2) + known.narrow(1, past, known.size(1) - past);
 }
 
 // Cuts the weights up once more, as tensors.
@@ -75,11 +86,10 @@ std::tuple<at::Tensor, at::Tensor> ByTensorOperations(const FsmnVadSizes& s,
   x = at::relu(read.Linear(x, s.input_affine, s.linear));
   std::vector<at::Tensor> caches;
   for (std::int64_t i = 0; i < s.layers; ++i) {
+    runtime::BetweenLayers(x);
     const at::Tensor projected = at::matmul(x, read.Matrix(s.linear, s.proj));
     const at::Tensor known = at::cat({cache.select(1, i), projected}, 1);
-    const at::Tensor taps = read.Matrix(s.past + 1, s.proj).contiguous();
-    const at::Tensor remembered =
-        FsmnMemory(known, taps, s.past, std::nullopt, std::nullopt).narrow(1, s.past, frames);
+    const at::Tensor remembered = Remember(known, read.Matrix(s.past + 1, s.proj).contiguous());
     x = at::relu(read.Linear(remembered, s.proj, s.linear));
     caches.push_back(known.gather(1, newest));
   }

@@ -2,7 +2,6 @@
 
 #include <torch/library.h>
 
-#include "asr/ops/fsmn_op.h"
 #include "asr/ops/int8_linear.h"
 #include "asr/ops/norm_op.h"
 #include "asr/ops/ragged_attention.h"
@@ -14,9 +13,6 @@ namespace safeasr::asr {
 void RegisterOperators() {
   static const auto library = [] {
     torch::Library made(torch::Library::DEF, "safeasr", std::nullopt, __FILE__, __LINE__);
-    made.def(
-        "fsmn_memory(Tensor x, Tensor taps, int left, Tensor? mask, Tensor? residual) -> Tensor",
-        &FsmnMemory);
     // (a!): what is written is seen by nobody but the next step.
     made.def(
         "ragged_memory(Tensor x, Tensor taps, int left, Tensor offsets, Tensor? residual, "

@@ -1,10 +1,9 @@
-// The operators that exported programs name.
+// The operators that exported programs name, but for those of one family alone.
 #pragma once
 
 namespace safeasr::asr {
 
-// Makes safeasr::fsmn_memory, safeasr::ragged_memory and safeasr::ragged_attention known to torch,
-// in Python as torch.ops.safeasr.*. Idempotent.
+// Makes all of them known to torch, in Python as torch.ops.safeasr.*. Idempotent.
 void RegisterOperators();
 
 }  // namespace safeasr::asr

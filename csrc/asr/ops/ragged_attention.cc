@@ -11,7 +11,6 @@
 #include "asr/ops/device/packed_attention.h"
 #include "kernels/attention_kernel.h"
 #include "kernels/simd.h"
-#include "runtime/device_context.h"
 #include "runtime/device_ways.h"
 #include "runtime/graph_lists.h"
 
@@ -215,21 +214,12 @@ DeviceAttention ForDevice(const Operands& o) {
   return {o.q, o.k, o.v, o.heads, o.layer, o.caches, o.streams, {}};
 }
 
-// Threads wait for each other at every operator. Of 16 rows, a live stream's chunk, two take as
-// long as one and a fourth more of the processor; of 32 a fifth less time. Operators of narrower
-// types are over sooner.
-bool WorthSharing(const at::Tensor& q, const at::Tensor& k) {
-  return std::max(q.size(0), k.size(0)) >= (q.scalar_type() == at::kFloat ? 32 : 64);
-}
-
 }  // namespace
 
 at::Tensor RaggedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            std::int64_t heads, const at::Tensor& query_offsets,
                            const at::Tensor& key_offsets, at::TensorList caches,
                            const at::Tensor& spans, std::int64_t layer) {
-  // Every layer of every network comes by here.
-  runtime::StreamContext::ShareCores(WorthSharing(q, k));
   const Operands operands =
       Checked(q, k, v, heads, query_offsets, key_offsets, caches, spans, layer);
   const bool plain = Plain(q) && Plain(k) && Plain(v) && !ByDeviceWays(q.device()) &&

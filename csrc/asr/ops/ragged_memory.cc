@@ -27,8 +27,7 @@ void FilterWithPast(const FsmnRows& rows, const float* taps, std::int64_t kernel
   for (std::int64_t t = 0; t < rows.frames; ++t) {
     std::copy_n(rows.x + t * rows.x_stride, size, all.begin() + (kept + t) * size);
   }
-  const FsmnRows longer{all.data(),         size, nullptr, nullptr, 0, out.data(),
-                        kept + rows.frames, size};
+  const FsmnRows longer{all.data(), size, nullptr, 0, out.data(), kept + rows.frames, size};
   FilterFsmnRows(longer, taps, kernel, /*left=*/kept, /*begin=*/kept, /*end=*/longer.frames);
   for (std::int64_t t = 0; t < rows.frames; ++t) {
     const float* from = out.data() + (kept + t) * size;
@@ -55,7 +54,6 @@ at::Tensor OnTheCpu(const at::Tensor& x, const at::Tensor& taps, std::int64_t le
       const FsmnRows rows{
           x.data_ptr<float>() + first * x.stride(0),
           x.stride(0),
-          /*mask=*/nullptr,
           residual.defined() ? residual.data_ptr<float>() + first * residual.stride(0) : nullptr,
           residual.defined() ? residual.stride(0) : 0,
           out.data_ptr<float>() + first * size,

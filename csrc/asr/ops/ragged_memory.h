@@ -10,11 +10,17 @@
 
 namespace safeasr::asr {
 
-// For each stream by itself what safeasr::fsmn_memory does for an utterance. x: (rows, size);
-// taps: (kernel, size); offsets: (streams + 1) int64 on the CPU, the first row of each stream and
-// the end of the last; rows behind it are padding: zeros come out. residual: like x, or nothing.
-// bfloat16 and float16 rows are widened first, and taps, residual and the result are float32.
-// Returns (rows, size).
+// For each stream by itself
+//   y[t, c] = sum_k taps[k, c] * x[t + k - left, c] + x[t, c] + residual[t, c]
+// with x = 0 outside the stream.
+//
+// x: (rows, size); taps: (kernel, size); offsets: (streams + 1) int64 on the CPU, the first row of
+// each stream and the end of the last; rows behind it are padding: zeros come out. residual: like
+// x, or nothing. bfloat16 and float16 rows are widened first, and taps, residual and the result are
+// float32. Returns (rows, size).
+//
+// As a convolution on channels first this takes two transpositions, a padded copy and two sums, all
+// of which cost more than the arithmetic. On the CPU it is one pass.
 //
 // past and next: empty, then a stream's rows begin after nothing and end before nothing. Or one
 // tensor (layers, kernel - 1, size) a stream: then left must be kernel - 1 (the memory sees only

@@ -1,5 +1,4 @@
-#include "bindings/families/fsmn_vad.h"
-
+// Voice activity detection: its options, its runner, and a stream of its own.
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
@@ -18,7 +17,9 @@
 #include "asr/families/fsmn_vad/runner.h"
 #include "asr/families/fsmn_vad/stream.h"
 #include "asr/features/online_frontend.h"
+#include "asr/ops/fsmn_vad_op.h"
 #include "bindings/py_engine.h"
+#include "bindings/registry.h"
 #include "core/lane.h"
 #include "runtime/program.h"
 
@@ -142,18 +143,26 @@ class PyVadStream {
 
 // Like other recordings it goes through the queue, with their priority.
 std::shared_ptr<PyTicket> SubmitRecording(std::shared_ptr<asr::VadRunner> self, PyEngine& engine,
-                                          const FloatArray& samples,
-                                          const asr::VadOptions& options, bool is_final,
-                                          const Terms& terms) {
+                                          const FloatArray& samples, const asr::VadOptions& options,
+                                          bool is_final, const Terms& terms) {
   auto request = std::make_unique<asr::VadRequest>(std::make_shared<asr::VadStream>(options),
                                                    CopySamples(samples), is_final);
   const std::int64_t cost = self->Cost(samples.size());
   return Submit(engine, std::move(self), std::move(request), cost, terms);
 }
 
-}  // namespace
+py::object SegmentsToPython(const asr::VadResult& result) {
+  py::list segments;
+  for (const asr::VadSegment& segment : result.segments) {
+    segments.append(std::vector<std::int64_t>{segment.start_ms, segment.end_ms});
+  }
+  py::dict out;
+  out["segments"] = std::move(segments);
+  return std::move(out);
+}
 
 void BindVad(py::module_& module) {
+  asr::RegisterFsmnVad();  // programs name it
   py::class_<asr::VadOptions>(module, "VadOptions",
                               "Options of the voice activity decision, by FunASR's names.")
       .def(py::init(&MakeOptions));
@@ -195,4 +204,8 @@ void BindVad(py::module_& module) {
       .def_property_readonly("waiting", &PyVadStream::Waiting);
 }
 
+const Registered registered(&BindVad);
+const RegisterResult<asr::VadResult> results(&SegmentsToPython);
+
+}  // namespace
 }  // namespace safeasr

@@ -1,5 +1,4 @@
-#include "bindings/families/paraformer_streaming.h"
-
+// Live streams of the streaming recogniser.
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
@@ -13,6 +12,7 @@
 #include "asr/families/paraformer_streaming/runner.h"
 #include "asr/families/paraformer_streaming/stream.h"
 #include "bindings/py_engine.h"
+#include "bindings/registry.h"
 #include "core/lane.h"
 #include "runtime/program.h"
 
@@ -35,11 +35,11 @@ class PyParaformerStream {
         lane_(engine.engine().MakeLane(max_waiting)) {}
 
   std::shared_ptr<PyTicket> Submit(const FloatArray& samples, bool is_final, const Terms& terms) {
-    auto request = std::make_unique<asr::StreamRequest>(stream_, CopySamples(samples), is_final);
-    return SubmitWith(CostOfStep(stream_->options), terms,
-                      [&](const core::SubmitOptions& options) {
-                        return lane_->Submit(runner_, std::move(request), options);
-                      });
+    auto request =
+        std::make_unique<asr::ParaformerStreamRequest>(stream_, CopySamples(samples), is_final);
+    return SubmitWith(CostOfStep(stream_->options), terms, [&](const core::SubmitOptions& options) {
+      return lane_->Submit(runner_, std::move(request), options);
+    });
   }
 
   std::size_t Waiting() const { return lane_->Waiting(); }
@@ -66,11 +66,16 @@ std::shared_ptr<PyTicket> SubmitRecording(std::shared_ptr<asr::ParaformerStreamR
                                           const Terms& terms) {
   const auto stream = std::make_shared<asr::ParaformerStream>(
       MakeOptions(chunk_size, encoder_look_back, decoder_look_back));
-  auto request = std::make_unique<asr::StreamRequest>(stream, CopySamples(samples), is_final);
+  auto request =
+      std::make_unique<asr::ParaformerStreamRequest>(stream, CopySamples(samples), is_final);
   return Submit(engine, std::move(self), std::move(request), CostOfStep(stream->options), terms);
 }
 
-}  // namespace
+py::object TokensToPython(const asr::StreamTokens& result) {
+  py::dict out;
+  out["tokens"] = result.tokens;
+  return std::move(out);
+}
 
 void BindStreams(py::module_& module) {
   py::class_<asr::ParaformerStreamRunner, core::Runner,
@@ -136,4 +141,8 @@ void BindStreams(py::module_& module) {
       .def_property_readonly("waiting", &PyParaformerStream::Waiting);
 }
 
+const Registered registered(&BindStreams);
+const RegisterResult<asr::StreamTokens> results(&TokensToPython);
+
+}  // namespace
 }  // namespace safeasr

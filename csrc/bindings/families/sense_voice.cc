@@ -1,5 +1,4 @@
-#include "bindings/families/sense_voice.h"
-
+// SenseVoice: its runner, and the scores that its timestamps are made from.
 #include <ATen/ATen.h>
 #include <pybind11/stl.h>
 
@@ -15,6 +14,7 @@
 #include "asr/features/frontend.h"
 #include "bindings/gil.h"
 #include "bindings/py_engine.h"
+#include "bindings/registry.h"
 #include "bindings/utterance_input.h"
 #include "runtime/program.h"
 
@@ -53,7 +53,15 @@ std::vector<std::pair<std::int64_t, std::int64_t>> Align(const asr::CtcEmission&
   return spans;
 }
 
-}  // namespace
+py::object TranscriptToPython(const asr::CtcTranscript& transcript) {
+  py::dict out;
+  out["tokens"] = transcript.tokens;
+  if (transcript.emission) {
+    // Without const for pybind11's holder; nothing in Python writes.
+    out["emission"] = std::const_pointer_cast<asr::CtcEmission>(transcript.emission);
+  }
+  return std::move(out);
+}
 
 void BindSenseVoice(py::module_& module) {
   py::class_<asr::CtcEmission, std::shared_ptr<asr::CtcEmission>>(
@@ -82,4 +90,8 @@ void BindSenseVoice(py::module_& module) {
            "embedding.");
 }
 
+const Registered registered(&BindSenseVoice);
+const RegisterResult<asr::CtcTranscript> transcripts(&TranscriptToPython);
+
+}  // namespace
 }  // namespace safeasr

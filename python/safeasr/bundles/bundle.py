@@ -15,7 +15,15 @@ from typing import Any
 
 from safeasr.errors import CorruptBundleError
 
-__all__ = ["FORMAT_VERSION", "Bundle", "file_digest", "is_bundle", "read_bundle", "write_manifest"]
+__all__ = [
+    "FORMAT_VERSION",
+    "MANIFEST",
+    "Bundle",
+    "file_digest",
+    "is_bundle",
+    "read_bundle",
+    "write_manifest",
+]
 
 #: Raised when bundles written before cannot be read any more.
 FORMAT_VERSION = 2
@@ -34,7 +42,7 @@ class Bundle:
         frontend: arguments of the speech frontend.
         tokens: the vocabulary.
         decoding: the family's own settings.
-        precision: of the linear layers: float32, bfloat16 or int8.
+        precision: of the linear layers: float32, bfloat16, int8 or float16.
         assets: other files that the family needs, relative to the directory.
         signatures: inputs and outputs of each program, for readers.
         files: size in bytes and SHA-256 of each program file and asset.

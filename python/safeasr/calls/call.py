@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.calls.dispatcher import forbid_waiting, on_callback_thread
 from safeasr.calls.future import Future
 from safeasr.calls.os_threads import threads_are_green
@@ -22,7 +22,8 @@ from safeasr.errors import AudioError, DeadlineExceededError, QueueFullError
 from safeasr.families.base import Recognizer
 from safeasr.families.terms import Terms
 from safeasr.inputs.expand import Utterance, expand_inputs
-from safeasr.options.model import CallOptions, ModelOptions, call_options
+from safeasr.options.call import CallOptions, call_options
+from safeasr.options.model import ModelOptions
 from safeasr.text.hotwords import apply_postprocess_hotwords
 
 __all__ = ["Call", "Calls"]
@@ -65,28 +66,31 @@ class Calls:
         limit = self.options.timeout if timeout is None else timeout
         return None if limit is None else time.monotonic() + limit
 
+    def check(self, options: Mapping[str, Any]) -> CallOptions:
+        """Sort and check the options of a call; on the caller's thread, whose line is blamed."""
+        self.require_open()
+        call = call_options(options, self.options, self.recognizer.options)
+        self.recognizer.check(call.family)
+        return call
+
     def begin(
         self,
         input: Any,
         input_len: Any,
-        options: Mapping[str, Any],
+        call: CallOptions,
         timeout: float | None,
         *,
         unlimited: bool = False,
     ) -> Call:
-        """Check the arguments of a call and expand its input; nothing is read or queued yet."""
-        self.require_open()
-        family = self.recognizer
-        call = call_options(options, self.options, family.options, family.constructor_options)
+        """Expand the input of a call; nothing is read or queued yet."""
         deadline = None if unlimited else self.deadline(timeout)
-        family.check(call.family)
         utterances = expand_inputs(
             input,
             key=call.key,
             fs=call.fs,
             data_type=call.data_type,
             input_len=input_len,
-            sample_rate=family.sample_rate,
+            sample_rate=self.recognizer.sample_rate,
             deadline=deadline,
         )
         return Call(self, call, deadline, utterances)

@@ -8,7 +8,7 @@ import logging
 import os
 from collections.abc import Callable
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.calls.os_threads import allocate_lock, start_thread
 
 __all__ = [

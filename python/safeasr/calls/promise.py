@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from safeasr import _ext
+from safeasr._extension import _ext
 
 __all__ = ["Promise"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.calls.dispatcher import CALLBACKS, forbid_waiting
 from safeasr.calls.os_threads import allocate_lock, threads_are_green
 

@@ -36,8 +36,12 @@ def bench(
         int | None, typer.Option(min=1, help="Threads that compute; default: all cores.")
     ] = None,
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Utterances that are computed together at most.")
-    ] = 16,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Utterances that are computed together at most; default: 16, on CUDA 128.",
+        ),
+    ] = None,
 ) -> None:
     """Measure speed and latency with synthetic audio: utterances of 5 to 15 s."""
     from rich.console import Console

@@ -116,6 +116,12 @@ def _results(
         pool.shutdown(cancel_futures=True)
 
 
+def _callers(batch_size: int | None, workers: int, inputs: int) -> int:
+    """Threads that keep every worker in full batches, as far as there are inputs for them."""
+    enough = _MAX_CALLERS if batch_size is None else 2 * batch_size * workers
+    return max(1, min(_MAX_CALLERS, enough, inputs))
+
+
 def _progress(total: int) -> Any:
     """A progress bar on a terminal when there is more than one utterance; otherwise nothing."""
     from rich.console import Console
@@ -150,8 +156,12 @@ def transcribe(
         int | None, typer.Option(min=1, help="Threads that compute; default: all cores.")
     ] = None,
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Utterances that are computed together at most.")
-    ] = 16,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Utterances that are computed together at most; default: 16, on CUDA 128.",
+        ),
+    ] = None,
     timestamps: Annotated[
         bool, typer.Option("--timestamps", help="Times of the tokens in ms; implies --jsonl.")
     ] = False,
@@ -219,7 +229,7 @@ def transcribe(
                 raise typer.Exit(1)
             return
         workers_running = int(recogniser.stats()["workers"])
-        callers = max(1, min(_MAX_CALLERS, 2 * batch_size * workers_running, len(sources)))
+        callers = _callers(batch_size, workers_running, len(sources))
         options = {"output_timestamp": True} if timestamps else {}
         writer = _Writer(out, form, with_keys=len(sources) > 1)
         bar = stack.enter_context(_progress(len(sources)))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.model_dir import ModelDir
 from safeasr.families.terms import Terms
+from safeasr.options.declared import Options
 
 __all__ = [
     "TASKS",
@@ -55,10 +56,8 @@ class Recognizer(Protocol):
     streams: bool
     #: Rate in Hz of the samples that :meth:`submit` takes.
     sample_rate: int
-    #: Options of ``generate`` that change this family's results.
-    options: frozenset[str]
-    #: Options that FunASR takes from the constructor only; ``options`` of a call hold them too.
-    constructor_options: frozenset[str]
+    #: Options of its own. What reaches its methods was checked by them.
+    options: Options
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Raise for options whose meaning cannot be honoured."""
@@ -132,8 +131,7 @@ class Family:
         export: writes the programs of a model.
         load: a bundle, a device and the arguments of ``_ext.BatchLimits`` to a loaded model.
         precisions: of :data:`safeasr.nets.precision.PRECISIONS`, those that its programs can have.
-        options: options of ``generate`` that change results of this family.
-        constructor_options: options that FunASR takes from the constructor only.
+        options: options that change results of this family.
         files: keys or names, as of ``ModelDir.find``, of files that ``export`` reads beside the
             checkpoint, the vocabulary, CMVN and what configuration.json names. A bundle in the
             cache is made anew when one of them changes.
@@ -144,6 +142,5 @@ class Family:
     export: Exporter
     load: Callable[[Bundle, str, Mapping[str, Any]], Recognizer]
     precisions: tuple[str, ...] = ("float32",)
-    options: frozenset[str] = frozenset()
-    constructor_options: frozenset[str] = frozenset()
+    options: Options = field(default_factory=Options)
     files: tuple[str, ...] = ()

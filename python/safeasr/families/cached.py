@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, Generic, Protocol, TypeVar
 
-from safeasr import _ext
+from safeasr._extension import _ext
 
 __all__ = ["CachedStream", "stream_of"]
 
@@ -77,7 +77,8 @@ def stream_of(
     try:
         yield found.stream
     except BaseException:
-        found.fresh = before
+        with found.lock:
+            found.fresh = before
         raise
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.errors import CorruptBundleError, UnsupportedModelError
 
@@ -30,7 +30,12 @@ def load_programs(bundle: Bundle, device: str, names: Sequence[str]) -> list[_ex
 
 
 def live_limits(
-    limits: Mapping[str, Any], device: str, *, live_priority: int, ragged: bool
+    limits: Mapping[str, Any],
+    device: str,
+    *,
+    live_priority: int,
+    ragged: bool,
+    followed_within_ms: float = 0.0,
 ) -> _ext.BatchLimits:
     """Limits of batches of live streams: steps are short, so there may be many in a batch.
 
@@ -39,10 +44,18 @@ def live_limits(
         device: where the batches run.
         live_priority: of live streams, over recordings: others wait for what a step finds.
         ragged: nothing is padded.
+        followed_within_ms: how soon a live request of another model may follow: so long no
+            recording is begun in its place.
     """
     # A step on an accelerator costs nearly the same for few as for many.
     most = 64 if device == "cpu" else 512
-    chosen = {**limits, "max_requests": most, "live_priority": live_priority, "ragged": ragged}
+    chosen = {
+        **limits,
+        "max_requests": most,
+        "live_priority": live_priority,
+        "ragged": ragged,
+        "followed_within_ms": followed_within_ms,
+    }
     return _ext.BatchLimits(**chosen)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.deadlines import seconds_left
 
 __all__ = ["Terms"]

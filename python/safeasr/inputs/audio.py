@@ -20,9 +20,11 @@ from safeasr.inputs.decoders import decode_encoded, decode_file, decode_pcm16
 from safeasr.inputs.download import DEFAULT_MAX_BYTES, DEFAULT_TIMEOUT_S, download, is_url, url_path
 
 __all__ = [
+    "DEFAULT_SAMPLE_RATE",
     "MAX_CHANNELS",
     "SAMPLE_RATE_RANGE",
     "checked_rate",
+    "is_tensor",
     "load_audio",
     "mono_float32",
     "resample",

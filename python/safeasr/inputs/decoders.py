@@ -21,7 +21,7 @@ from safeasr.deadlines import require_time
 from safeasr.errors import AudioError, AudioFileNotFoundError, DeadlineExceededError
 from safeasr.inputs.ffmpeg import FfmpegError, decode_with_ffmpeg
 
-__all__ = ["DecodedAudio", "decode_encoded", "decode_file", "decode_pcm16"]
+__all__ = ["DecodedAudio", "decode_encoded", "decode_file", "decode_pcm16", "shorten"]
 
 _SHOWN_PATH = 200
 #: Frames that libsndfile decodes between two looks at the deadline.

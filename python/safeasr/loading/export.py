@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from safeasr._version import __version__
-from safeasr.bundles.bundle import Bundle, is_bundle, read_bundle, write_manifest
+from safeasr.bundles.bundle import MANIFEST, Bundle, is_bundle, read_bundle, write_manifest
 from safeasr.bundles.cache import cached_bundle
 from safeasr.bundles.model_dir import ModelDir, read_model_dir
 from safeasr.errors import ExportError
@@ -94,5 +94,7 @@ def export_bundle(
             if is_bundle(path)
             else f"models of the class {bundle.model_class} run in {bundle.precision} only"
         )
-    shutil.copytree(bundle.path, out, dirs_exist_ok=True)
+    # bundle.json last: it is the promise that all the rest is there.
+    shutil.copytree(bundle.path, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST))
+    shutil.copy2(bundle.path / MANIFEST, out / MANIFEST)
     return read_bundle(out)

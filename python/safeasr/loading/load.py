@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safeasr import _ext
-from safeasr.bundles.bundle import Bundle
+from safeasr._extension import _ext
+from safeasr.bundles.bundle import Bundle, is_bundle, read_bundle
+from safeasr.bundles.model_dir import read_model_dir
 from safeasr.errors import UnsupportedModelError
-from safeasr.families import family_of_bundle
+from safeasr.families import family_of_bundle, family_of_class
 from safeasr.families.base import Recognizer, UsesGraphs
 from safeasr.loading.export import open_bundle
 from safeasr.loading.find import find_model
+from safeasr.options.declared import Options
 from safeasr.options.model import ModelOptions
+from safeasr.warn import warn
 
-__all__ = ["Loaded", "load_model"]
+__all__ = ["Loaded", "load_model", "options_of"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Loaded:
     precision: str
 
 
-def _check_precision(bundle: Bundle, wanted: str, device: str, stacklevel: int) -> None:
+def _check_precision(bundle: Bundle, wanted: str, device: str) -> None:
     """Say so if a finished bundle is of another precision, or of one that this machine lacks."""
     have = bundle.precision
     # A detector is in float32 beside any recogniser: nobody asked for something else.
@@ -54,7 +56,7 @@ def _check_precision(bundle: Bundle, wanted: str, device: str, stacklevel: int) 
         )
     else:
         return
-    warnings.warn(message, UserWarning, stacklevel=stacklevel + 1)
+    warn(message)
 
 
 def load_model(
@@ -66,7 +68,6 @@ def load_model(
     check_latest: bool = False,
     trust_remote_code: bool = False,
     overrides: Mapping[str, Any] | None = None,
-    stacklevel: int = 3,
 ) -> Loaded:
     """Find a model, export it if that was not done before, and load it.
 
@@ -78,7 +79,6 @@ def load_model(
         check_latest: ask the hub although the model was downloaded before.
         trust_remote_code: read checkpoints that can run code when they are read.
         overrides: keys of the model's config.yaml.
-        stacklevel: of warnings; by default they blame the caller of the caller.
 
     Raises:
         UnsupportedModelError: if the model's class is not supported, or a bundle's precision not on
@@ -93,7 +93,7 @@ def load_model(
         trust_remote_code=trust_remote_code,
         precision=options.precision,
     )
-    _check_precision(bundle, options.precision, options.device, stacklevel)
+    _check_precision(bundle, options.precision, options.device)
     recognizer = family_of_bundle(bundle).load(
         bundle,
         options.device,
@@ -107,3 +107,20 @@ def load_model(
     if options.cuda_graphs and isinstance(recognizer, UsesGraphs):
         recognizer.use_graphs()
     return Loaded(directory, recognizer, bundle.precision)
+
+
+def options_of(name: str) -> Options:
+    """What a model that is on this machine understands, without loading it.
+
+    Args:
+        name: of an embedded model, or a directory.
+
+    Raises:
+        UnsupportedModelError: if its class is not supported.
+        ExportError: if there is no such model.
+        CorruptBundleError: if it is a damaged bundle.
+    """
+    directory = find_model(name)
+    if is_bundle(directory):
+        return family_of_bundle(read_bundle(directory)).options
+    return family_of_class(read_model_dir(directory).model_class).options

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+from safeasr.warn import warn
 
 __all__ = ["pick_device"]
 
@@ -36,6 +36,5 @@ def pick_device(device: str | None, ngpu: int) -> str:
     if len(kinds) == 1 and _usable(*kinds):
         return wanted
     state = "available" if kinds == {"cuda"} else "supported"
-    message = f"device={wanted!r} is not {state}: running on the CPU"
-    warnings.warn(message, UserWarning, stacklevel=4)  # blames the line that made the model
+    warn(f"device={wanted!r} is not {state}: running on the CPU")
     return "cpu"

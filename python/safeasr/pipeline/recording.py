@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.errors import AudioError, UnsupportedModelError
 from safeasr.families.base import TASKS, Accepts, Recognizer, StreamingRecognizer
 from safeasr.families.terms import Terms
+from safeasr.options.declared import FLAG, Option, Options, number
 from safeasr.pipeline.companions import Companions, is_streaming
 from safeasr.pipeline.steps import Run, Runs, Steps
 
@@ -25,6 +26,12 @@ __all__ = ["SegmentedRecognizer", "merge_segments", "segmented"]
 
 #: Segments of one recording that are in the engine at a time: others want their turn, too.
 _AHEAD = 32
+#: Options of a detector that make no sense for a whole recording.
+_OF_STREAMS = ("chunk_size", "cache", "is_final")
+_MERGING = Options(
+    Option("merge_vad", FLAG, False, help="Put neighbouring segments together."),
+    Option("merge_length_s", number("a number of s", least=0), 15, help="Up to this length."),
+)
 
 Segments = list[list[int]]
 
@@ -94,9 +101,7 @@ class SegmentedRecognizer:
         self.sample_rate = main.sample_rate
         # The detector's options of a call are understood too, but not the size of its chunks:
         # the call is a recording.
-        self.options = main.options | (vad.options - {"chunk_size", "cache", "is_final"})
-        self.options |= {"merge_vad", "merge_length_s"}
-        self.constructor_options = main.constructor_options | vad.constructor_options
+        self.options = main.options | (vad.options - _OF_STREAMS) | _MERGING
         if vad.sample_rate != main.sample_rate:
             raise AudioError(
                 f"the detector works at {vad.sample_rate} Hz and the model at {main.sample_rate} Hz"
@@ -108,9 +113,7 @@ class SegmentedRecognizer:
         self._vad.check(self._vad_own(options))
 
     def _vad_own(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        known = (self._vad.options | self._vad.constructor_options) - {"chunk_size", "cache"}
-        given = {name: value for name, value in options.items() if name in known}
-        return {**self._vad_defaults, **given}
+        return {**self._vad_defaults, **(self._vad.options - _OF_STREAMS).own(options)}
 
     def submit(
         self,

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.calls.dispatcher import STEPS, on_callback_thread
 from safeasr.calls.os_threads import allocate_lock
 from safeasr.calls.promise import Promise

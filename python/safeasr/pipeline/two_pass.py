@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.families.base import Recognizer, StreamingRecognizer
 from safeasr.families.terms import Terms
 from safeasr.pipeline.single import submit_chunk

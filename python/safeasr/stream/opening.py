@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.errors import UnsupportedModelError
-from safeasr.families.base import Recognizer
 from safeasr.inputs.expand import random_key
+from safeasr.options.checker import STREAM, checked
+from safeasr.options.declared import Options
 from safeasr.pipeline.companions import Companions, is_streaming
 from safeasr.pipeline.single import ModelPipeline
 from safeasr.pipeline.steps import Runs
@@ -66,11 +66,11 @@ class Streams:
                     f"mode={mode!r} needs an offline model, with online_model= and vad_model= "
                     "beside it"
                 )
-            chosen = {**_LOOK_BACK, **self._own(main, defaults), **options}
+            taken = checked(options, STREAM, main.options)
+            chosen = {**_LOOK_BACK, **main.options.own(defaults), **taken}
             if main.task == "vad":
                 chosen.setdefault("is_streaming_input", True)
                 chosen.setdefault("chunk_size", _VAD_CHUNK_MS)
-            self._warn_unknown(options, main)
             make: Callable[[], Pipeline] = partial(ModelPipeline, main, self._engine, chosen, key)
         else:
             make = self._two_pass(mode, options, defaults, key, vad_chunk_size)
@@ -95,29 +95,19 @@ class Streams:
             raise UnsupportedModelError(
                 f"mode={mode!r} needs {' and '.join(missing)}: give AutoModel the argument"
             )
-        self._warn_unknown(options, self._main, vad, *([online] if online else []))
-        vad_own = {**self._own(vad, defaults), **self._own(vad, options)}
+        known = self._main.options | (online.options if online else Options())
         # Of the two, chunk_size is the recogniser's, in rows of 60 ms.
+        options = checked(options, STREAM, known | (vad.options - {"chunk_size"}))
+        vad_own = {**vad.options.own(defaults), **vad.options.own(options)}
         vad_own |= {"chunk_size": vad_chunk_size or _VAD_CHUNK_MS, "is_streaming_input": True}
         online_own = {**_LOOK_BACK}
         if online is not None:
-            online_own |= {**self._own(online, defaults), **self._own(online, options)}
+            online_own |= {**online.options.own(defaults), **online.options.own(options)}
         return partial(
             TwoPassPipeline,
             Models(self._engine, vad, online, self._main if mode != "online" else None),
             vad=vad_own,
             online=online_own,
-            offline={**self._own(self._main, defaults), **self._own(self._main, options)},
+            offline={**self._main.options.own(defaults), **self._main.options.own(options)},
             key=key,
         )
-
-    @staticmethod
-    def _own(recognizer: Recognizer, options: Mapping[str, Any]) -> dict[str, Any]:
-        known = recognizer.options | recognizer.constructor_options
-        return {name: value for name, value in options.items() if name in known}
-
-    @staticmethod
-    def _warn_unknown(options: Mapping[str, Any], *recognizers: Recognizer) -> None:
-        for name in options:
-            if not any(name in r.options | r.constructor_options for r in recognizers):
-                warnings.warn(f"unknown option {name!r} of stream is ignored", stacklevel=4)

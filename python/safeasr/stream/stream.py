@@ -18,7 +18,7 @@ from safeasr.calls.future import Future
 from safeasr.errors import AudioError, CancelledError, DeadlineExceededError, ForkedProcessError
 from safeasr.inputs.audio import checked_rate, load_audio
 from safeasr.inputs.decoders import decode_pcm16
-from safeasr.options.model import not_negative
+from safeasr.options.checks import not_negative
 from safeasr.pipeline.steps import Runs
 from safeasr.stream.jobs import Job, JobQueue, Pipeline
 from safeasr.stream.mailbox import Mailbox
@@ -33,8 +33,9 @@ class Stream:
 
     Chunks of any length may be fed, from any thread. They are taken one after the other, in the
     order of the calls; a call that comes while another chunk is under way waits for its turn. A
-    chunk that fails raises its error and leaves the stream as it was before that chunk: it can go
-    on. An object that is dropped frees its state; ``close`` does it at once.
+    chunk that fails raises its error, and the stream goes on as if that chunk had never come. (With
+    ``mode="2pass"`` the detector may have heard a chunk whose recognition failed then: the stream
+    goes on behind it.) An object that is dropped frees its state; ``close`` does it at once.
 
     There are two ways to use it. ``feed`` returns what a chunk gave (``afeed`` for asyncio); or
     one side calls ``push`` and another iterates, with ``for`` or ``async for``::

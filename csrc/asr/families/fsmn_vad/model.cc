@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "kernels/decibels.h"
+#include "runtime/layer_hook.h"
+#include "runtime/program_outputs.h"
 #include "runtime/upload.h"
 
 namespace safeasr::asr {
@@ -38,6 +40,7 @@ VadBlock VadModel::NextBlock(OnlineFrontendState& state, c10::ArrayRef<float> sa
   std::vector<at::Tensor> parts;
   std::int64_t rows = 0;
   for (bool ended = false; !ended && rows < kBlockRows;) {
+    runtime::ThrowIfUnwanted();
     const std::size_t left = samples.size() - *next;
     ended = is_final && left < size;
     if (left < size && !ended) break;
@@ -62,23 +65,23 @@ VadBlock VadModel::NextBlock(OnlineFrontendState& state, c10::ArrayRef<float> sa
   return block;
 }
 
-VadScores VadModel::Score(const std::vector<const VadBlock*>& blocks,
+VadScores VadModel::Score(const std::vector<VadBlock>& blocks,
                           const std::vector<at::Tensor>& caches, at::Device device) const {
   VadScores out{std::vector<at::Tensor>(blocks.size(), at::empty({0, 0}, at::kFloat)), caches};
   std::vector<std::size_t> streams;  // those with rows
   std::vector<std::int64_t> lengths;
   std::vector<at::Tensor> stacked;
   for (std::size_t i = 0; i < blocks.size(); ++i) {
-    if (blocks[i]->features.size(0) == 0) continue;
+    if (blocks[i].features.size(0) == 0) continue;
     streams.push_back(i);
-    lengths.push_back(blocks[i]->features.size(0));
+    lengths.push_back(blocks[i].features.size(0));
     stacked.push_back(runtime::Upload(caches[i], device));
   }
   if (streams.empty()) return out;
 
   at::Tensor features;
   if (streams.size() == 1) {
-    features = blocks[streams.front()]->features.unsqueeze(0);
+    features = blocks[streams.front()].features.unsqueeze(0);
   } else {
     features = runtime::Staging(
                    {static_cast<std::int64_t>(streams.size()),
@@ -88,11 +91,18 @@ VadScores VadModel::Score(const std::vector<const VadBlock*>& blocks,
     for (std::size_t k = 0; k < streams.size(); ++k) {
       features[static_cast<std::int64_t>(k)]
           .narrow(0, 0, lengths[k])
-          .copy_(blocks[streams[k]]->features);
+          .copy_(blocks[streams[k]].features);
     }
   }
   const auto outputs = scorer_->Run(
       {runtime::Upload(features, device), runtime::Upload(lengths, device), at::stack(stacked)});
+  const auto streams_in_batch = static_cast<std::int64_t>(streams.size());
+  std::vector<std::int64_t> cache_sizes{streams_in_batch};
+  cache_sizes.insert(cache_sizes.end(), cache_shape_.begin(), cache_shape_.end());
+  runtime::CheckOutputs(
+      "scorer", outputs,
+      {{"scores", at::kFloat, {streams_in_batch, features.size(1), runtime::kAnySize}},
+       {"caches", at::kFloat, cache_sizes}});
   const at::Tensor scores = outputs[0].to(at::kCPU).contiguous();
   for (std::size_t k = 0; k < streams.size(); ++k) {
     const auto row = static_cast<std::int64_t>(k);

@@ -54,7 +54,7 @@ class VadModel {
                      double chunk_ms, std::size_t* next) const;
 
   // Scores the blocks of several streams in one batch. Streams without rows keep their cache.
-  VadScores Score(const std::vector<const VadBlock*>& blocks, const std::vector<at::Tensor>& caches,
+  VadScores Score(const std::vector<VadBlock>& blocks, const std::vector<at::Tensor>& caches,
                   at::Device device) const;
 
  private:

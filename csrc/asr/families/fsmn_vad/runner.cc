@@ -27,81 +27,35 @@ void Decide(const VadDetector& detector, const VadBlock& block, const at::Tensor
 
 }  // namespace
 
-// A request's part of a batch, worked out on a copy of its state.
-struct VadRunner::Row {
-  VadRequest* request;
-  VadStreamState next;
-  std::size_t taken;
-  VadBlock block;
-  std::vector<VadSegment> segments;
-};
-
-void VadRunner::Begin(VadRequest& request) const {
-  VadRequest::Progress& progress = request.progress;
-  if (progress.started) return;
-  VadRequest::Progress fresh;
-  fresh.state = request.stream->state;
-  fresh.wave = std::move(fresh.state.held);
-  fresh.state.held.clear();
-  fresh.wave.insert(fresh.wave.end(), request.samples.begin(), request.samples.end());
-  if (!fresh.state.cache.defined()) fresh.state.cache = model_->FreshCache();
-  fresh.started = true;
-  progress = std::move(fresh);
-}
-
 std::vector<std::shared_ptr<const core::Result>> VadRunner::Run(
     core::WorkerContext& context, const std::vector<core::Payload*>& batch) const {
   const at::Device device = runtime::AsStreamContext(context).device();
-  std::vector<Row> rows;
-  std::vector<const VadBlock*> blocks;
+  std::vector<PieceOf<VadStream>> pieces;
+  std::vector<VadBlock> blocks;
   std::vector<at::Tensor> caches;
-  rows.reserve(batch.size());
+  pieces.reserve(batch.size());
   for (core::Payload* payload : batch) {
-    auto* request = static_cast<VadRequest*>(payload);
-    Begin(*request);
-    const VadRequest::Progress& progress = request->progress;
-    rows.push_back({request, progress.state, progress.taken, {}, {}});
-    Row& row = rows.back();
-    row.block = model_->NextBlock(row.next.frontend, progress.wave, request->is_final,
-                                  request->stream->detector.options().chunk_size, &row.taken);
-    blocks.push_back(&row.block);
-    caches.push_back(row.next.cache);
+    auto& request = *static_cast<VadRequest*>(payload);
+    request.Begin([](VadStreamState&, std::size_t) {});
+    pieces.emplace_back(request);
+    PieceOf<VadStream>& piece = pieces.back();
+    const double chunk_ms = request.stream->detector.options().chunk_size;
+    blocks.push_back(model_->NextBlock(piece.next.frontend, request.wave, request.is_final,
+                                       chunk_ms, &piece.taken));
+    caches.push_back(piece.next.cache.defined() ? piece.next.cache : model_->FreshCache());
+    const std::vector<VadChunk>& chunks = blocks.back().chunks;
+    const bool ended = !chunks.empty() && chunks.back().is_final;
+    const bool more =
+        request.is_final || request.wave.size() - piece.taken >= model_->ChunkSamples(chunk_ms);
+    piece.done = ended || !more;
   }
   const VadScores scored = model_->Score(blocks, caches, device);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    rows[i].next.cache = scored.caches[i];
-    Decide(rows[i].request->stream->detector, rows[i].block, scored.scores[i],
-           &rows[i].next.decision, &rows[i].segments);
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    pieces[i].next.cache = scored.caches[i];
+    Decide(pieces[i].request->stream->detector, blocks[i], scored.scores[i],
+           &pieces[i].next.decision, &pieces[i].found);
   }
-
-  // From here on the block counts: what a device could still refuse must be behind it.
-  context.Finish();
-  std::vector<std::shared_ptr<const core::Result>> results;
-  for (Row& row : rows) {
-    VadRequest& request = *row.request;
-    VadRequest::Progress& progress = request.progress;
-    progress.segments.insert(progress.segments.end(), row.segments.begin(), row.segments.end());
-    progress.state = std::move(row.next);
-    progress.taken = row.taken;
-    const bool ended = !row.block.chunks.empty() && row.block.chunks.back().is_final;
-    const std::size_t left = progress.wave.size() - progress.taken;
-    const std::size_t chunk = model_->ChunkSamples(request.stream->detector.options().chunk_size);
-    if (!ended && (request.is_final || left >= chunk)) {
-      results.push_back(core::Runner::Unfinished());
-      continue;
-    }
-    auto result = std::make_shared<VadResult>();
-    result->segments = std::move(progress.segments);
-    if (request.is_final) {
-      request.stream->Restart();
-    } else {
-      progress.state.held.assign(
-          progress.wave.begin() + static_cast<std::ptrdiff_t>(progress.taken), progress.wave.end());
-      request.stream->state = std::move(progress.state);
-    }
-    results.push_back(std::move(result));
-  }
-  return results;
+  return CommitPieces(context, pieces);
 }
 
 std::int64_t VadRunner::Cost(std::int64_t samples) const {

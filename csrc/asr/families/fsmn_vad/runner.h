@@ -26,9 +26,6 @@ class VadRunner : public core::Runner {
   std::int64_t Cost(std::int64_t samples) const;
 
  private:
-  struct Row;
-  void Begin(VadRequest& request) const;
-
   const std::shared_ptr<const VadModel> model_;
 };
 

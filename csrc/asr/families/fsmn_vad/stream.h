@@ -4,11 +4,12 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "asr/decode/vad_detector.h"
 #include "asr/families/fsmn_vad/model.h"
-#include "core/runner.h"
+#include "asr/live/stream_request.h"
 #include "core/ticket.h"
 
 namespace safeasr::asr {
@@ -22,44 +23,33 @@ struct VadStreamState {
   VadState decision;
 };
 
-// A stream as it is held from outside. Its requests run one after the other (core/lane.h); nothing
-// else touches the state. A recording is a stream of one request.
-struct VadStream {
-  // Throws std::invalid_argument for options that make no sense.
-  explicit VadStream(VadOptions options) : detector(std::move(options)) { Restart(); }
-  void Restart() {
-    VadStreamState fresh;
-    fresh.decision = detector.Start();
-    state = std::move(fresh);
-  }
-
-  const VadDetector detector;
-  VadStreamState state;
-};
-
-// The next samples of a stream.
-struct VadRequest : core::Payload {
-  VadRequest(std::shared_ptr<VadStream> to, std::vector<float> wave, bool final_chunk)
-      : stream(std::move(to)), samples(std::move(wave)), is_final(final_chunk) {}
-
-  const std::shared_ptr<VadStream> stream;
-  const std::vector<float> samples;  // mono, at the frontend's rate, [-1, 1]
-  const bool is_final;               // the stream ends with these; the next call begins another
-
-  // How far the request has come. The stream itself changes when all is done, so that a request
-  // that fails leaves it as it was.
-  struct Progress {
-    bool started = false;
-    VadStreamState state;
-    std::vector<float> wave;  // held samples, then the new ones
-    std::size_t taken = 0;    // of `wave`
-    std::vector<VadSegment> segments;
-  };
-  Progress progress;  // a worker's, one at a time
-};
-
 struct VadResult : core::Result {
   std::vector<VadSegment> segments;
 };
+
+// A stream as it is held from outside. A recording is a stream of one request.
+struct VadStream {
+  using State = VadStreamState;
+  using Item = VadSegment;
+
+  // Throws std::invalid_argument for options that make no sense.
+  explicit VadStream(VadOptions options) : detector(std::move(options)), state(Fresh()) {}
+
+  State Fresh() const {
+    State fresh;
+    fresh.decision = detector.Start();
+    return fresh;
+  }
+  static std::shared_ptr<const core::Result> MakeResult(std::vector<VadSegment> segments) {
+    auto result = std::make_shared<VadResult>();
+    result->segments = std::move(segments);
+    return result;
+  }
+
+  const VadDetector detector;
+  State state;
+};
+
+using VadRequest = StreamRequest<VadStream>;
 
 }  // namespace safeasr::asr

@@ -7,6 +7,7 @@
 #include "asr/ragged_batch.h"
 #include "runtime/device_context.h"
 #include "runtime/device_ways.h"
+#include "runtime/program_outputs.h"
 
 namespace safeasr::asr {
 namespace {
@@ -55,13 +56,16 @@ std::vector<std::shared_ptr<const core::Result>> ParaformerRunner::Run(
     utterances.push_back(static_cast<const Utterance*>(payload));
   }
 
-  const FeatureRows features = BatchFeatures(*frontend_, utterances, device);
+  const FeatureRows features = BatchFeatures(frontend_.get(), utterances, device);
   const std::vector<std::int64_t> offsets = Offsets(features.lengths);
   const at::Tensor row_offsets = Numbers(offsets);
   const at::Tensor rows = PadRows(features.values, StepOn(device, RowStep(offsets.back())));
   const auto encoded = encoder_->Run(
       {rows, stream.Upload(Positions(features.lengths, rows.size(0))), row_offsets,
        stream.Upload(Neighbours(features.lengths, rows.size(0), cif_span_.left, cif_span_.right))});
+  runtime::CheckOutputs("encoder", encoded,
+                        {{"hidden", at::kFloat, {rows.size(0), runtime::kAnySize}},
+                         {"weights", at::kFloat, {rows.size(0)}}});
   Fired fired = Fire(stream, encoded[0], encoded[1], features, offsets, cif_);
 
   std::vector<std::shared_ptr<Transcript>> transcripts;
@@ -79,8 +83,10 @@ std::vector<std::shared_ptr<const core::Result>> ParaformerRunner::Run(
 
   const std::vector<std::int64_t> token_offsets = Offsets(token_counts);
   if (token_offsets.back() > 0) {
-    const auto decoded = decoder_->Run({PadRows(fired.embeddings, StepOn(device, kTokenStep)),
-                                        Numbers(token_offsets), encoded[0], row_offsets});
+    const at::Tensor embeddings = PadRows(fired.embeddings, StepOn(device, kTokenStep));
+    const auto decoded =
+        decoder_->Run({embeddings, Numbers(token_offsets), encoded[0], row_offsets});
+    runtime::CheckOutputs("decoder", decoded, {{"ids", at::kLong, {embeddings.size(0)}}});
     const at::Tensor ids = stream.Download({decoded[0]})[0];
     for (std::size_t i = 0; i < transcripts.size(); ++i) {
       const std::int64_t* first = ids.data_ptr<std::int64_t>() + token_offsets[i];

@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <stdexcept>
 #include <utility>
+#include <variant>
 
+#include "asr/families/paraformer_streaming/program_step.h"
 #include "asr/families/paraformer_streaming/step.h"
-#include "asr/utterance.h"
+#include "asr/families/paraformer_streaming/step_memory.h"
 #include "runtime/device_context.h"
 #include "runtime/device_graph.h"
 #include "runtime/device_ways.h"
@@ -33,96 +35,84 @@ StreamSlabs::StreamSlabs(const StreamingShapes& s, std::int64_t feature_size)
       memories(std::make_shared<SlabPool>(std::vector<std::int64_t>{s.decoder_layers},
                                           s.encoder_size, at::kFloat, kFirstRows)) {}
 
-bool ParaformerStreamRunner::UsesGraphs(const std::vector<Step>& steps, at::Device device) const {
+bool ParaformerStreamRunner::UsesGraphs(const std::vector<StreamStep>& steps,
+                                        at::Device device) const {
   if (!graphs_ || !ByDeviceWays(device) || !runtime::DeviceGraph::Supported(device)) return false;
   const StreamingOptions& options = steps[0].options();
   return std::all_of(steps.begin(), steps.end(),
-                     [&](const Step& step) { return step.options() == options; });
+                     [&](const StreamStep& step) { return step.options() == options; });
 }
 
-void ParaformerStreamRunner::Begin(StreamRequest& request) const {
-  StreamRequest::Progress& progress = request.progress;
-  if (progress.started) return;
-  StreamRequest::Progress fresh;
-  fresh.state = request.stream->state;
-  fresh.wave = std::move(fresh.state.held);
-  fresh.state.held.clear();
-  fresh.wave.insert(fresh.wave.end(), request.samples.begin(), request.samples.end());
-  const std::size_t whole = fresh.wave.size() / request.stream->options.StepSamples();
-  fresh.steps_left = whole + (request.is_final ? 1 : 0);
-  // A second step may write where the stream's own state still has rows.
-  if (whole > 1) fresh.state.Detach();
-  fresh.started = true;
-  progress = std::move(fresh);
+std::vector<at::Tensor> ParaformerStreamRunner::RunProgram(const ProgramStep& step,
+                                                           const std::optional<StepRoom>& room,
+                                                           runtime::StreamContext& context) const {
+  bool replayed = true;
+  const auto launch = [&] {
+    replayed = false;
+    const std::vector<runtime::ProgramInput> inputs = step.plain();
+    std::vector<at::Tensor> outputs = step.program.Run(inputs);
+    step.check(outputs, nullptr);
+    if (step.written >= 0) {
+      const auto& written =
+          std::get<std::vector<at::Tensor>>(inputs[static_cast<std::size_t>(step.written)]);
+      outputs.insert(outputs.end(), written.begin(), written.end());
+    }
+    return outputs;
+  };
+  if (!room) return launch();
+  const auto filled = [&] {
+    return runtime::GraphStep{step.program, step.filled(*room), room->operators, step.rings,
+                              step.written};
+  };
+  std::vector<at::Tensor> outputs =
+      context.graphs().Run(room->KeyWith(step.program), launch, filled, context, graph_counts_);
+  if (replayed) {
+    const std::size_t written = step.written >= 0 ? 1 : 0;  // one tensor for all streams
+    step.check({outputs.begin(), outputs.end() - static_cast<std::ptrdiff_t>(written)}, &*room);
+  }
+  return outputs;
 }
 
-void ParaformerStreamRunner::TakePiece(Step& step) const {
-  const StreamRequest::Progress& progress = step.request->progress;
-  step.next = progress.state;
-  step.is_final = step.request->is_final && progress.steps_left == 1;
-  const std::size_t left = progress.wave.size() - progress.taken;
-  const std::size_t size = std::min(left, step.options().StepSamples());
-  step.taken = progress.taken + size;
+StreamStep ParaformerStreamRunner::TakeStep(PieceOf<ParaformerStream>& piece, bool last) const {
+  StreamStep step(piece);
+  step.is_final = step.request.is_final && last;
+  const std::size_t size = std::min(step.request.left(), step.options().StepSamples());
   step.tail = step.is_final && size < kShortestTail;
   if (step.tail) {
     step.features = at::zeros({0, frontend_->FeatureSize()}, at::kFloat);
   } else {
-    step.features = frontend_
-                        ->Accept(step.next.frontend, {progress.wave.data() + progress.taken, size},
-                                 step.is_final)
-                        .values;
+    const float* samples = step.request.wave.data() + piece.taken;
+    step.features = frontend_->Accept(step.next.frontend, {samples, size}, step.is_final).values;
   }
   step.rows = step.overlap() + step.features.size(0);
+  piece.taken += size;
+  return step;
 }
 
 std::vector<std::shared_ptr<const core::Result>> ParaformerStreamRunner::Run(
     core::WorkerContext& context, const std::vector<core::Payload*>& batch) const {
   runtime::StreamContext& stream = runtime::AsStreamContext(context);
-  std::vector<Step> steps;
+  std::vector<PieceOf<ParaformerStream>> pieces;
+  std::vector<StreamStep> steps;
+  pieces.reserve(batch.size());  // steps refer to them
   for (core::Payload* payload : batch) {
-    auto* request = static_cast<StreamRequest*>(payload);
-    Begin(*request);
-    if (request->progress.steps_left == 0) continue;
-    Step step;
-    step.request = request;
-    TakePiece(step);
-    steps.push_back(std::move(step));
+    auto& request = *static_cast<ParaformerStreamRequest*>(payload);
+    const std::size_t step_samples = request.stream->options.StepSamples();
+    request.Begin([&](ParaformerStreamState& state, std::size_t samples) {
+      // A second step may write where the stream's own state still has rows.
+      if (samples / step_samples > 1) state.Detach();
+    });
+    pieces.emplace_back(request);
+    // What is left at the end of a stream is a step too, even nothing.
+    const std::size_t steps_left = request.left() / step_samples + (request.is_final ? 1 : 0);
+    pieces.back().done = steps_left <= 1;
+    if (steps_left > 0) steps.push_back(TakeStep(pieces.back(), steps_left == 1));
   }
-  if (!steps.empty()) Decode(steps, Encode(steps, stream), stream);
-
-  std::vector<std::shared_ptr<Transcript>> transcripts;
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    transcripts.push_back(std::make_shared<Transcript>());
+  if (!steps.empty()) {
+    const auto memory = StepMemory::For(stream, shapes_, slabs_, frontend_->FeatureSize());
+    Decode(steps, Encode(steps, *memory, stream), *memory, stream);
   }
-  std::vector<std::shared_ptr<const core::Result>> results;
-  results.reserve(batch.size());
-  // From here on the step counts: what a device could still refuse must be behind it.
-  context.Finish();
-  for (Step& step : steps) {
-    StreamRequest::Progress& progress = step.request->progress;
-    progress.tokens.insert(progress.tokens.end(), step.ids.begin(), step.ids.end());
-    progress.state = std::move(step.next);
-    progress.taken = step.taken;
-    --progress.steps_left;
-  }
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    auto* request = static_cast<StreamRequest*>(batch[i]);
-    StreamRequest::Progress& progress = request->progress;
-    if (progress.steps_left > 0) {
-      results.push_back(core::Runner::Unfinished());
-      continue;
-    }
-    transcripts[i]->tokens = std::move(progress.tokens);
-    if (request->is_final) {
-      request->stream->state = ParaformerStreamState();
-    } else {
-      progress.state.held.assign(
-          progress.wave.begin() + static_cast<std::ptrdiff_t>(progress.taken), progress.wave.end());
-      request->stream->state = std::move(progress.state);
-    }
-    results.push_back(std::move(transcripts[i]));
-  }
-  return results;
+  return CommitPieces(context, pieces);
 }
 
 }  // namespace safeasr::asr

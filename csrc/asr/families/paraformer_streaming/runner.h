@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "asr/families/paraformer_streaming/stream.h"
@@ -35,6 +36,12 @@ struct StreamSlabs {
   const std::shared_ptr<SlabPool> overlaps, memories;
 };
 
+struct EncodedSteps;
+struct ProgramStep;
+struct StepRoom;
+struct StreamStep;
+class StepMemory;
+
 class ParaformerStreamRunner : public core::Runner {
  public:
   // encoder, decoder: see python/safeasr/families/paraformer_streaming/family.py.
@@ -49,8 +56,8 @@ class ParaformerStreamRunner : public core::Runner {
         shapes_(shapes),
         slabs_(shapes_, frontend_->FeatureSize()) {}
 
-  // Payloads are StreamRequests, results Transcripts. One step of each; a request with more steps
-  // left is Unfinished().
+  // Payloads are ParaformerStreamRequests, results StreamTokens. One step of each; a request with
+  // more steps left is Unfinished().
   std::vector<std::shared_ptr<const core::Result>> Run(
       core::WorkerContext& context, const std::vector<core::Payload*>& batch) const override;
 
@@ -61,24 +68,26 @@ class ParaformerStreamRunner : public core::Runner {
   const runtime::GraphCounts& graph_counts() const { return graph_counts_; }
 
  private:
-  struct Step;
-  // Whether the step of these streams may be part of a graph.
-  bool UsesGraphs(const std::vector<Step>& steps, at::Device device) const;
-  // Makes the request's own copy of the stream's state, the first time.
-  void Begin(StreamRequest& request) const;
-  // The samples of the next step, and their features.
-  void TakePiece(Step& step) const;
+  // The samples of the request's next step, and their features.
+  StreamStep TakeStep(PieceOf<ParaformerStream>& piece, bool last) const;
   // What the decoder needs of all steps; how many tokens each has is then there.
-  struct Encoded;
-  Encoded Encode(std::vector<Step>& steps, runtime::StreamContext& context) const;
-  // The steps' tokens, by FunASR's arithmetic on the host or by the same weights on the device.
-  void Integrate(std::vector<Step>& steps, const at::Tensor& alphas,
-                 runtime::StreamContext& context, Encoded* encoded) const;
-  void IntegrateOnDevice(std::vector<Step>& steps, const std::vector<CifChunk>& chunks,
-                         runtime::StreamContext& context, Encoded* encoded) const;
-  // A step's ids are then there.
-  void Decode(std::vector<Step>& steps, const Encoded& encoded,
+  EncodedSteps Encode(std::vector<StreamStep>& steps, const StepMemory& memory,
+                      runtime::StreamContext& context) const;
+  // The steps' ids are then there.
+  void Decode(std::vector<StreamStep>& steps, const EncodedSteps& encoded, const StepMemory& memory,
               runtime::StreamContext& context) const;
+  // The ids (tokens and padding), where they are, of steps that have tokens. all: they are the
+  // whole batch. graphs: UsesGraphs().
+  at::Tensor RunDecoder(const std::vector<StreamStep*>& steps, bool all, bool graphs,
+                        const EncodedSteps& encoded, const StepMemory& memory,
+                        runtime::StreamContext& context) const;
+
+  // Whether the step of these streams may be part of a graph.
+  bool UsesGraphs(const std::vector<StreamStep>& steps, at::Device device) const;
+  // Runs a program by launches, or by the graph of its shape where there is room for one. Returns
+  // its outputs, then the tensors that it wrote.
+  std::vector<at::Tensor> RunProgram(const ProgramStep& step, const std::optional<StepRoom>& room,
+                                     runtime::StreamContext& context) const;
 
   const std::shared_ptr<const OnlineFrontend> frontend_;
   const std::shared_ptr<const runtime::Program> encoder_, decoder_;

@@ -6,13 +6,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "asr/decode/streaming_cif.h"
 #include "asr/features/online_frontend.h"
 #include "asr/live/kv_ring.h"
 #include "asr/live/slab_rows.h"
-#include "core/runner.h"
+#include "asr/live/stream_request.h"
 #include "core/ticket.h"
 
 namespace safeasr::asr {
@@ -54,34 +55,28 @@ struct ParaformerStreamState {
   void Detach();
 };
 
-// A stream as it is held from outside. Its requests run one after the other (core/lane.h); nothing
-// else touches the state.
+struct StreamTokens : core::Result {
+  std::vector<std::int64_t> tokens;  // ids as the network gave them, nothing filtered
+};
+
+// A stream as it is held from outside. A request longer than a step takes several, each in a batch
+// of its own.
 struct ParaformerStream {
+  using State = ParaformerStreamState;
+  using Item = std::int64_t;
+
   explicit ParaformerStream(StreamingOptions given) : options(given) { options.Check(); }
+  State Fresh() const { return {}; }
+  static std::shared_ptr<const core::Result> MakeResult(std::vector<std::int64_t> tokens) {
+    auto result = std::make_shared<StreamTokens>();
+    result->tokens = std::move(tokens);
+    return result;
+  }
+
   const StreamingOptions options;
-  ParaformerStreamState state;
+  State state;
 };
 
-// The next samples of a stream. Longer than a step: several steps, each in a batch of its own.
-struct StreamRequest : core::Payload {
-  StreamRequest(std::shared_ptr<ParaformerStream> to, std::vector<float> wave, bool final_chunk)
-      : stream(std::move(to)), samples(std::move(wave)), is_final(final_chunk) {}
-
-  const std::shared_ptr<ParaformerStream> stream;
-  const std::vector<float> samples;  // mono, at the frontend's rate, [-1, 1]
-  const bool is_final;               // the stream ends with these; the next call begins another
-
-  // How far the request has come. The stream itself changes when the last step is done, so that a
-  // request that fails leaves it as it was.
-  struct Progress {
-    bool started = false;
-    ParaformerStreamState state;
-    std::vector<float> wave;  // held samples, then the new ones
-    std::size_t taken = 0;    // of `wave`
-    std::size_t steps_left = 0;
-    std::vector<std::int64_t> tokens;
-  };
-  Progress progress;  // a worker's, one at a time
-};
+using ParaformerStreamRequest = StreamRequest<ParaformerStream>;
 
 }  // namespace safeasr::asr

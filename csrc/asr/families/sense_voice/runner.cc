@@ -7,6 +7,7 @@
 #include "asr/decode/ctc_greedy.h"
 #include "asr/ragged_batch.h"
 #include "runtime/device_context.h"
+#include "runtime/program_outputs.h"
 
 namespace safeasr::asr {
 namespace {
@@ -31,15 +32,21 @@ std::vector<at::Tensor> RunProgram(const runtime::Program& program, const Featur
   order.resize(static_cast<std::size_t>(rows), 0);
 
   at::Tensor banned = at::zeros({rows}, at::kBool), wanted = at::zeros({rows}, at::kBool);
+  std::int64_t asked = 0;  // rows whose log probabilities are wanted
   for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (batch[i]->want_alignment) asked += features.lengths[i];
     std::fill_n(banned.data_ptr<bool>() + offsets[i], counts[i], batch[i]->ban_unknown_emotion);
     std::fill_n(wanted.data_ptr<bool>() + offsets[i] + kSenseVoiceQueries, features.lengths[i],
                 batch[i]->want_alignment);
   }
   // banned and wanted stay here: the program asks whether there are any, and would wait for it.
-  return program.Run({features.values, context.Upload(Numbers(queries)),
-                      context.Upload(Numbers(order)), context.Upload(Positions(counts, rows)),
-                      Numbers(offsets), banned, wanted});
+  auto outputs = program.Run(
+      {features.values, context.Upload(Numbers(queries)), context.Upload(Numbers(order)),
+       context.Upload(Positions(counts, rows)), Numbers(offsets), banned, wanted});
+  runtime::CheckOutputs(
+      "network", outputs,
+      {{"ids", at::kLong, {rows}}, {"log probabilities", at::kFloat, {asked, runtime::kAnySize}}});
+  return outputs;
 }
 
 // Splits what the program says of all rows by utterance.
@@ -69,12 +76,6 @@ std::vector<std::shared_ptr<const core::Result>> Decode(const at::Tensor& ids,
 
 }  // namespace
 
-std::vector<CtcSpan> CtcEmission::Align(const std::vector<std::int64_t>& targets) const {
-  return CtcAlign({log_probs_.data_ptr<float>(), static_cast<std::size_t>(log_probs_.size(0)),
-                   static_cast<std::size_t>(log_probs_.size(1))},
-                  targets, blank_);
-}
-
 std::vector<std::shared_ptr<const core::Result>> SenseVoiceRunner::Run(
     core::WorkerContext& context, const std::vector<core::Payload*>& batch) const {
   runtime::StreamContext& stream = runtime::AsStreamContext(context);
@@ -84,7 +85,7 @@ std::vector<std::shared_ptr<const core::Result>> SenseVoiceRunner::Run(
     utterances.push_back(static_cast<const SenseVoiceUtterance*>(payload));
     inputs.push_back(utterances.back());
   }
-  const FeatureRows features = BatchFeatures(*frontend_, inputs, stream.device());
+  const FeatureRows features = BatchFeatures(frontend_.get(), inputs, stream.device());
   const auto found = stream.Download(RunProgram(*program_, features, utterances, stream));
   return Decode(found[0], found[1], features, utterances, blank_);
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "asr/ops/device/attention_buckets.h"
 #include "asr/ops/device/attention_rings.h"
 #include "asr/ops/device/plan_memo.h"
 #include "runtime/upload.h"
@@ -17,7 +18,16 @@ using Streams = std::vector<AttentionStream>;
 // Masks are read in vectors of so many.
 constexpr std::int64_t kMaskStep = 8;
 
-std::int64_t Keys(const AttentionStream& s) { return s.count + s.keys; }
+std::int64_t PaddedToMask(std::int64_t keys) {
+  return (keys + kMaskStep - 1) / kMaskStep * kMaskStep;
+}
+
+bool InOrder(const Rows& rows) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i] != static_cast<std::int64_t>(i)) return false;
+  }
+  return true;
+}
 
 // A stream's keys, old and new, as rows of all that is there to read.
 void AddKeys(const AttentionStream& s, std::int64_t first_read, Rows* rows) {
@@ -25,219 +35,211 @@ void AddKeys(const AttentionStream& s, std::int64_t first_read, Rows* rows) {
   for (std::int64_t t = 0; t < s.keys; ++t) rows->push_back(s.first_key + t);
 }
 
-// Streams that ask and can be answered, those of similar numbers of keys together: padding at most
-// doubles a bucket.
-std::vector<std::vector<std::size_t>> Buckets(const Streams& streams) {
-  std::vector<std::size_t> order;
-  for (std::size_t i = 0; i < streams.size(); ++i) {
-    if (streams[i].queries > 0 && Keys(streams[i]) > 0) order.push_back(i);
+// `count` queries of a stream, which become rows `at` and following of its bucket; `back` is told
+// so. Padding repeats a row of the stream's own: what another's holds could be NaN.
+void AddQueries(const AttentionStream& s, std::int64_t at, std::int64_t count, Rows* query_rows,
+                Rows* back) {
+  for (std::int64_t t = 0; t < count; ++t) {
+    query_rows->push_back(s.queries > 0 ? s.first_query + std::min(t, s.queries - 1) : 0);
   }
-  const auto padded = [&](std::size_t begin, std::size_t end) {
-    std::int64_t keys = 0, most_keys = 0, queries = 0, most_queries = 0;
-    for (std::size_t i = begin; i < end; ++i) {
-      const AttentionStream& s = streams[order[i]];
-      keys += Keys(s);
-      most_keys = std::max(most_keys, Keys(s));
-      queries += s.queries;
-      most_queries = std::max(most_queries, s.queries);
-    }
-    const auto count = static_cast<std::int64_t>(end - begin);
-    return count * most_keys > 2 * keys || count * most_queries > 2 * queries + 8 * count;
-  };
-  std::vector<std::vector<std::size_t>> buckets;
-  if (!padded(0, order.size())) {
-    if (!order.empty()) buckets.push_back(order);
-    return buckets;
-  }
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return Keys(streams[a]) > Keys(streams[b]);
-  });
-  for (std::size_t begin = 0; begin < order.size();) {
-    std::size_t end = order.size();
-    if (padded(begin, end)) {
-      end = begin;
-      while (end < order.size() && 2 * Keys(streams[order[end]]) >= Keys(streams[order[begin]])) {
-        ++end;
-      }
-    }
-    buckets.emplace_back(order.begin() + static_cast<std::ptrdiff_t>(begin),
-                         order.begin() + static_cast<std::ptrdiff_t>(end));
-    begin = end;
-  }
-  return buckets;
+  for (std::int64_t t = 0; t < s.queries; ++t) (*back)[s.first_query + t] = at + t;
 }
 
-// What is worked out on the host, with places in the lists that go to the device together.
-class Maker {
+// Lists of rows that go to the device together, and the tensors that they become there.
+class TensorsToBe {
  public:
-  Maker(const Streams& streams, at::ScalarType type, at::Device device, const Room* room = nullptr)
-      : streams_(streams), type_(type), device_(device), room_(room) {
-    if (room != nullptr) {
-      plan_.queries = room->sizes.queries;
-      new_keys_ = room->sizes.keys;
-    } else if (!streams.empty()) {
-      plan_.queries = streams.back().first_query + streams.back().queries;
-      new_keys_ = streams.back().first_key + streams.back().keys;
-    }
-    rings_ = ReadRings(streams, new_keys_, room);
-    // Their elements may not move: lists are named by where they go.
-    plan_.reads.reserve(rings_.read.size());
-    plan_.writes.reserve(rings_.written.size());
-    for (const auto& [cache, rows] : rings_.read) {
-      plan_.reads.push_back({cache, {}, {}});
-      Later(rows, &plan_.reads.back().rows);
-    }
-    for (const auto& [cache, rows] : rings_.written) {
-      plan_.writes.push_back({cache, {}, {}});
-      Later(rows, &plan_.writes.back().rows);
-      Later(rings_.sources[cache], &plan_.writes.back().from);
-    }
-  }
-
-  AttentionPlan Packed() {
-    Rows query_ends{0}, key_ends{0}, rows;
-    for (std::size_t i = 0; i < streams_.size(); ++i) {
-      const AttentionStream& s = streams_[i];
-      plan_.packable = plan_.packable && (s.queries == 0 || Keys(s) > 0);
-      plan_.longest_query = std::max(plan_.longest_query, s.queries);
-      plan_.longest_key = std::max(plan_.longest_key, Keys(s));
-      query_ends.push_back(query_ends.back() + s.queries);
-      key_ends.push_back(key_ends.back() + Keys(s));
-      if (!plan_.reads.empty()) AddKeys(s, rings_.first_read[i], &rows);
-    }
-    if (!plan_.reads.empty()) Later(rows, &plan_.packed_keys);
-    Later(query_ends, &plan_.query_ends);
-    Later(key_ends, &plan_.key_ends);
-    Place(lists_.Upload(device_));
-    plan_.query_ends = plan_.query_ends.to(at::kInt);
-    plan_.key_ends = plan_.key_ends.to(at::kInt);
-    return std::move(plan_);
-  }
-
-  AttentionPlan Padded() {
-    const auto buckets = Buckets(streams_);
-    plan_.buckets.resize(buckets.size());
-    Rows back(static_cast<std::size_t>(plan_.queries), 0), silent;
-    std::int64_t at = 0;
-    std::vector<at::Tensor> lengths(buckets.size());
-    for (std::size_t b = 0; b < buckets.size(); ++b) {
-      AddBucket(buckets[b], &at, &back, &plan_.buckets[b], &lengths[b]);
-    }
-    for (const AttentionStream& s : streams_) {
-      if (Keys(s) > 0) continue;
-      for (std::int64_t t = 0; t < s.queries; ++t) silent.push_back(s.first_query + t);
-    }
-    if (!InOrder(back)) Later(back, &plan_.back);
-    if (!silent.empty()) Later(silent, &plan_.silent);
-    Place(lists_.Upload(device_));
-    for (std::size_t b = 0; b < buckets.size(); ++b) Mask(&plan_.buckets[b], lengths[b]);
-    return std::move(plan_);
-  }
-
-  // One bucket of all streams, as large as the room. What `sent` makes of the numbers of all lists
-  // is taken for what is on the device.
-  AttentionPlan Roomy(const std::function<at::Tensor(const Rows&)>& sent) {
-    const runtime::StepRoom& step = room_->step;
-    plan_.buckets.resize(1);
-    AttentionBucket& bucket = plan_.buckets[0];
-    bucket.streams = static_cast<std::int64_t>(streams_.size());
-    bucket.queries = step.longest_query;
-    bucket.keys = (step.longest_key + step.window + kMaskStep - 1) / kMaskStep * kMaskStep;
-    Rows query_rows, key_rows, counts, back(static_cast<std::size_t>(plan_.queries), 0);
-    for (std::size_t i = 0; i < streams_.size(); ++i) {
-      const AttentionStream& s = streams_[i];
-      CheckFits(s.queries <= bucket.queries && Keys(s) <= bucket.keys);
-      AddQueries(s, static_cast<std::int64_t>(i) * bucket.queries, bucket.queries, &query_rows,
-                 &back);
-      AddKeys(s, rings_.first_read[i], &key_rows);
-      const std::int64_t repeated = Keys(s) > 0 ? key_rows.back() : 0;
-      key_rows.resize((i + 1) * static_cast<std::size_t>(bucket.keys), repeated);
-      counts.push_back(std::max<std::int64_t>(Keys(s), 1));
-    }
-    at::Tensor lengths;
-    Later(query_rows, &bucket.query_rows);
-    Later(key_rows, &bucket.key_rows);
-    Later(counts, &lengths);
-    Later(back, &plan_.back);
-    const at::Tensor all = sent(lists_.numbers());
-    if (!all.defined()) return {};
-    Place(lists_.Split(all));
-    Mask(&bucket, lengths);
-    return std::move(plan_);
-  }
-
- private:
-  void Later(const Rows& rows, at::Tensor* target) {
+  // target: stays where it is until the lists are sent.
+  void Add(const Rows& rows, at::Tensor* target) {
     lists_.Add(rows);
     targets_.push_back(target);
   }
+  void Send(at::Device device) { Assign(lists_.Upload(device)); }
+  // all: the numbers of all lists, as they are on the device.
+  void TakeFrom(const at::Tensor& all) { Assign(lists_.Split(all)); }
+  const Rows& numbers() const { return lists_.numbers(); }
 
-  void Place(const std::vector<at::Tensor>& sent) {
+ private:
+  void Assign(const std::vector<at::Tensor>& sent) {
     for (std::size_t i = 0; i < sent.size(); ++i) *targets_[i] = sent[i];
   }
 
-  static bool InOrder(const Rows& rows) {
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (rows[i] != static_cast<std::int64_t>(i)) return false;
-    }
-    return true;
-  }
-
-  // Padding repeats a row of the stream's own: what another's holds could be NaN.
-  static void AddQueries(const AttentionStream& s, std::int64_t at, std::int64_t count,
-                         Rows* query_rows, Rows* back) {
-    for (std::int64_t t = 0; t < count; ++t) {
-      query_rows->push_back(s.queries > 0 ? s.first_query + std::min(t, s.queries - 1) : 0);
-    }
-    for (std::int64_t t = 0; t < s.queries; ++t) (*back)[s.first_query + t] = at + t;
-  }
-
-  void AddBucket(const std::vector<std::size_t>& members, std::int64_t* at, Rows* back,
-                 AttentionBucket* bucket, at::Tensor* lengths) {
-    std::int64_t fewest = std::numeric_limits<std::int64_t>::max();
-    for (const std::size_t i : members) {
-      bucket->queries = std::max(bucket->queries, streams_[i].queries);
-      bucket->keys = std::max(bucket->keys, Keys(streams_[i]));
-      fewest = std::min(fewest, Keys(streams_[i]));
-    }
-    bucket->streams = static_cast<std::int64_t>(members.size());
-    if (fewest < bucket->keys) {
-      bucket->keys = (bucket->keys + kMaskStep - 1) / kMaskStep * kMaskStep;
-    }
-    Rows query_rows, key_rows, counts;
-    for (const std::size_t i : members) {
-      const AttentionStream& s = streams_[i];
-      AddQueries(s, *at, bucket->queries, &query_rows, back);
-      *at += bucket->queries;
-      AddKeys(s, rings_.first_read[i], &key_rows);
-      for (std::int64_t t = Keys(s); t < bucket->keys; ++t) key_rows.push_back(key_rows.back());
-      counts.push_back(Keys(s));
-    }
-    if (!InOrder(query_rows)) Later(query_rows, &bucket->query_rows);
-    if (!InOrder(key_rows) || !plan_.reads.empty()) Later(key_rows, &bucket->key_rows);
-    if (fewest < bucket->keys) Later(counts, lengths);
-  }
-
-  void Mask(AttentionBucket* bucket, const at::Tensor& lengths) const {
-    if (!lengths.defined()) return;
-    const at::Tensor numbers = at::arange(bucket->keys, lengths.options()).unsqueeze(0);
-    // Added to the scores. Of truth values each layer would make this again.
-    bucket->mask =
-        at::zeros({bucket->streams, bucket->keys}, lengths.options().dtype(type_))
-            .masked_fill_(numbers >= lengths.unsqueeze(1), -std::numeric_limits<double>::infinity())
-            .view({bucket->streams, 1, 1, bucket->keys});
-  }
-
-  const Streams& streams_;
-  const at::ScalarType type_;
-  const at::Device device_;
-  const Room* const room_;
-  std::int64_t new_keys_ = 0;
-  Rings rings_;
-  AttentionPlan plan_;
   runtime::IndexLists lists_;
   std::vector<at::Tensor*> targets_;
 };
+
+// A plan while it is worked out on the host.
+struct Draft {
+  // room: what a graph leaves; null outside of one.
+  Draft(const Streams& of, at::ScalarType mask_type, const Room* room)
+      : streams(of), type(mask_type) {
+    std::int64_t new_keys = 0;
+    if (room != nullptr) {
+      plan.queries = room->sizes.queries;
+      new_keys = room->sizes.keys;
+    } else if (!streams.empty()) {
+      plan.queries = streams.back().first_query + streams.back().queries;
+      new_keys = streams.back().first_key + streams.back().keys;
+    }
+    rings = ReadRings(streams, new_keys, room);
+    // Their elements may not move: they are targets.
+    plan.reads.reserve(rings.read.size());
+    plan.writes.reserve(rings.written.size());
+    for (const auto& [cache, rows] : rings.read) {
+      plan.reads.push_back({cache, {}, {}});
+      lists.Add(rows, &plan.reads.back().rows);
+    }
+    for (const auto& [cache, rows] : rings.written) {
+      plan.writes.push_back({cache, {}, {}});
+      lists.Add(rows, &plan.writes.back().rows);
+      lists.Add(rings.sources[cache], &plan.writes.back().from);
+    }
+  }
+  Draft(const Draft&) = delete;
+  Draft& operator=(const Draft&) = delete;
+
+  const Streams& streams;
+  const at::ScalarType type;  // of masks
+  Rings rings;
+  AttentionPlan plan;
+  TensorsToBe lists;
+};
+
+// For kernels that know lengths.
+AttentionPlan PackedPlan(const Streams& streams, at::ScalarType type, at::Device device) {
+  Draft draft(streams, type, nullptr);
+  AttentionPlan& plan = draft.plan;
+  Rows query_ends{0}, key_ends{0}, rows;
+  for (std::size_t i = 0; i < streams.size(); ++i) {
+    const AttentionStream& s = streams[i];
+    plan.packable = plan.packable && (s.queries == 0 || KeysOf(s) > 0);
+    plan.longest_query = std::max(plan.longest_query, s.queries);
+    plan.longest_key = std::max(plan.longest_key, KeysOf(s));
+    query_ends.push_back(query_ends.back() + s.queries);
+    key_ends.push_back(key_ends.back() + KeysOf(s));
+    if (!plan.reads.empty()) AddKeys(s, draft.rings.first_read[i], &rows);
+  }
+  if (!plan.reads.empty()) draft.lists.Add(rows, &plan.packed_keys);
+  draft.lists.Add(query_ends, &plan.query_ends);
+  draft.lists.Add(key_ends, &plan.key_ends);
+  draft.lists.Send(device);
+  plan.query_ends = plan.query_ends.to(at::kInt);
+  plan.key_ends = plan.key_ends.to(at::kInt);
+  return std::move(plan);
+}
+
+// Sets a bucket's mask by the lengths (streams) of its streams' keys.
+void Mask(AttentionBucket* bucket, const at::Tensor& lengths, at::ScalarType type) {
+  const at::Tensor numbers = at::arange(bucket->keys, lengths.options()).unsqueeze(0);
+  // Added to the scores. Of truth values each layer would make this again.
+  bucket->mask =
+      at::zeros({bucket->streams, bucket->keys}, lengths.options().dtype(type))
+          .masked_fill_(numbers >= lengths.unsqueeze(1), -std::numeric_limits<double>::infinity())
+          .view({bucket->streams, 1, 1, bucket->keys});
+}
+
+// How large a bucket is. Returns whether its streams differ in their numbers of keys.
+bool SizeBucket(const Streams& streams, const std::vector<std::size_t>& members,
+                AttentionBucket* bucket) {
+  std::int64_t fewest = std::numeric_limits<std::int64_t>::max();
+  for (const std::size_t i : members) {
+    bucket->queries = std::max(bucket->queries, streams[i].queries);
+    bucket->keys = std::max(bucket->keys, KeysOf(streams[i]));
+    fewest = std::min(fewest, KeysOf(streams[i]));
+  }
+  bucket->streams = static_cast<std::int64_t>(members.size());
+  const bool differ = fewest < bucket->keys;
+  if (differ) bucket->keys = PaddedToMask(bucket->keys);
+  return differ;
+}
+
+// The rows of a bucket, whose first one is row `at` of all buckets'. lengths: for Mask(), if its
+// streams differ.
+void FillBucket(Draft& draft, const std::vector<std::size_t>& members, std::int64_t at, Rows* back,
+                AttentionBucket* bucket, at::Tensor* lengths) {
+  const bool differ = SizeBucket(draft.streams, members, bucket);
+  Rows query_rows, key_rows, counts;
+  for (const std::size_t i : members) {
+    const AttentionStream& s = draft.streams[i];
+    AddQueries(s, at, bucket->queries, &query_rows, back);
+    at += bucket->queries;
+    AddKeys(s, draft.rings.first_read[i], &key_rows);
+    for (std::int64_t t = KeysOf(s); t < bucket->keys; ++t) key_rows.push_back(key_rows.back());
+    counts.push_back(KeysOf(s));
+  }
+  if (!InOrder(query_rows)) draft.lists.Add(query_rows, &bucket->query_rows);
+  if (!InOrder(key_rows) || !draft.plan.reads.empty()) {
+    draft.lists.Add(key_rows, &bucket->key_rows);
+  }
+  if (differ) draft.lists.Add(counts, lengths);
+}
+
+// Queries that have nothing to attend to.
+Rows SilentQueries(const Streams& streams) {
+  Rows silent;
+  for (const AttentionStream& s : streams) {
+    if (KeysOf(s) > 0) continue;
+    for (std::int64_t t = 0; t < s.queries; ++t) silent.push_back(s.first_query + t);
+  }
+  return silent;
+}
+
+// For kernels that know masks.
+AttentionPlan PaddedPlan(const Streams& streams, at::ScalarType type, at::Device device) {
+  Draft draft(streams, type, nullptr);
+  AttentionPlan& plan = draft.plan;
+  const auto buckets = BucketStreams(streams);
+  plan.buckets.resize(buckets.size());
+  std::vector<at::Tensor> lengths(buckets.size());
+  Rows back(static_cast<std::size_t>(plan.queries), 0);
+  std::int64_t at = 0;
+  for (std::size_t b = 0; b < buckets.size(); ++b) {
+    AttentionBucket& bucket = plan.buckets[b];
+    FillBucket(draft, buckets[b], at, &back, &bucket, &lengths[b]);
+    at += bucket.streams * bucket.queries;
+  }
+  const Rows silent = SilentQueries(streams);
+  if (!InOrder(back)) draft.lists.Add(back, &plan.back);
+  if (!silent.empty()) draft.lists.Add(silent, &plan.silent);
+  draft.lists.Send(device);
+  for (std::size_t b = 0; b < buckets.size(); ++b) {
+    if (lengths[b].defined()) Mask(&plan.buckets[b], lengths[b], type);
+  }
+  return std::move(plan);
+}
+
+// All streams in one bucket, as large as a graph's room, whatever they bring. `sent` makes of the
+// numbers of all lists what is on the device; nothing: then there is no plan either.
+AttentionPlan PlanInRoom(const Streams& streams, at::ScalarType type, const Room& room,
+                         const std::function<at::Tensor(const Rows&)>& sent) {
+  Draft draft(streams, type, &room);
+  AttentionPlan& plan = draft.plan;
+  plan.buckets.resize(1);
+  AttentionBucket& bucket = plan.buckets[0];
+  bucket.streams = static_cast<std::int64_t>(streams.size());
+  bucket.queries = room.step.longest_query;
+  bucket.keys = PaddedToMask(room.step.longest_key + room.step.window);
+  Rows query_rows, key_rows, counts, back(static_cast<std::size_t>(plan.queries), 0);
+  for (std::size_t i = 0; i < streams.size(); ++i) {
+    const AttentionStream& s = streams[i];
+    CheckFits(s.queries <= bucket.queries && KeysOf(s) <= bucket.keys);
+    AddQueries(s, static_cast<std::int64_t>(i) * bucket.queries, bucket.queries, &query_rows,
+               &back);
+    AddKeys(s, draft.rings.first_read[i], &key_rows);
+    const std::int64_t repeated = KeysOf(s) > 0 ? key_rows.back() : 0;
+    key_rows.resize((i + 1) * static_cast<std::size_t>(bucket.keys), repeated);
+    counts.push_back(std::max<std::int64_t>(KeysOf(s), 1));
+  }
+  at::Tensor lengths;
+  draft.lists.Add(query_rows, &bucket.query_rows);
+  draft.lists.Add(key_rows, &bucket.key_rows);
+  draft.lists.Add(counts, &lengths);
+  draft.lists.Add(back, &plan.back);
+  const at::Tensor all = sent(draft.lists.numbers());
+  if (!all.defined()) return {};
+  draft.lists.TakeFrom(all);
+  Mask(&bucket, lengths, type);
+  return std::move(plan);
+}
 
 // What tells a plan from others.
 Rows Distinct(const Streams& streams, at::ScalarType type, bool packed) {
@@ -255,8 +257,7 @@ Rows Distinct(const Streams& streams, at::ScalarType type, bool packed) {
 std::shared_ptr<const AttentionPlan> PlanAttention(const Streams& streams, at::ScalarType type,
                                                    bool packed, at::Device device) {
   return PlanMemo<AttentionPlan>::OfThisThread().Get(Distinct(streams, type, packed), device, [&] {
-    Maker maker(streams, type, device);
-    return packed ? maker.Packed() : maker.Padded();
+    return packed ? PackedPlan(streams, type, device) : PaddedPlan(streams, type, device);
   });
 }
 
@@ -267,11 +268,11 @@ std::shared_ptr<const AttentionPlan> PlanAttention(runtime::GraphLists& lists,
   const Streams streams = reread();
   const Room room{lists.room(), sizes, lists.spare_row()};
   return PlanMemo<AttentionPlan>::OfThisThread().Get(Distinct(streams, type, false), device, [&] {
-    return Maker(streams, type, device, &room).Roomy([&](const Rows&) {
-      const auto fill = [reread, room, type, device] {
+    return PlanInRoom(streams, type, room, [&](const Rows&) {
+      const auto fill = [reread, room, type] {
         const Streams now = reread();
         Rows filled;
-        Maker(now, type, device, &room).Roomy([&](const Rows& numbers) {
+        PlanInRoom(now, type, room, [&](const Rows& numbers) {
           filled = numbers;
           return at::Tensor();
         });

@@ -66,8 +66,8 @@ struct AttentionSizes {
 };
 
 // The same with the room that the graph leaves, in one bucket, whatever the streams bring. reread:
-// the streams as the host's inputs have them before a replay; a replay throws std::length_error if
-// they do not fit.
+// the streams as the host's inputs have them before a replay; a replay throws
+// runtime::StepDoesNotFit if they do not fit.
 std::shared_ptr<const AttentionPlan> PlanAttention(
     runtime::GraphLists& lists, const std::function<std::vector<AttentionStream>()>& reread,
     const AttentionSizes& sizes, at::ScalarType type, at::Device device);

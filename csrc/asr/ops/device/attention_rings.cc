@@ -1,7 +1,6 @@
 #include "asr/ops/device/attention_rings.h"
 
 #include <algorithm>
-#include <stdexcept>
 
 namespace safeasr::asr {
 namespace {
@@ -30,7 +29,7 @@ void FillUp(const Room& room, std::int64_t streams, Rings* rings) {
 }  // namespace
 
 void CheckFits(bool fits) {
-  if (!fits) throw std::length_error("a step that its graph has no room for");
+  if (!fits) throw runtime::StepDoesNotFit("a step that its graph has no room for");
 }
 
 Rings ReadRings(const std::vector<AttentionStream>& streams, std::int64_t new_keys,

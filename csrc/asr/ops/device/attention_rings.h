@@ -25,7 +25,7 @@ struct Room {
   std::int64_t spare_row;
 };
 
-// Throws std::length_error if it does not.
+// Throws runtime::StepDoesNotFit if it does not.
 void CheckFits(bool fits);
 
 // room: as many rows of each cache as it leaves room for; may be null.

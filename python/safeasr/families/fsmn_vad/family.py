@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from safeasr.families.base import Family
 from safeasr.families.fsmn_vad.export import export
-from safeasr.families.fsmn_vad.options import CONSTRUCTOR_OPTIONS, OPTIONS
+from safeasr.families.fsmn_vad.options import OPTIONS
 from safeasr.families.fsmn_vad.recognizer import FsmnVadRecognizer
 
 __all__ = ["FAMILY"]
@@ -15,5 +15,4 @@ FAMILY = Family(
     export=export,
     load=FsmnVadRecognizer,
     options=OPTIONS,
-    constructor_options=CONSTRUCTOR_OPTIONS,
 )

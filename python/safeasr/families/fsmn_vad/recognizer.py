@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.errors import AudioError
 from safeasr.families.base import Accepts, Task
 from safeasr.families.cached import stream_of
-from safeasr.families.fsmn_vad.options import CONSTRUCTOR_OPTIONS, MODEL_OPTIONS, OPTIONS
+from safeasr.families.fsmn_vad.options import CHUNK_MS, MODEL_OPTIONS, OPTIONS
 from safeasr.families.programs import live_limits, reading
 from safeasr.families.terms import Terms
 
 __all__ = ["FsmnVadRecognizer"]
 
-#: FunASR's chunk_size where none is given, in ms.
-_CHUNK_MS = 60000.0
 #: Chunks shorter than this make FunASR take arrays for the beginning of a stream, in ms.
 _STREAMING_BELOW_MS = 15000
+
+#: A recogniser's step on what was found is there so soon: a callback and some Python.
+_STEP_FOLLOWS_WITHIN_MS = 3.0
 
 
 class FsmnVadRecognizer:
@@ -33,7 +33,6 @@ class FsmnVadRecognizer:
     accepts: tuple[Accepts, ...] = ("samples",)
     streams = True
     options = OPTIONS
-    constructor_options = CONSTRUCTOR_OPTIONS
 
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
         with reading(bundle):
@@ -48,7 +47,14 @@ class FsmnVadRecognizer:
         self.sample_rate = int(bundle.frontend["sample_rate"])
         # Before the steps of recognisers, which wait for what it finds.
         self._runner = _ext.VadRunner(
-            self.model, live_limits(limits, device, live_priority=2, ragged=False)
+            self.model,
+            live_limits(
+                limits,
+                device,
+                live_priority=2,
+                ragged=False,
+                followed_within_ms=_STEP_FOLLOWS_WITHIN_MS,
+            ),
         )
 
     def check(self, options: Mapping[str, Any]) -> None:
@@ -58,11 +64,7 @@ class FsmnVadRecognizer:
     @staticmethod
     def _chunk_size(options: Mapping[str, Any]) -> float:
         value = options.get("chunk_size")
-        if value is None:
-            return _CHUNK_MS
-        if not isinstance(value, numbers.Real) or isinstance(value, bool):
-            raise ValueError(f"chunk_size must be a number of ms, got {value!r}")
-        return float(value)
+        return CHUNK_MS if value is None else float(value)
 
     def _streams(self, options: Mapping[str, Any]) -> bool:
         short = self._chunk_size(options) < _STREAMING_BELOW_MS

@@ -5,7 +5,6 @@ from __future__ import annotations
 from safeasr.families.base import Family
 from safeasr.families.paraformer.export import export
 from safeasr.families.paraformer.recognizer import (
-    CONSTRUCTOR_OPTIONS,
     OPTIONS,
     ParaformerRecognizer,
 )
@@ -20,5 +19,4 @@ FAMILY = Family(
     load=ParaformerRecognizer,
     precisions=PRECISIONS,
     options=OPTIONS,
-    constructor_options=CONSTRUCTOR_OPTIONS,
 )

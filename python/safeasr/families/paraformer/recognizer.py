@@ -8,18 +8,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.families.base import Accepts, Task
 from safeasr.families.programs import load_programs, reading, refuse_beam_search
 from safeasr.families.terms import Terms
+from safeasr.options.declared import FLAG, Option, Options, number
 from safeasr.text.sentence import ids_to_tokens, sentence_postprocess
 from safeasr.text.timestamps import paraformer_timestamps
 
-__all__ = ["CONSTRUCTOR_OPTIONS", "OPTIONS", "ParaformerRecognizer"]
+__all__ = ["OPTIONS", "ParaformerRecognizer"]
 
-OPTIONS = frozenset({"pred_timestamp", "output_timestamp", "begin_time"})
-CONSTRUCTOR_OPTIONS: frozenset[str] = frozenset()
+OPTIONS = Options(
+    Option("pred_timestamp", FLAG, False, help="When each token was said."),
+    Option("output_timestamp", FLAG, False, help="The same, by another name."),
+    Option("begin_time", number("a number of ms"), 0, help="Added to all times."),
+)
 
 
 class ParaformerRecognizer:
@@ -29,7 +33,6 @@ class ParaformerRecognizer:
     accepts: tuple[Accepts, ...] = ("samples", "features")
     streams = False
     options = OPTIONS
-    constructor_options = CONSTRUCTOR_OPTIONS
 
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
         with reading(bundle):
@@ -67,8 +70,8 @@ class ParaformerRecognizer:
         terms: Terms,
     ) -> _ext.Ticket:
         """Queue one utterance."""
-        return engine.submit_utterance(
-            self._runner,
+        return self._runner.submit(
+            engine,
             data,
             want_alignment=self._wants_timestamps(options),
             terms=terms.for_engine(),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from safeasr.families.base import Family
 from safeasr.families.paraformer_streaming.export import export
 from safeasr.families.paraformer_streaming.recognizer import (
-    CONSTRUCTOR_OPTIONS,
     OPTIONS,
     ParaformerStreamingRecognizer,
 )
@@ -20,5 +19,4 @@ FAMILY = Family(
     load=ParaformerStreamingRecognizer,
     precisions=PRECISIONS,
     options=OPTIONS,
-    constructor_options=CONSTRUCTOR_OPTIONS,
 )

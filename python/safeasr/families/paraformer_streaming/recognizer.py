@@ -8,27 +8,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.errors import AudioError
 from safeasr.families.base import Accepts, Task
 from safeasr.families.cached import stream_of
 from safeasr.families.programs import live_limits, load_programs, reading, refuse_beam_search
 from safeasr.families.terms import Terms
+from safeasr.options.declared import ANY, FLAG, Kind, Option, Options, Where, whole
 from safeasr.text.sentence import ids_to_tokens, sentence_postprocess
 
-__all__ = ["CONSTRUCTOR_OPTIONS", "OPTIONS", "ParaformerStreamingRecognizer"]
+__all__ = ["OPTIONS", "ParaformerStreamingRecognizer"]
 
-OPTIONS = frozenset(
-    {
-        "cache",
-        "is_final",
-        "chunk_size",
-        "encoder_chunk_look_back",
-        "decoder_chunk_look_back",
-    }
+
+def _is_chunk_size(value: Any) -> bool:
+    try:
+        return len([int(one) for one in value]) == 3
+    except (TypeError, ValueError):
+        return False
+
+
+_CHUNKS = Kind("[left, chunk, right] in rows of 60 ms", _is_chunk_size)
+_LOOK_BACK = whole("a whole number of chunks, or -1 for all", least=-1)
+OPTIONS = Options(
+    # Not checked: a cache that is no dict is a TypeError, as in any other function.
+    Option("cache", ANY, where=Where.CALL, help="A dict that holds the stream from call to call."),
+    Option("is_final", FLAG, False, help="The stream ends with this chunk."),
+    Option("chunk_size", _CHUNKS, [0, 10, 5], help="Rows before, of and after a step."),
+    Option("encoder_chunk_look_back", _LOOK_BACK, 0, help="Chunks that the encoder looks back."),
+    Option("decoder_chunk_look_back", _LOOK_BACK, 0, help="Chunks that the decoder looks back."),
 )
-CONSTRUCTOR_OPTIONS: frozenset[str] = frozenset()
 
 
 class ParaformerStreamingRecognizer:
@@ -38,7 +47,6 @@ class ParaformerStreamingRecognizer:
     accepts: tuple[Accepts, ...] = ("samples",)
     streams = True
     options = OPTIONS
-    constructor_options = CONSTRUCTOR_OPTIONS
 
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
         with reading(bundle):
@@ -69,19 +77,9 @@ class ParaformerStreamingRecognizer:
 
     @staticmethod
     def stream_options(options: Mapping[str, Any]) -> dict[str, Any]:
-        """What a stream is opened with: FunASR's names and defaults.
-
-        Raises:
-            ValueError: if one of them makes no sense.
-        """
+        """What a stream is opened with: FunASR's names and defaults."""
         size = options.get("chunk_size")
-        size = [0, 10, 5] if size is None else size
-        try:
-            left, chunk, right = (int(value) for value in size)
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"chunk_size must be [left, chunk, right] in rows of 60 ms, got {size!r}"
-            ) from None
+        left, chunk, right = map(int, OPTIONS["chunk_size"].default if size is None else size)
         return {
             "chunk_size": (left, chunk, right),
             "encoder_chunk_look_back": int(options.get("encoder_chunk_look_back") or 0),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from safeasr.families.base import Family
 from safeasr.families.sense_voice.export import export
 from safeasr.families.sense_voice.recognizer import (
-    CONSTRUCTOR_OPTIONS,
     OPTIONS,
     SenseVoiceRecognizer,
 )
@@ -20,5 +19,4 @@ FAMILY = Family(
     load=SenseVoiceRecognizer,
     precisions=PRECISIONS,
     options=OPTIONS,
-    constructor_options=CONSTRUCTOR_OPTIONS,
 )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from safeasr import _ext
+from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.errors import UnsupportedModelError
 from safeasr.families.base import Accepts, Task
@@ -23,13 +22,21 @@ from safeasr.families.sense_voice.network import (
     UNKNOWN_EMOTION,
 )
 from safeasr.families.terms import Terms
+from safeasr.options.declared import ANY, FLAG, Option, Options, one_of
 from safeasr.text.pieces import Pieces
 from safeasr.text.word_times import TimedPiece, words_of_pieces
+from safeasr.warn import warn
 
-__all__ = ["CONSTRUCTOR_OPTIONS", "OPTIONS", "SenseVoiceRecognizer"]
+__all__ = ["OPTIONS", "SenseVoiceRecognizer"]
 
-OPTIONS = frozenset({"language", "use_itn", "text_norm", "ban_emo_unk", "output_timestamp"})
-CONSTRUCTOR_OPTIONS: frozenset[str] = frozenset()
+OPTIONS = Options(
+    # Not one_of: FunASR takes a language that it does not know for "auto".
+    Option("language", ANY, "auto", help=f"One of {', '.join(LANGUAGES)}."),
+    Option("use_itn", FLAG, False, help="Numbers as digits, and punctuation."),
+    Option("text_norm", one_of(*TEXT_FORMS), help="The same, by name; goes before use_itn."),
+    Option("ban_emo_unk", FLAG, False, help="Some emotion in place of an unknown one."),
+    Option("output_timestamp", FLAG, False, help="Words, and when they were said."),
+)
 
 
 class SenseVoiceRecognizer:
@@ -39,7 +46,6 @@ class SenseVoiceRecognizer:
     accepts: tuple[Accepts, ...] = ("samples", "features")
     streams = False
     options = OPTIONS
-    constructor_options = CONSTRUCTOR_OPTIONS
 
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
         with reading(bundle):
@@ -58,16 +64,11 @@ class SenseVoiceRecognizer:
             )
 
     def check(self, options: Mapping[str, Any]) -> None:
-        """Raise for a text form that is none; name languages that are none."""
-        self._text_form(options)
+        """Name languages that are none; raise for a ban of a token that is not there."""
         language = options.get("language")
         if language is not None and self._language(language) is None:
             # FunASR says nothing and lets the model guess.
-            warnings.warn(
-                f"language={language!r} is not one of {', '.join(LANGUAGES)}: taken for 'auto'",
-                UserWarning,
-                stacklevel=4,
-            )
+            warn(f"language={language!r} is not one of {', '.join(LANGUAGES)}: taken for 'auto'")
         if options.get("ban_emo_unk") and self._vocab_size <= UNKNOWN_EMOTION:
             raise UnsupportedModelError(
                 f"ban_emo_unk: the model has {self._vocab_size} tokens, and none with the number "
@@ -83,8 +84,6 @@ class SenseVoiceRecognizer:
         form = options.get("text_norm")
         if form is None:
             form = "withitn" if options.get("use_itn") else "woitn"
-        if not isinstance(form, str) or form not in TEXT_FORMS:
-            raise ValueError(f"text_norm must be one of {', '.join(TEXT_FORMS)}, got {form!r}")
         return TEXT_FORMS[form]
 
     def submit(

@@ -1,0 +1,36 @@
+"""Warnings that blame the line of the package's user."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+
+__all__ = ["warn"]
+
+#: Code whose file lies here is the package's own.
+_PACKAGE = str(Path(__file__).resolve().parent) + "/"
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the line outside of this package that everything began with.
+
+    Python 3.12 can skip files by their prefix; to look for the line here gives the same on every
+    version, and no function has to know how far it is from the user.
+
+    Args:
+        message: what the user should know.
+        category: of the warning.
+    """
+    frame = sys._getframe(1)
+    while frame.f_code.co_filename.startswith(_PACKAGE) and frame.f_back is not None:
+        frame = frame.f_back
+    names = frame.f_globals
+    warnings.warn_explicit(
+        message,
+        category,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        module=names.get("__name__"),
+        registry=names.setdefault("__warningregistry__", {}),
+    )

@@ -1,0 +1,136 @@
+"""Every family there is, as the suites that take all of them need it.
+
+What a family has to say for itself is ``CASE`` in ``tests/families/<family>/case.py``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from safeasr import AutoModel
+from safeasr.families import family_of_class, model_classes
+from safeasr.families.base import Family
+from safeasr.loading.export import open_bundle
+from support.audio import Samples, speech
+
+__all__ = [
+    "CASES",
+    "FamilyCase",
+    "LiveJob",
+    "export_all",
+    "live_answers",
+    "of_all",
+    "of_calls",
+    "of_streams",
+    "said",
+]
+
+#: Pieces of a stream, whether it ends with them, and its options.
+LiveJob = tuple[list[tuple[Samples, bool]], dict[str, Any]]
+#: In seconds: from less than a frame of the networks to many.
+_LENGTHS = (0.05, 0.2, 0.7, 1.1, 1.9, 2.4, 3.3, 5.2)
+
+
+@dataclass(frozen=True)
+class FamilyCase:
+    """A family under test.
+
+    Attributes:
+        name: the family's.
+        model_class: FunASR's.
+        shapes: what makes a small model directory with random weights, by names of shapes; the
+            first is the usual one.
+        calls: options of ``generate``, for whole recordings; empty if it takes none.
+        live: a number of streams, all different, if it takes streams.
+        clip: a recording of so many seconds, by a seed.
+        lengths: of recordings that bring different answers, in s.
+        graphs: its steps can be recorded as graphs.
+        no_copies_waited_for: its batches wait for no single copy on a device.
+    """
+
+    name: str
+    model_class: str
+    shapes: Mapping[str, Callable[[Path], Path]]
+    calls: Sequence[dict[str, Any]] = ()
+    live: Callable[[int], list[LiveJob]] | None = None
+    clip: Callable[[float, int], Samples] = speech
+    lengths: Sequence[float] = _LENGTHS
+    graphs: bool = False
+    no_copies_waited_for: bool = True
+
+    @property
+    def family(self) -> Family:
+        """The family itself."""
+        return family_of_class(self.model_class)
+
+    @property
+    def reduced(self) -> tuple[str, ...]:
+        """The precisions that it has beside float32."""
+        return tuple(one for one in self.family.precisions if one != "float32")
+
+    def write(self, path: Path) -> Path:
+        """A small model directory of the usual shape."""
+        return next(iter(self.shapes.values()))(path)
+
+    def clips(self) -> list[Samples]:
+        """Recordings with different answers."""
+        return [self.clip(seconds, seed) for seed, seconds in enumerate(self.lengths)]
+
+    def jobs(self) -> list[tuple[Samples, dict[str, Any]]]:
+        """Each recording with all options of calls."""
+        return [(clip, options) for clip in self.clips() for options in self.calls]
+
+
+def _case_of(family: str) -> FamilyCase:
+    case = importlib.import_module(f"families.{family}.case").CASE
+    assert isinstance(case, FamilyCase)
+    assert case.name == family
+    return case
+
+
+def said(result: Mapping[str, Any]) -> str:
+    """What a result says: its text, or the segments of a detector."""
+    return str(result["text"] if "text" in result else result["value"])
+
+
+def live_answers(model: AutoModel, job: LiveJob) -> list[str]:
+    """What each piece of a stream brings, through ``generate(cache=...)``."""
+    pieces, options = job
+    cache: dict[str, Any] = {}
+    return [
+        said(model.generate(piece, cache=cache, is_final=is_final, **options)[0])
+        for piece, is_final in pieces
+    ]
+
+
+CASES = [_case_of(name) for name in dict.fromkeys(family_of_class(c).name for c in model_classes())]
+
+
+def export_all(make_folder: Callable[[str], Path]) -> dict[str, Path]:
+    """A bundle of the usual shape of every family, by its name."""
+    return {case.name: Path(open_bundle(case.write(make_folder(case.name))).path) for case in CASES}
+
+
+def _parametrized(cases: list[FamilyCase]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("case", cases, ids=lambda case: case.name)
+
+
+def of_all(wanted: Callable[[FamilyCase], Any] = lambda case: True) -> pytest.MarkDecorator:
+    """A test of every family, or of those that are wanted."""
+    return _parametrized([case for case in CASES if wanted(case)])
+
+
+def of_calls(wanted: Callable[[FamilyCase], Any] = lambda case: True) -> pytest.MarkDecorator:
+    """A test of every family that takes whole recordings."""
+    return of_all(lambda case: case.calls and wanted(case))
+
+
+def of_streams(wanted: Callable[[FamilyCase], Any] = lambda case: True) -> pytest.MarkDecorator:
+    """A test of every family that takes live streams."""
+    return of_all(lambda case: case.live and wanted(case))
