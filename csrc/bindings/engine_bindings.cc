@@ -99,9 +99,7 @@ py::dict Stats(PyEngine& self) {
 void BindEngine(py::module_& module) {
   py::class_<Terms>(module, "Terms", "On which terms a request goes to the engine.")
       .def(py::init([](std::optional<double> deadline_s, std::optional<double> wait_s, bool direct,
-                       bool live) {
-             return Terms{deadline_s, wait_s, direct, live};
-           }),
+                       bool live) { return Terms{deadline_s, wait_s, direct, live}; }),
            py::kw_only(), py::arg("deadline_s") = py::none(), py::arg("wait_s") = py::none(),
            py::arg("direct") = false, py::arg("live") = false,
            "deadline_s: seconds from now after which it is not started. wait_s: how long to wait "

@@ -11,7 +11,6 @@
 
 namespace py = pybind11;
 
-
 // Nothing here relies on the GIL as a lock: shared state is in the core, behind its own.
 PYBIND11_MODULE(_ext, module, py::mod_gil_not_used()) {
   module.doc() = "safeasr's engine: queue, batching, workers, programs, decoding.";

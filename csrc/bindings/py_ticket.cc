@@ -73,8 +73,9 @@ void BindTicket(py::module_& module) {
           "The next token, or None once the queue is closed and empty.")
       .def("close", &CompletionQueue::Close);
 
-  module.def("thread_id", [] { return PyThread_get_thread_ident(); },
-             "Of the calling thread of the operating system, whatever Python's threads are.");
+  module.def(
+      "thread_id", [] { return PyThread_get_thread_ident(); },
+      "Of the calling thread of the operating system, whatever Python's threads are.");
 
   py::class_<PyTicket, std::shared_ptr<PyTicket>>(module, "Ticket", "The future of one request.")
       .def("wait", &Wait, py::arg("timeout_s") = py::none(),

@@ -58,6 +58,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str
     return json.loads((out / "cuda.json").read_text(encoding="utf-8")), done.stdout, out
 
 
+@pytest.mark.slow
 def test_every_step_ends_and_is_in_the_one_table(quick: Any) -> None:
     found, said, out = quick
     assert list(found["steps"]) == ["machine", "throughput", "memory", "soak", "profile"]
@@ -70,6 +71,7 @@ def test_every_step_ends_and_is_in_the_one_table(quick: Any) -> None:
     assert {path.name for path in out.iterdir()} == {"cuda.json", "cuda.md", "steps.log"}
 
 
+@pytest.mark.slow
 def test_loads_are_counted(quick: Any) -> None:
     steps = quick[0]["steps"]
     assert steps["machine"]["bandwidth"] > 0

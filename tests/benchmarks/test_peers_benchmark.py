@@ -82,6 +82,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return run_quick(tmp_path_factory.mktemp("peers"), "safeasr", "FunASR, lock", *installed())
 
 
+@pytest.mark.slow
 def test_safeasr_and_funasr_say_the_same(measured: dict[str, Any]) -> None:
     rows = {one["system"]: one for one in measured["systems"]}
     assert {"safeasr", "FunASR, lock"} <= set(rows)
@@ -100,6 +101,7 @@ def test_safeasr_and_funasr_say_the_same(measured: dict[str, Any]) -> None:
         assert reason
 
 
+@pytest.mark.slow
 def test_measured_rows_make_tables_and_a_figure(measured: dict[str, Any], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     from benchmarks.report.page import write_page
@@ -133,6 +135,7 @@ def test_measured_rows_make_tables_and_a_figure(measured: dict[str, Any], tmp_pa
     assert all(line.endswith("|") for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", list(ONNX))
 def test_other_run_times_say_what_funasr_says(measured: dict[str, Any], library: str) -> None:
     if library not in installed():

@@ -152,4 +152,4 @@ def test_results_after_the_loop_are_no_error(
         gate.open()
         model.close()
         gc.collect()
-    assert model.stats()["completed"] == 1
+    assert model.stats()["cancelled"] == 1

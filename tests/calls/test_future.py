@@ -63,7 +63,8 @@ def test_cancel(gated_model: Callable[..., AutoModel], gate: Any) -> None:
     running = model.submit(CLIP)
     until(running.running)
     waiting = model.submit([CLIP, CLIP])
-    assert not running.cancel(), "what runs runs to its end"
+    assert not running.cancel(), "what runs ends between two layers, and not at once"
+    assert not running.done()
     assert waiting.cancel()
     assert waiting.cancel()
     assert waiting.cancelled()
@@ -72,10 +73,12 @@ def test_cancel(gated_model: Callable[..., AutoModel], gate: Any) -> None:
         with pytest.raises(CancelledError):
             call()
     gate.open()
-    assert running.result(30)[0]["text"]
+    with pytest.raises(CancelledError, match="while it ran"):
+        running.result(30)
+    assert running.cancelled()
     model.close()
     stats = model.stats()
-    assert (stats["submitted"], stats["completed"], stats["cancelled"]) == (3, 1, 2)
+    assert (stats["submitted"], stats["completed"], stats["cancelled"]) == (3, 0, 3)
 
 
 def test_one_of_several_fails(gated_model: Callable[..., AutoModel], gate: Any) -> None:
@@ -197,7 +200,8 @@ def test_callbacks_run_for_every_end(gated_model: Callable[..., AutoModel], gate
     until(lambda: len(ends) == 3)
     assert set(ends) == {running, cancelled, closed}
     assert isinstance(closed.exception(), EngineClosedError)
-    assert running.result()
+    # What ran ends between two layers, if it had not come to its end by then.
+    assert isinstance(running.exception(), EngineClosedError) or running.result()
 
 
 def test_a_callback_may_use_the_model(model: AutoModel) -> None:
@@ -240,7 +244,7 @@ def test_close_cancels_or_drains(gated_model: Callable[..., AutoModel], gate: An
         gate.open()
         closer.join(30)
         assert not closer.is_alive()
-        assert running.result(0)[0]["text"]
+        assert running.done()
         for future in waiting:
             if drain:
                 assert future.result(0)[0]["text"]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import soundfile
 
 from safeasr import (
@@ -28,6 +29,7 @@ CLIPS = [speech(s, seed=i) for i, s in enumerate([0.05, 0.3, 0.8, 1.5, 2.5, 4.0,
 BAD: list[Any] = [np.zeros(0, np.float32), "nowhere.wav", np.full(900, np.nan, np.float32), b"odd"]
 
 
+@pytest.mark.soak
 def test_soak(make_model: Callable[..., AutoModel], tmp_path: Path) -> None:
     model = make_model(num_workers=3, queue_size=24, max_batch_size=8, max_wait_ms=2)
     expected = {

@@ -34,11 +34,9 @@ class ToneNetwork(nn.Module):
         self.hidden = nn.Linear(frame, units)
         self.head = nn.Linear(units, words)
 
-    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
-        """The best word of each row, (B, T) of (B, T, frame); -1 where there is only padding."""
-        best = self.head(torch.relu(self.hidden(values))).argmax(dim=-1)
-        rows = torch.arange(values.size(1), device=values.device)
-        return best.masked_fill(rows.unsqueeze(0) >= lengths.unsqueeze(1), -1)
+    def forward(self, rows: Tensor, positions: Tensor, offsets: Tensor) -> Tensor:
+        """The best word of each row, (rows) of (rows, frame), of all requests of a batch."""
+        return self.head(torch.relu(self.hidden(rows))).argmax(dim=-1)
 
 
 def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: str) -> Bundle:
@@ -75,7 +73,12 @@ class ToneRecognizer:
             self.sample_rate = int(bundle.frontend["sample_rate"])
             self._frame = int(bundle.decoding["frame"])
         self._tokens = bundle.tokens
-        self._runner = _ext.TensorRunner(program, _ext.BatchLimits(**limits))
+        self._runner = _ext.RaggedRunner(
+            program=program,
+            outputs=["rows"],
+            feature_size=self._frame,
+            limits=_ext.BatchLimits(**limits, ragged=True),
+        )
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Nothing to refuse."""
@@ -89,13 +92,13 @@ class ToneRecognizer:
     ) -> _ext.Ticket:
         """Queue the samples as rows of 25 ms, the last one filled up with silence."""
         rows = np.pad(data, (0, -len(data) % self._frame)).reshape(-1, self._frame)
-        return engine.submit_tensor(self._runner, rows, terms=terms.for_engine())
+        return self._runner.submit(engine, rows, terms=terms.for_engine())
 
     def finish(
         self, result: list[NDArray[Any]], key: str, options: Mapping[str, Any]
     ) -> dict[str, Any]:
         """A word for each row to FunASR's result dict; equal neighbours are named once."""
-        ids = [int(one) for one in result[0] if one >= 0]
+        ids = [int(one) for one in result[0]]
         changes = [one for i, one in enumerate(ids) if i == 0 or one != ids[i - 1]]
         text = " ".join(self._tokens[one] for one in changes)
         return {"key": key, "text": text.upper() if options.get("upper") else text}

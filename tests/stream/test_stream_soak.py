@@ -163,6 +163,7 @@ def rss() -> int:
     return used
 
 
+@pytest.mark.soak
 def test_sessions_of_all_kinds(tmp_path: Path, own_cache: Path) -> None:
     """In a process of its own, where torch and oneDNN keep few kernels.
 

@@ -143,9 +143,8 @@ class PyVadStream {
 
 // Like other recordings it goes through the queue, with their priority.
 std::shared_ptr<PyTicket> SubmitRecording(std::shared_ptr<asr::VadRunner> self, PyEngine& engine,
-                                          const FloatArray& samples,
-                                          const asr::VadOptions& options, bool is_final,
-                                          const Terms& terms) {
+                                          const FloatArray& samples, const asr::VadOptions& options,
+                                          bool is_final, const Terms& terms) {
   auto request = std::make_unique<asr::VadRequest>(std::make_shared<asr::VadStream>(options),
                                                    CopySamples(samples), is_final);
   const std::int64_t cost = self->Cost(samples.size());

@@ -35,11 +35,11 @@ class PyParaformerStream {
         lane_(engine.engine().MakeLane(max_waiting)) {}
 
   std::shared_ptr<PyTicket> Submit(const FloatArray& samples, bool is_final, const Terms& terms) {
-    auto request = std::make_unique<asr::ParaformerStreamRequest>(stream_, CopySamples(samples), is_final);
-    return SubmitWith(CostOfStep(stream_->options), terms,
-                      [&](const core::SubmitOptions& options) {
-                        return lane_->Submit(runner_, std::move(request), options);
-                      });
+    auto request =
+        std::make_unique<asr::ParaformerStreamRequest>(stream_, CopySamples(samples), is_final);
+    return SubmitWith(CostOfStep(stream_->options), terms, [&](const core::SubmitOptions& options) {
+      return lane_->Submit(runner_, std::move(request), options);
+    });
   }
 
   std::size_t Waiting() const { return lane_->Waiting(); }
@@ -66,7 +66,8 @@ std::shared_ptr<PyTicket> SubmitRecording(std::shared_ptr<asr::ParaformerStreamR
                                           const Terms& terms) {
   const auto stream = std::make_shared<asr::ParaformerStream>(
       MakeOptions(chunk_size, encoder_look_back, decoder_look_back));
-  auto request = std::make_unique<asr::ParaformerStreamRequest>(stream, CopySamples(samples), is_final);
+  auto request =
+      std::make_unique<asr::ParaformerStreamRequest>(stream, CopySamples(samples), is_final);
   return Submit(engine, std::move(self), std::move(request), CostOfStep(stream->options), terms);
 }
 

@@ -54,10 +54,10 @@ class Future(Generic[_T]):
 
         A recording that is recognised piece by piece (``vad_model``) ends with the pieces that run.
         What runs in a batch with others' requests runs to its end; a batch that nobody wants any
-        more stops between two layers.
+        more stops between two layers, and its requests are cancelled then.
 
         Returns:
-            True if anything was cancelled, now or before.
+            True if anything was cancelled, now or before; False too for what will be only then.
         """
         for ticket in self._tickets:
             ticket.cancel()

@@ -129,6 +129,7 @@ def test_random_weights(cases: dict[str, Case], load: Callable[..., AutoModel], 
     assert len({str(a) for a in answers}) > len(jobs)
 
 
+@pytest.mark.slow
 def test_real_weights(real: Case, load: Callable[..., AutoModel]) -> None:
     answers = check(real, load, OPTIONS)
     assert max(map(len, answers)) > 10
@@ -149,6 +150,7 @@ def test_files_are_whole(
         assert all(start >= 0 and end >= 0 for start, end in expected)
 
 
+@pytest.mark.slow
 def test_long_recordings_go_in_several_rounds(
     cases: dict[str, Case], load: Callable[..., AutoModel]
 ) -> None:

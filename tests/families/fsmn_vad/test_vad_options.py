@@ -118,6 +118,7 @@ def compare(
     return expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["constructor", "model_conf"])
 @pytest.mark.parametrize("name", MODEL)
 def test_each_option_of_the_model(
@@ -167,6 +168,7 @@ def _some(random: random.Random, options: dict[str, list[Any]], share: float) ->
     return {k: random.choice(v) for k, v in options.items() if random.random() < share}
 
 
+@pytest.mark.slow
 def test_options_in_company(tmp_path: Path, load: Callable[..., AutoModel]) -> None:
     """Random options from all three places at once, for all shapes of models."""
     draw = random.Random(0)

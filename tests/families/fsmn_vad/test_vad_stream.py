@@ -91,6 +91,7 @@ def check(
     return found
 
 
+@pytest.mark.slow
 def test_random_weights(directory: Path, streams: Callable[..., Any]) -> None:
     found = check(directory, streams, conversation(14, seed=1), [0, 1234, None], OPTIONS)
     flat = [segment for one in found for segment in one]
@@ -106,6 +107,7 @@ def test_other_shapes(tmp_path: Path, streams: Callable[..., Any], shape: Any) -
     assert check(path, streams, conversation(12, seed=2), [0, None], OPTIONS[:4])
 
 
+@pytest.mark.slow
 def test_real_weights(streams: Callable[..., Any]) -> None:
     root = shared_data()
     if root is None:

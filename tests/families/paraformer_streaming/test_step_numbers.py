@@ -15,7 +15,7 @@ from safeasr import AutoModel, InferenceError
 from safeasr.bundles.model_dir import read_weights
 from safeasr.families.paraformer_streaming.export import build_networks
 from safeasr.nets.precision import narrow
-from support import streaming
+from support import streaming, streaming_programs
 from support.audio import speech
 from support.encoding import neighbours
 from support.precision import OPTIONS, require
@@ -72,8 +72,8 @@ def test_steps_that_fail_never_were(
 ) -> None:
     """Every step fails once, when all of it is written; also in the middle of a long piece."""
     directory = streaming.write_streaming_dir(tmp_path / "model", streaming.SHAPES[1])
-    countdown = streaming.Countdown(tmp_path / "countdown")
-    bundle = streaming.failing_streaming_bundle(directory, tmp_path / "failing", countdown)
+    countdown = streaming_programs.Countdown(tmp_path / "countdown")
+    bundle = streaming_programs.failing_streaming_bundle(directory, tmp_path / "failing", countdown)
     options = {
         "chunk_size": [5, 10, 5],
         "encoder_chunk_look_back": 2,

@@ -66,7 +66,9 @@ VadBlock VadModel::NextBlock(OnlineFrontendState& state, c10::ArrayRef<float> sa
 }
 
 VadScores VadModel::Score(const std::vector<VadBlock>& blocks,
-                          const std::vector<at::Tensor>& caches, at::Device device) const {
+                          const std::vector<at::Tensor>& caches,
+                          runtime::StreamContext& context) const {
+  const at::Device device = context.device();
   VadScores out{std::vector<at::Tensor>(blocks.size(), at::empty({0, 0}, at::kFloat)), caches};
   std::vector<std::size_t> streams;  // those with rows
   std::vector<std::int64_t> lengths;
@@ -103,7 +105,7 @@ VadScores VadModel::Score(const std::vector<VadBlock>& blocks,
       "scorer", outputs,
       {{"scores", at::kFloat, {streams_in_batch, features.size(1), runtime::kAnySize}},
        {"caches", at::kFloat, cache_sizes}});
-  const at::Tensor scores = outputs[0].to(at::kCPU).contiguous();
+  const at::Tensor scores = context.Download({outputs[0]}).front();
   for (std::size_t k = 0; k < streams.size(); ++k) {
     const auto row = static_cast<std::int64_t>(k);
     out.scores[streams[k]] = scores[row].narrow(0, 0, lengths[k]);

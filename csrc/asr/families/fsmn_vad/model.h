@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "asr/features/online_frontend.h"
+#include "runtime/device_context.h"
 #include "runtime/program.h"
 
 namespace safeasr::asr {
@@ -55,7 +56,7 @@ class VadModel {
 
   // Scores the blocks of several streams in one batch. Streams without rows keep their cache.
   VadScores Score(const std::vector<VadBlock>& blocks, const std::vector<at::Tensor>& caches,
-                  at::Device device) const;
+                  runtime::StreamContext& context) const;
 
  private:
   const std::shared_ptr<const OnlineFrontend> frontend_;

@@ -29,7 +29,6 @@ void Decide(const VadDetector& detector, const VadBlock& block, const at::Tensor
 
 std::vector<std::shared_ptr<const core::Result>> VadRunner::Run(
     core::WorkerContext& context, const std::vector<core::Payload*>& batch) const {
-  const at::Device device = runtime::AsStreamContext(context).device();
   std::vector<PieceOf<VadStream>> pieces;
   std::vector<VadBlock> blocks;
   std::vector<at::Tensor> caches;
@@ -49,7 +48,7 @@ std::vector<std::shared_ptr<const core::Result>> VadRunner::Run(
         request.is_final || request.wave.size() - piece.taken >= model_->ChunkSamples(chunk_ms);
     piece.done = ended || !more;
   }
-  const VadScores scored = model_->Score(blocks, caches, device);
+  const VadScores scored = model_->Score(blocks, caches, runtime::AsStreamContext(context));
   for (std::size_t i = 0; i < pieces.size(); ++i) {
     pieces[i].next.cache = scored.caches[i];
     Decide(pieces[i].request->stream->detector, blocks[i], scored.scores[i],

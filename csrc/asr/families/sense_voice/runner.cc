@@ -76,12 +76,6 @@ std::vector<std::shared_ptr<const core::Result>> Decode(const at::Tensor& ids,
 
 }  // namespace
 
-std::vector<CtcSpan> CtcEmission::Align(const std::vector<std::int64_t>& targets) const {
-  return CtcAlign({log_probs_.data_ptr<float>(), static_cast<std::size_t>(log_probs_.size(0)),
-                   static_cast<std::size_t>(log_probs_.size(1))},
-                  targets, blank_);
-}
-
 std::vector<std::shared_ptr<const core::Result>> SenseVoiceRunner::Run(
     core::WorkerContext& context, const std::vector<core::Payload*>& batch) const {
   runtime::StreamContext& stream = runtime::AsStreamContext(context);

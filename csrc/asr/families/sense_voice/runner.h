@@ -1,15 +1,13 @@
 // SenseVoice: features and four query tokens -> program -> the best token of each frame -> tokens.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <array>
 #include <cstdint>
 #include <memory>
 #include <utility>
 #include <vector>
 
-#include "asr/decode/ctc_align.h"
+#include "asr/decode/emission.h"
 #include "asr/features/frontend.h"
 #include "asr/utterance.h"
 #include "core/runner.h"
@@ -25,28 +23,6 @@ constexpr std::int64_t kSenseVoiceQueries = 4;
 struct SenseVoiceUtterance : Utterance {
   std::array<std::int64_t, kSenseVoiceQueries> queries{};  // rows of the program's embedding
   bool ban_unknown_emotion = false;  // the token for an unknown emotion is never the best one
-};
-
-// Log probabilities of an utterance's frames, for alignment; immutable.
-class CtcEmission {
- public:
-  // log_probs: (frames, classes) float32 on the CPU, contiguous.
-  CtcEmission(at::Tensor log_probs, std::int64_t blank)
-      : log_probs_(std::move(log_probs)), blank_(blank) {}
-
-  // As CtcAlign. Thread-safe.
-  std::vector<CtcSpan> Align(const std::vector<std::int64_t>& targets) const;
-
-  std::int64_t frames() const { return log_probs_.size(0); }
-
- private:
-  const at::Tensor log_probs_;
-  const std::int64_t blank_;
-};
-
-struct CtcTranscript : core::Result {
-  std::vector<std::int64_t> tokens;             // ids, collapsed, without blanks
-  std::shared_ptr<const CtcEmission> emission;  // of the frames without the queries, if wanted
 };
 
 class SenseVoiceRunner : public core::Runner {
