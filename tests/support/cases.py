@@ -51,7 +51,7 @@ class FamilyCase:
         clip: a recording of so many seconds, by a seed.
         lengths: of recordings that bring different answers, in s.
         graphs: its steps can be recorded as graphs.
-        no_copies_waited_for: its batches wait for no single copy on a device.
+        waits_for_copies: a batch on a device waits for a copy by itself, not for its end alone.
     """
 
     name: str
@@ -62,7 +62,7 @@ class FamilyCase:
     clip: Callable[[float, int], Samples] = speech
     lengths: Sequence[float] = _LENGTHS
     graphs: bool = False
-    no_copies_waited_for: bool = True
+    waits_for_copies: bool = False
 
     @property
     def family(self) -> Family:
