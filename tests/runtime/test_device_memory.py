@@ -62,7 +62,7 @@ def run_one(model: AutoModel, case: FamilyCase) -> None:
         live_answers(model, case.live(1)[0])
 
 
-@of_all(lambda case: not case.waits_for_copies)
+@of_all()
 @on_fake_device
 def test_a_batch_waits_for_nothing_but_its_results(
     bundles: dict[str, Path], case: FamilyCase

@@ -51,7 +51,6 @@ class FamilyCase:
         clip: a recording of so many seconds, by a seed.
         lengths: of recordings that bring different answers, in s.
         graphs: its steps can be recorded as graphs.
-        waits_for_copies: a batch on a device waits for a copy by itself, not for its end alone.
     """
 
     name: str
@@ -62,7 +61,6 @@ class FamilyCase:
     clip: Callable[[float, int], Samples] = speech
     lengths: Sequence[float] = _LENGTHS
     graphs: bool = False
-    waits_for_copies: bool = False
 
     @property
     def family(self) -> Family:

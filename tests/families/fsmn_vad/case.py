@@ -28,6 +28,4 @@ CASE = FamilyCase(
     live=live,
     clip=conversation,
     lengths=(2, 5, 9, 14, 22, 70),
-    # The host decides from the scores, which come back in one copy of ordinary memory.
-    waits_for_copies=True,
 )
