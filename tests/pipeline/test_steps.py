@@ -185,14 +185,31 @@ def test_an_error_and_its_run_are_freed() -> None:
 
 def test_runs_are_bounded() -> None:
     runs = Runs(2)
-    first, second = Stages([Promise()]), Stages([Promise()])
+    first, second, third = (Stages([Promise()]) for _ in range(3))
     for run in (first, second):
-        runs.wait_for_room(lambda: 0.0)
-        runs.add(run)
+        runs.add_when_there_is_room(run, lambda: 0.0)
     with pytest.raises(QueueFullError, match="2 recordings are under way"):
-        runs.wait_for_room(lambda: 0.0)
+        runs.add_when_there_is_room(third, lambda: 0.0)
     threading.Timer(0.05, lambda: runs.remove(first)).start()
-    runs.wait_for_room(lambda: None)
+    runs.add_when_there_is_room(third, lambda: None)
+
+
+def test_no_two_threads_take_the_last_place() -> None:
+    for _ in range(50):
+        runs, refused = Runs(3), []
+
+        def enter(runs: Runs = runs, refused: list[QueueFullError] = refused) -> None:
+            try:
+                runs.add_when_there_is_room(Stages([Promise()]), lambda: 0.0)
+            except QueueFullError as error:
+                refused.append(error)
+
+        threads = [threading.Thread(target=enter) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(refused) == 5
 
 
 def test_closing_waits_for_runs_or_does_not() -> None:

@@ -125,9 +125,8 @@ class SegmentedRecognizer:
         """Queue one recording."""
         if data.ndim != 1:
             raise AudioError(f"expected samples, got features of shape {data.shape}")
-        self._runs.wait_for_room(terms.patience)
         run = _Recording(self._steps(engine, data, options, terms), self._runs)
-        self._runs.add(run)
+        self._runs.add_when_there_is_room(run, terms.patience)
         if run.begin():
             run.get()  # what was refused at once is raised at once
         return run

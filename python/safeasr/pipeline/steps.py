@@ -158,7 +158,7 @@ class Runs:
         """None are under way.
 
         Args:
-            limit: how many :meth:`wait_for_room` lets be under way at a time; None: any number.
+            limit: how many :meth:`add_when_there_is_room` lets in at a time; None: any number.
         """
         self._limit = limit
         self._lock = allocate_lock()
@@ -186,10 +186,11 @@ class Runs:
         with self._lock:
             self._active.discard(run)
 
-    def wait_for_room(self, wait_s: Callable[[], float | None]) -> None:
-        """Wait until fewer runs than the limit are under way.
+    def add_when_there_is_room(self, run: Run, wait_s: Callable[[], float | None]) -> None:
+        """Note a run as soon as fewer than the limit are under way.
 
         Args:
+            run: what is about to begin.
             wait_s: how long to wait from now on, in seconds; None: as long as it takes.
 
         Raises:
@@ -200,6 +201,7 @@ class Runs:
             with self._lock:
                 self.require_open()
                 if self._limit is None or len(self._active) < self._limit:
+                    self._active.add(run)
                     return
                 first = next(iter(self._active))
             left = wait_s()
