@@ -95,7 +95,7 @@ lint: $(VENV)/.dev build tidy
 	$(VENV)/bin/ruff format --check $(PYTHON_FOLDERS)
 	$(VENV)/bin/mypy
 	cd python && ../$(VENV)/bin/lint-imports --no-cache --no-logo ../pyproject.toml
-	MYPYPATH=python $(VENV)/bin/stubtest safeasr._ext
+	MYPYPATH=python $(VENV)/bin/stubtest --mypy-config-file pyproject.toml safeasr._ext
 	$(VENV)/bin/clang-format --dry-run --Werror $(CXX_FILES)
 	$(PY) tools/check_includes.py
 	$(PY) tools/check_lengths.py
