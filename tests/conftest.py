@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--device-ways",
+        "--tensor-op-path",
         action="store_true",
         help="Run the CPU by the tensor operations that other devices run. Tests that compare bits "
         "fail then.",
@@ -39,16 +39,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("--device-ways"):
-        safeasr._ext.force_device_ways(True)
+    if config.getoption("--tensor-op-path"):
+        safeasr._ext.force_tensor_op_path(True)
 
 
 @pytest.fixture
-def device_ways() -> Iterator[None]:
+def tensor_op_path() -> Iterator[None]:
     """The CPU goes the way of other devices while the test runs."""
-    safeasr._ext.force_device_ways(True)
+    safeasr._ext.force_tensor_op_path(True)
     yield
-    safeasr._ext.force_device_ways(False)
+    safeasr._ext.force_tensor_op_path(False)
 
 
 @pytest.fixture(scope="session", autouse=True)

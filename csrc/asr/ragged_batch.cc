@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 
-#include "runtime/device_ways.h"
+#include "runtime/tensor_op_path.h"
 
 namespace safeasr::asr {
 
@@ -26,7 +26,7 @@ std::int64_t RowStep(std::int64_t rows) {
 }
 
 std::int64_t StepOn(at::Device device, std::int64_t step) {
-  return ByDeviceWays(device) ? 1 : step;
+  return runtime::TakesTensorOpPath(device) ? 1 : step;
 }
 
 at::Tensor PadRows(const at::Tensor& rows, std::int64_t step) {

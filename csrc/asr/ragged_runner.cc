@@ -90,7 +90,7 @@ void RaggedRunner::Check(const std::vector<at::Tensor>& outputs, std::int64_t re
 
 std::vector<std::shared_ptr<const core::Result>> RaggedRunner::Run(
     core::WorkerContext& context, const std::vector<core::Payload*>& batch) const {
-  runtime::StreamContext& stream = runtime::AsStreamContext(context);
+  runtime::DeviceContext& stream = runtime::AsDeviceContext(context);
   const Rows rows = Stack(batch, stream.device());
   const std::int64_t count = rows.values.size(0);
   const std::vector<std::int64_t> offsets = Offsets(rows.lengths);

@@ -19,7 +19,7 @@ PyEngine::PyEngine(core::EngineOptions options, const std::string& devices,
   devices_ = runtime::ParseDevices(devices);
   engine_ = std::make_unique<core::EngineGroup>(
       devices_.size(), options, [&](std::size_t i, std::size_t) {
-        return std::make_unique<runtime::StreamContext>(devices_[i], threads);
+        return std::make_unique<runtime::DeviceContext>(devices_[i], threads);
       });
 }
 

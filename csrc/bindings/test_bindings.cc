@@ -18,9 +18,9 @@
 #include "asr/live/slab_pool.h"
 #include "bindings/gil.h"
 #include "bindings/registry.h"
-#include "runtime/device_ways.h"
 #include "runtime/intra_op_threads.h"
 #include "runtime/step_graphs.h"
+#include "runtime/tensor_op_path.h"
 
 namespace py = pybind11;
 
@@ -73,7 +73,7 @@ void BindDevices(py::module_& module) {
         runtime::SetIntraOpThreadsForThisThread(threads);
       },
       py::arg("threads"), "As every thread that loads a program does; for tests.");
-  module.def("force_device_ways", &asr::ForceDeviceWays, py::arg("force"),
+  module.def("force_tensor_op_path", &runtime::ForceTensorOpPath, py::arg("force"),
              "Send the CPU the way of other devices, in the whole process; for tests.");
   module.def("keep_slower_graphs", &runtime::StepGraphs::KeepSlower, py::arg("keep"),
              "Keep graphs that are no faster, in the whole process; for tests and benchmarks.");

@@ -11,7 +11,7 @@
 #define SAFEASR_BF16_CODE __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16,fma")))
 #define SAFEASR_BF16_INLINE inline SAFEASR_BF16_CODE __attribute__((always_inline))
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 namespace {
 
 // Numbers are taken in pairs, one 32-bit word each: that is what the processor multiplies.
@@ -261,16 +261,16 @@ std::int64_t Bf16AttentionScratch(std::int64_t keys_count, std::int64_t depth) {
 
 void AttendHeadBf16(const HeadAttention<BFloat16>& head) { Attend(head); }
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels
 
 #else
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 
 bool HasBf16Attention(std::int64_t) { return false; }
 std::int64_t Bf16AttentionScratch(std::int64_t, std::int64_t) { return 0; }
 void AttendHeadBf16(const HeadAttention<BFloat16>&) {}
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels
 
 #endif

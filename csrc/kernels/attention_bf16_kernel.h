@@ -5,7 +5,7 @@
 
 #include "kernels/attention_kernel.h"
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 
 // Whether this processor and this number of channels a head can be done so.
 bool HasBf16Attention(std::int64_t depth);
@@ -16,4 +16,4 @@ std::int64_t Bf16AttentionScratch(std::int64_t keys_count, std::int64_t depth);
 // weights are rounded to bfloat16. Needs HasBf16Attention, and at least one key.
 void AttendHeadBf16(const HeadAttention<BFloat16>& head);
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

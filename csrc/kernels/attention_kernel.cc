@@ -8,7 +8,7 @@
 #include "kernels/simd.h"
 #include "kernels/simd_exp.h"
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 namespace {
 
 constexpr std::int64_t kMostLanes = 16;
@@ -241,4 +241,4 @@ void AttendHead(const HeadAttention<BFloat16>& head, int lanes) {
   products ? AttendHeadBf16(head) : RunNarrow(head, lanes);
 }
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

@@ -5,7 +5,7 @@
 
 #include "kernels/bfloat16.h"
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 
 // The queries of one head and where their answers go; T is float or BFloat16. Strides in numbers; a
 // head's channels are adjacent. keys and values point to the rows, in order. scratch:
@@ -33,4 +33,4 @@ std::int64_t AttentionScratch(std::int64_t queries, std::int64_t keys_count, std
 void AttendHead(const HeadAttention<float>& head, int lanes);
 void AttendHead(const HeadAttention<BFloat16>& head, int lanes);
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

@@ -6,7 +6,7 @@
 
 #include "kernels/simd.h"
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 
 struct BFloat16 {
   std::uint16_t bits;
@@ -66,4 +66,4 @@ SAFEASR_INLINE void Store(const typename Simd<kLanes>::Floats& v, BFloat16* p) {
   __builtin_memcpy(p, &halves, sizeof(halves));
 }
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 namespace {
 
 // Pairwise: eight running sums for up to 128 values, halves for more.
@@ -51,4 +51,4 @@ std::vector<float> Decibels(const std::vector<float>& wave, std::int64_t count, 
   return decibels;
 }
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

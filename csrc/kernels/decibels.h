@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 
 // 10 log10(sum of squares + 1e-6) of `count` windows of `size` samples, `shift` samples apart;
 // samples in [-1, 1], so that digital silence is -60 dB. float32 with numpy's order of summation,
@@ -13,4 +13,4 @@ namespace safeasr::asr {
 std::vector<float> Decibels(const std::vector<float>& wave, std::int64_t count, std::int64_t size,
                             std::int64_t shift);
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

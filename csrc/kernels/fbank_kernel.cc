@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 namespace {
 
 constexpr double kTwoPi = 6.283185307179586476925286766559;
@@ -218,4 +218,4 @@ std::int64_t FbankScratch(const RealFft& fft) {
 
 void MelEnergies(const FbankFrames& frames, int lanes) { RunFbank(frames, lanes); }
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

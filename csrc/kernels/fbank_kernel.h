@@ -8,7 +8,7 @@
 #include "kernels/fbank_tables.h"
 #include "kernels/simd.h"
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 
 // Tables of a real Fourier transform of `size` points, a power of two >= 2: a complex one of half
 // the size in steps of radix 4 (one of radix 2 where the power is odd), in place.
@@ -47,4 +47,4 @@ std::int64_t FbankScratch(const RealFft& fft);
 // are the same bits whatever the other frames are. lanes: 16, 8 or 4, no more than SimdLanes().
 void MelEnergies(const FbankFrames& frames, int lanes = SimdLanes());
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

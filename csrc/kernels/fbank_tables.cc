@@ -3,7 +3,7 @@
 #include <cmath>
 #include <stdexcept>
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 namespace {
 
 constexpr double kTwoPi = 6.283185307179586476925286766559;
@@ -96,4 +96,4 @@ int64_t NextPowerOfTwo(int64_t n) {
   return power;
 }
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

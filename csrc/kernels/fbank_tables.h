@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 
 // Coefficients of an analysis window of `size` >= 1 samples. `type` is one of "hamming", "hanning",
 // "hann" (periodic), "povey", "sine", "rectangular" and "blackman".
@@ -39,4 +39,4 @@ std::optional<MelBank> MakeMelBank(int64_t sample_rate, int64_t n_mels, int64_t 
 // Smallest power of two that is >= n; n >= 1.
 int64_t NextPowerOfTwo(int64_t n);
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

@@ -4,7 +4,7 @@
 
 #include "kernels/for_each_cpu.h"
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 namespace {
 
 // Channels that are summed in registers at a time: four registers of AVX-512, eight of AVX2.
@@ -43,4 +43,4 @@ void FilterFsmnRows(const FsmnRows& rows, const float* taps, std::int64_t kernel
   }
 }
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

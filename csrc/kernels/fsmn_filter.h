@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 
 // One utterance, or one chunk of a stream. Row strides are in floats; channels are adjacent.
 struct FsmnRows {
@@ -21,4 +21,4 @@ struct FsmnRows {
 void FilterFsmnRows(const FsmnRows& rows, const float* taps, std::int64_t kernel, std::int64_t left,
                     std::int64_t begin, std::int64_t end);
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

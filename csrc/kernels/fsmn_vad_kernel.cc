@@ -9,7 +9,7 @@
 #include "kernels/linear_kernel.h"
 #include "kernels/simd_exp.h"
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 namespace {
 
 // Rows that go through the network together: their activations stay in the second-level cache.
@@ -244,4 +244,4 @@ void ScoreFsmnVad(const FsmnVadNetwork& network, const std::vector<FsmnVadPiece>
   if (tile.rows > 0) ScoreTile(tile, lanes);
 }
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

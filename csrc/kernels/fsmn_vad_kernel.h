@@ -7,7 +7,7 @@
 
 #include "kernels/simd.h"
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 
 // A row of weights is padded by zeros to a multiple of this.
 constexpr std::int64_t kFsmnVadPadding = 16;
@@ -73,4 +73,4 @@ void ScoreFsmnVad(const FsmnVadNetwork& network, const std::vector<FsmnVadPiece>
                   const std::function<void()>& between = {});
 std::int64_t FsmnVadScratch(const FsmnVadSizes& sizes, std::int64_t rows);
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

@@ -5,7 +5,7 @@
 #include "kernels/bfloat16.h"
 #include "kernels/simd.h"
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 namespace {
 
 template <int kLanes>
@@ -120,4 +120,4 @@ SAFEASR_ENTRY_POINTS(RunFromProducts, FromProducts, DequantizeRows)
 void Quantize(const QuantizeRows& rows, int lanes) { RunToBytes(rows, lanes); }
 void Dequantize(const DequantizeRows& rows, int lanes) { RunFromProducts(rows, lanes); }
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

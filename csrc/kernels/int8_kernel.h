@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 
 // Asymmetric quantisation of rows without gaps: x[c] is nearly (q[c] - zero_point) * scale, with a
 // scale and a zero point of each row's own. x: float or, if narrow, bfloat16.
@@ -30,4 +30,4 @@ struct DequantizeRows {
 void Quantize(const QuantizeRows& rows, int lanes);
 void Dequantize(const DequantizeRows& rows, int lanes);
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

@@ -6,7 +6,7 @@
 
 #include "kernels/simd.h"
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 
 // out[r, n] = sum_k x[r, k] * weight[k, n] + bias[n], with ReLU if asked for. Each sum runs from
 // k = 0 on, so a row's result does not depend on the other rows.
@@ -95,4 +95,4 @@ SAFEASR_INLINE void Linear(const LinearArgs& a) {
   }
 }
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

@@ -5,7 +5,7 @@
 #include "kernels/bfloat16.h"
 #include "kernels/simd.h"
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 namespace {
 
 template <int kLanes>
@@ -120,4 +120,4 @@ SAFEASR_ENTRY_POINTS(RunNarrow, FromNarrow, NarrowNormRows)
 void NormalizeRows(const NormRows& rows, int lanes) { RunWide(rows, lanes); }
 void NormalizeRows(const NarrowNormRows& rows, int lanes) { RunNarrow(rows, lanes); }
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

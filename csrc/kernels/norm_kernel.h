@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 
 // Rows without gaps. `narrow` pointers are to bfloat16, the others to float.
 struct NormRows {
@@ -32,4 +32,4 @@ struct NarrowNormRows {
 void NormalizeRows(const NormRows& rows, int lanes);
 void NormalizeRows(const NarrowNormRows& rows, int lanes);
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

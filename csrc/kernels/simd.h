@@ -16,7 +16,7 @@
 
 #define SAFEASR_INLINE inline __attribute__((always_inline))
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 
 // kLanes floats that may lie at any address where a float may lie. Never an argument or a result
 // of a function by value: how those are passed depends on the instruction set.
@@ -50,7 +50,7 @@ inline int SimdLanes() {
 #endif
 }
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels
 
 // NOLINTBEGIN(bugprone-macro-parentheses): a type and names stand bare
 #if defined(__x86_64__)

@@ -3,7 +3,7 @@
 
 #include "kernels/simd.h"
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 
 // x = exp(x - high), to about two units in the last place; below the smallest normal number 0.
 template <int kLanes>
@@ -32,4 +32,4 @@ SAFEASR_INLINE void ShiftedExp(float* p, float high) {
   At<kLanes>(p) = given > kSmallest ? scaled : Floats{};
 }
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

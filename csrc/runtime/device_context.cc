@@ -24,7 +24,7 @@ constexpr auto kLongestPause = std::chrono::microseconds(200);
 constexpr int kLooks = 50'000;
 
 // The context of the worker whose thread this is.
-thread_local StreamContext* of_this_thread = nullptr;
+thread_local DeviceContext* of_this_thread = nullptr;
 
 // What torch's allocators and the interpreter of programs say. The interpreter throws another type
 // than it caught, and leaves only the words.
@@ -35,7 +35,7 @@ bool SaysOutOfMemory(const char* message) {
 
 }  // namespace
 
-StreamContext::StreamContext(at::Device device, IntraOpThreads threads)
+DeviceContext::DeviceContext(at::Device device, IntraOpThreads threads)
     : device_(Existing(device)),
       threads_(threads),
       threads_now_(threads.least),
@@ -54,11 +54,11 @@ StreamContext::StreamContext(at::Device device, IntraOpThreads threads)
   }
 }
 
-StreamContext::~StreamContext() { of_this_thread = nullptr; }
+DeviceContext::~DeviceContext() { of_this_thread = nullptr; }
 
-StreamContext* StreamContext::OfThisThread() { return of_this_thread; }
+DeviceContext* DeviceContext::OfThisThread() { return of_this_thread; }
 
-void StreamContext::ShareCores(bool worth_it) {
+void DeviceContext::ShareCores(bool worth_it) {
   if (load_ == nullptr || threads_.most <= threads_.least) return;
   int wanted = threads_.least;
   if (worth_it) {
@@ -72,14 +72,14 @@ void StreamContext::ShareCores(bool worth_it) {
 
 // Asked again and again instead of waited for: an accelerator's own wait spins, and takes a core
 // from those who prepare the next batch.
-void StreamContext::Finish() {
+void DeviceContext::Finish() {
   if (!reached_) return;
   const bool clear = std::exchange(out_of_memory_, false);
   WaitForStream();
   if (clear) graphs_.Clear();  // nothing uses them now, and others need what they hold
 }
 
-void StreamContext::WaitForStream() {
+void DeviceContext::WaitForStream() {
   reached_->record(stream_guard_->current_stream());
   auto pause = kFirstPause;
   for (int i = 0; i < kLooks; ++i) {
@@ -90,13 +90,13 @@ void StreamContext::WaitForStream() {
   reached_->synchronize();
 }
 
-core::Failure StreamContext::NoteFailure(const std::exception_ptr& error) noexcept {
+core::Failure DeviceContext::NoteFailure(const std::exception_ptr& error) noexcept {
   core::Failure failure = FailureOf(error);
   out_of_memory_ = failure.kind == core::ErrorKind::kOutOfMemory;
   return failure;
 }
 
-core::Failure StreamContext::FailureOf(const std::exception_ptr& error) noexcept {
+core::Failure DeviceContext::FailureOf(const std::exception_ptr& error) noexcept {
   try {
     std::rethrow_exception(error);
   } catch (const c10::OutOfMemoryError& e) {
@@ -117,11 +117,11 @@ core::Failure StreamContext::FailureOf(const std::exception_ptr& error) noexcept
   }
 }
 
-at::Tensor StreamContext::Upload(const at::Tensor& host) const {
+at::Tensor DeviceContext::Upload(const at::Tensor& host) const {
   return runtime::Upload(host, device_);
 }
 
-std::vector<at::Tensor> StreamContext::Download(const std::vector<at::Tensor>& tensors) {
+std::vector<at::Tensor> DeviceContext::Download(const std::vector<at::Tensor>& tensors) {
   std::vector<at::Tensor> host;
   host.reserve(tensors.size());
   bool waits = false;

@@ -1,4 +1,4 @@
-// StreamContext: what a worker thread owns on a device: the device, its stream, and the
+// DeviceContext: what a worker thread owns on a device: the device, its stream, and the
 // thread-local settings of torch. Made on the worker's own thread and destroyed there.
 #pragma once
 
@@ -24,17 +24,17 @@ struct IntraOpThreads {
   int most = 1;   // while other workers have nothing to do
 };
 
-class StreamContext : public core::WorkerContext {
+class DeviceContext : public core::WorkerContext {
  public:
   // Throws std::invalid_argument when the device does not exist.
-  StreamContext(at::Device device, IntraOpThreads threads);
+  DeviceContext(at::Device device, IntraOpThreads threads);
 
-  ~StreamContext() override;
+  ~DeviceContext() override;
 
   void Watch(const core::WorkerLoad& load) override { load_ = &load; }
 
   // The context of the worker whose thread this is; null on other threads.
-  static StreamContext* OfThisThread();
+  static DeviceContext* OfThisThread();
 
   // Gives this worker's next operators the cores that other workers have no use for at this moment.
   // Called often, from between the layers of networks (layer_hook.h), so that a batch takes what
@@ -50,7 +50,7 @@ class StreamContext : public core::WorkerContext {
   at::Device device() const { return device_; }
 
   // The worker's stream; null on the CPU.
-  const WorkerStream* stream() const { return stream_ ? &*stream_ : nullptr; }
+  const DeviceQueue* stream() const { return stream_ ? &*stream_ : nullptr; }
 
   // The worker's graphs of steps.
   StepGraphs& graphs() { return graphs_; }
@@ -73,7 +73,7 @@ class StreamContext : public core::WorkerContext {
   const core::WorkerLoad* load_ = nullptr;
   // Autograd bookkeeping stays off for the thread's whole life: the guard is thread-local.
   const c10::InferenceMode inference_mode_;
-  std::optional<WorkerStream> stream_;
+  std::optional<DeviceQueue> stream_;
   std::optional<c10::StreamGuard> stream_guard_;
   std::optional<c10::Event> reached_;  // how far the stream is
   bool out_of_memory_ = false;         // since the last Finish()
@@ -81,8 +81,8 @@ class StreamContext : public core::WorkerContext {
 };
 
 // The context behind the base class, for runners.
-inline StreamContext& AsStreamContext(core::WorkerContext& context) {
-  return static_cast<StreamContext&>(context);
+inline DeviceContext& AsDeviceContext(core::WorkerContext& context) {
+  return static_cast<DeviceContext&>(context);
 }
 
 }  // namespace safeasr::runtime

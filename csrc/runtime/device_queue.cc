@@ -26,7 +26,7 @@ std::optional<c10::Stream> GivenBack(c10::Device device) {
 }
 
 c10::Stream Take(c10::Device device) {
-  const std::lock_guard<std::mutex> lock(WorkerStream::Mutex());
+  const std::lock_guard<std::mutex> lock(DeviceQueue::Mutex());
   const c10::impl::VirtualGuardImpl guard(device.type());
   const auto draw = [&] { return guard.getStreamFromGlobalPool(device, /*isHighPriority=*/false); };
   std::optional<c10::Stream> stream = GivenBack(device);
@@ -40,18 +40,18 @@ c10::Stream Take(c10::Device device) {
 
 }  // namespace
 
-WorkerStream::WorkerStream(c10::Device device) : stream_(Take(device)) {}
+DeviceQueue::DeviceQueue(c10::Device device) : stream_(Take(device)) {}
 
-WorkerStream::~WorkerStream() {
+DeviceQueue::~DeviceQueue() {
   const std::lock_guard<std::mutex> lock(Mutex());
   --Users().at(stream_);
 }
 
-std::mutex& WorkerStream::Mutex() {
+std::mutex& DeviceQueue::Mutex() {
   static std::mutex mutex;
   return mutex;
 }
 
-bool WorkerStream::Alone() const { return Users().at(stream_) == 1; }
+bool DeviceQueue::Alone() const { return Users().at(stream_) == 1; }
 
 }  // namespace safeasr::runtime

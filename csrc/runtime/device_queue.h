@@ -1,4 +1,4 @@
-// WorkerStream: a worker's own stream of a device.
+// DeviceQueue: a worker's own stream of a device.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -14,12 +14,12 @@ namespace safeasr::runtime {
 // next ones first: torch keeps scratch memory of cuBLAS for every stream that it saw (32 MiB on
 // Hopper, for each of its handles), and a service that opens models again and again would lose
 // gigabytes.
-class WorkerStream {
+class DeviceQueue {
  public:
-  explicit WorkerStream(c10::Device device);
-  ~WorkerStream();
-  WorkerStream(const WorkerStream&) = delete;
-  WorkerStream& operator=(const WorkerStream&) = delete;
+  explicit DeviceQueue(c10::Device device);
+  ~DeviceQueue();
+  DeviceQueue(const DeviceQueue&) = delete;
+  DeviceQueue& operator=(const DeviceQueue&) = delete;
 
   const c10::Stream& stream() const { return stream_; }
 

@@ -12,7 +12,7 @@
 namespace safeasr::runtime {
 
 // How large a step may be whose graph is made: what operators need to know to leave room.
-struct StepRoom {
+struct GraphRoom {
   std::int64_t longest_query = 0;  // rows of a stream that ask
   std::int64_t longest_key = 0;    // rows of a stream that are asked, without those in its ring
   std::int64_t window = 0;         // rows of a stream that are read from its ring
@@ -37,7 +37,7 @@ class GraphLists {
   // Numbers of a list, from what the host's inputs hold now. As many each time.
   using Fill = std::function<std::vector<std::int64_t>()>;
 
-  GraphLists(StepRoom room, std::int64_t spare_row) : room_(room), spare_row_(spare_row) {}
+  GraphLists(GraphRoom room, std::int64_t spare_row) : room_(room), spare_row_(spare_row) {}
   GraphLists(const GraphLists&) = delete;
   GraphLists& operator=(const GraphLists&) = delete;
 
@@ -61,7 +61,7 @@ class GraphLists {
   // Sends what the lists are now. Throws StepDoesNotFit when one has another length.
   void Refill();
 
-  const StepRoom& room() const { return room_; }
+  const GraphRoom& room() const { return room_; }
   // A row, counted from the end of a slab, that this thread may write to for nobody.
   std::int64_t spare_row() const { return spare_row_; }
 
@@ -71,7 +71,7 @@ class GraphLists {
     at::Tensor numbers;
   };
 
-  const StepRoom room_;
+  const GraphRoom room_;
   const std::int64_t spare_row_;
   std::vector<List> lists_;
   std::size_t next_ = 0;  // of the lists, in the recorded pass

@@ -20,14 +20,14 @@ bool WorthSharing(const at::Tensor& rows, std::int64_t channels) {
 }  // namespace
 
 void BetweenLayers(const at::Tensor& rows, std::int64_t channels) {
-  StreamContext* const context = StreamContext::OfThisThread();
+  DeviceContext* const context = DeviceContext::OfThisThread();
   if (context == nullptr) return;
   if (context->device().is_cpu()) context->ShareCores(WorthSharing(rows, channels));
   ThrowIfUnwanted();
 }
 
 void ThrowIfUnwanted() {
-  const StreamContext* const context = StreamContext::OfThisThread();
+  const DeviceContext* const context = DeviceContext::OfThisThread();
   if (context != nullptr && GraphLists::OfThisThread() == nullptr) context->ThrowIfUnwanted();
 }
 

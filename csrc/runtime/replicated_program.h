@@ -8,7 +8,7 @@
 
 namespace safeasr::runtime {
 
-// Runs the copy of the calling thread's current device, which a worker's StreamContext sets.
+// Runs the copy of the calling thread's current device, which a worker's DeviceContext sets.
 class ReplicatedProgram : public Program {
  public:
   struct Copy {

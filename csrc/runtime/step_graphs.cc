@@ -36,7 +36,7 @@ struct Timed {
 
   bool enough() const { return runs >= kTimed; }
   template <class Run>
-  StepGraphs::Outputs Once(StreamContext& context, const Run& run) {
+  StepGraphs::Outputs Once(DeviceContext& context, const Run& run) {
     const Clock::time_point before = Clock::now();
     StepGraphs::Outputs outputs = run();
     context.Finish();
@@ -84,9 +84,9 @@ StepGraphs::Entry& StepGraphs::Find(const Key& key) {
 }
 
 void StepGraphs::Make(Entry& entry, const std::function<GraphStep()>& filled_up,
-                      const StreamContext& context, GraphCounts& counts) {
+                      const DeviceContext& context, GraphCounts& counts) {
   // So that the stream stays alone, and because one records at a time.
-  const std::unique_lock<std::mutex> lock(WorkerStream::Mutex(), std::try_to_lock);
+  const std::unique_lock<std::mutex> lock(DeviceQueue::Mutex(), std::try_to_lock);
   if (!lock) return;  // somebody else records; the next step of this shape tries again
   try {
     if (!context.stream()->Alone()) {
@@ -106,7 +106,7 @@ void StepGraphs::Make(Entry& entry, const std::function<GraphStep()>& filled_up,
 
 StepGraphs::Outputs StepGraphs::Run(const Key& key, const std::function<Outputs()>& plain,
                                     const std::function<GraphStep()>& filled_up,
-                                    StreamContext& context, GraphCounts& counts) {
+                                    DeviceContext& context, GraphCounts& counts) {
   Entry& entry = Find(key);
   if (entry.given_up) return plain();
   if (!entry.recorded) {

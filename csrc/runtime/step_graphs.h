@@ -21,13 +21,13 @@
 
 namespace safeasr::runtime {
 
-class StreamContext;
+class DeviceContext;
 
 // A run of a program whose tensors have the same shapes each time, and what differs is in them.
 struct GraphStep {
   const Program& program;
   std::vector<ProgramInput> inputs;
-  StepRoom room;
+  GraphRoom room;
   std::size_t shared;  // the input whose tensors are used where they are: slabs
   int written = -1;    // the input whose tensors the program writes; -1: none
 };
@@ -53,7 +53,7 @@ class StepGraphs {
   // may write to them. plain: runs it; its outputs are the program's, then the tensors that it
   // wrote. filled_up: the step as a graph takes it, with the same shapes for the same key.
   Outputs Run(const Key& key, const std::function<Outputs()>& plain,
-              const std::function<GraphStep()>& filled_up, StreamContext& context,
+              const std::function<GraphStep()>& filled_up, DeviceContext& context,
               GraphCounts& counts);
 
   // Whether graphs are kept that are no faster, in the whole process: for tests and benchmarks.
@@ -66,7 +66,7 @@ class StepGraphs {
   struct Entry;
   Entry& Find(const Key& key);
   void Judge(Entry& entry, GraphCounts& counts);
-  void Make(Entry& entry, const std::function<GraphStep()>& filled_up, const StreamContext& context,
+  void Make(Entry& entry, const std::function<GraphStep()>& filled_up, const DeviceContext& context,
             GraphCounts& counts);
   // A worker's graphs run one after the other, so they can share their memory. That is let go of
   // with the last of them, and then there must be another.

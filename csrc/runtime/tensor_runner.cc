@@ -12,7 +12,7 @@ namespace safeasr::runtime {
 
 std::vector<std::shared_ptr<const core::Result>> TensorRunner::Run(
     core::WorkerContext& context, const std::vector<core::Payload*>& batch) const {
-  const at::Device device = AsStreamContext(context).device();
+  const at::Device device = AsDeviceContext(context).device();
   const auto count = static_cast<std::int64_t>(batch.size());
   std::vector<at::Tensor> rows;
   std::vector<std::int64_t> lengths;

@@ -166,12 +166,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["SAFEASR_CACHE"] = f"{scratch}/cache"
         mixed(Path(scratch) / "sense_voice")
-        _ext.force_device_ways(True)  # the tensor-op path: slabs, plans, gathered attention
+        _ext.force_tensor_op_path(True)  # the tensor-op path: slabs, plans, gathered attention
         with AutoModel("demo-streaming", disable_pbar=True) as model, ThreadPoolExecutor(3) as pool:
             list(pool.map(lambda n: live(model, {}, n), range(3)))
         with AutoModel("demo", disable_pbar=True) as model:
             model.generate(WAVES, output_timestamp=True)
-        _ext.force_device_ways(False)
+        _ext.force_tensor_op_path(False)
         last = AutoModel("demo", num_workers=2, disable_pbar=True)
         for wave in WAVES * 5:
             last.submit(wave)

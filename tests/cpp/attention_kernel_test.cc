@@ -11,7 +11,7 @@
 #include "check.h"
 #include "lanes.h"
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 namespace {
 
 // A head of rows that hold other channels too, and whose keys and values lie in no order.
@@ -187,4 +187,4 @@ TEST(OtherQueriesChangeNoBit) {
 }
 
 }  // namespace
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

@@ -11,7 +11,7 @@
 #include "check.h"
 #include "lanes.h"
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 namespace {
 
 constexpr std::int64_t kCount = 64;  // a multiple of every number of lanes
@@ -105,4 +105,4 @@ TEST(NanStaysNan) {
 }
 
 }  // namespace
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

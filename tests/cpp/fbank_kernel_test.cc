@@ -13,7 +13,7 @@
 
 #include "check.h"
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 namespace {
 
 constexpr double kTwoPi = 6.283185307179586476925286766559;
@@ -163,4 +163,4 @@ TEST(OnlyPowersOfTwo) {
 }
 
 }  // namespace
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

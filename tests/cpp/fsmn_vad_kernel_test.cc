@@ -11,7 +11,7 @@
 
 #include "check.h"
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 namespace {
 
 using Values = std::vector<double>;
@@ -244,4 +244,4 @@ TEST(WeightsThatDoNotFitAreRefused) {
 }
 
 }  // namespace
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

@@ -11,7 +11,7 @@
 #include "check.h"
 #include "lanes.h"
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 namespace {
 
 const std::int64_t kSizes[] = {1, 3, 4, 7, 8, 15, 16, 17, 31, 33, 64, 100, 513};
@@ -175,4 +175,4 @@ TEST(NanComesOut) {
 }
 
 }  // namespace
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

@@ -10,7 +10,7 @@
 #include "kernels/bfloat16.h"
 #include "kernels/simd.h"
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 
 // Every value of `lanes` that this processor can run.
 inline std::vector<int> Lanes() {
@@ -53,4 +53,4 @@ inline double Rounding<BFloat16>(double value) {
 inline bool SameBits(float a, float b) { return a == b; }
 inline bool SameBits(BFloat16 a, BFloat16 b) { return a.bits == b.bits; }
 
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

@@ -9,7 +9,7 @@
 #include "check.h"
 #include "lanes.h"
 
-namespace safeasr::asr {
+namespace safeasr::kernels {
 namespace {
 
 constexpr float kEpsilon = 1e-5f;
@@ -154,4 +154,4 @@ TEST(ARowIsTheSameInAnyCompany) {
 }
 
 }  // namespace
-}  // namespace safeasr::asr
+}  // namespace safeasr::kernels

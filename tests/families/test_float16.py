@@ -15,7 +15,7 @@ from safeasr import AutoModel
 from safeasr.loading.export import export_bundle, open_bundle
 from support.audio import recordings, speech
 from support.cases import FamilyCase, live_answers, of_all
-from support.ragged import by_device_ways
+from support.ragged import on_tensor_op_path
 
 pytest.importorskip("funasr", reason="funasr makes the models")
 
@@ -57,7 +57,7 @@ def test_every_family_runs_in_it(
         return model.generate([clip, clip[:9000]], key=["a", "b"])
 
     usual = ask()
-    with by_device_ways():
+    with on_tensor_op_path():
         forced = ask()
     assert usual and forced
     if case.live is None:

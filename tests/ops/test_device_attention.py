@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from support.ragged import OperatorCount, by_device_ways, in_slabs
+from support.ragged import OperatorCount, in_slabs, on_tensor_op_path
 from test_chunk_ops import Batch, offsets, random_batch, reference
 
 ops = torch.ops.safeasr
@@ -52,7 +52,7 @@ def test_as_the_kernels(dtype: torch.dtype) -> None:
         b = random_batch(seed, streams=9, heads=4, depth=16, dtype=dtype)
         others = [ring.clone() for ring in b.caches]
         expected = b.run()
-        with by_device_ways():
+        with on_tensor_op_path():
             got = b.run(caches=others)
         torch.testing.assert_close(got, expected, **BOUNDS[dtype])
         assert all(torch.equal(a, c) for a, c in zip(b.caches, others, strict=True))
@@ -70,13 +70,13 @@ def test_recordings(lengths: list[int], rest: int, dtype: torch.dtype) -> None:
     q, k, v = torch.randn(rows, 3 * 24).to(dtype).split(24, dim=1)
     ends = offsets(lengths)
     expected = ops.ragged_attention(q.float(), k.float(), v.float(), 2, ends, ends, [], ends, 0)
-    with by_device_ways():
+    with on_tensor_op_path():
         got = ops.ragged_attention(q, k, v, 2, ends, ends, [], ends, 0)
     assert got.shape == (rows, 24) and not got[sum(lengths) :].any()
     torch.testing.assert_close(got.float(), expected, **BOUNDS[dtype])
 
 
-def test_tokens_look_at_rows(device_ways: None) -> None:
+def test_tokens_look_at_rows(tensor_op_path: None) -> None:
     """Another number of queries than of keys; streams without either."""
     queries, keys = [0, 3, 9, 1, 4, 70], [12, 200, 7, 31, 0, 5]
     q, k, v = torch.randn(sum(queries), 16), *torch.randn(2, sum(keys), 16)
@@ -92,7 +92,7 @@ def test_tokens_look_at_rows(device_ways: None) -> None:
         torch.testing.assert_close(got[part], expected.transpose(0, 1).flatten(1))
 
 
-def test_nobody_looks_at_a_neighbour(device_ways: None) -> None:
+def test_nobody_looks_at_a_neighbour(tensor_op_path: None) -> None:
     b = random_batch(11, streams=12, heads=3, depth=24, dtype=torch.float32)
     caches, spans, where = in_slabs(b.caches, b.spans, 1, 0)
     together = b.run(caches=caches, spans=spans)
@@ -120,13 +120,13 @@ def calls(streams: int, *, cached: bool) -> int:
 
 
 @pytest.mark.parametrize("cached", [False, True])
-def test_calls_do_not_grow_with_streams(cached: bool, device_ways: None) -> None:
+def test_calls_do_not_grow_with_streams(cached: bool, tensor_op_path: None) -> None:
     few = calls(5, cached=cached)
     assert few <= (12 if cached else 8)
     assert calls(300, cached=cached) == few
 
 
-def test_plans_are_shared_by_layers_only(device_ways: None) -> None:
+def test_plans_are_shared_by_layers_only(tensor_op_path: None) -> None:
     """The memo answers for equal numbers, whatever tensors hold them; never for others."""
     q = torch.randn(20, 8)
     for _ in range(3):

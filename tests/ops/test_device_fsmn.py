@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from safeasr import _ext
-from support.ragged import OperatorCount, by_device_ways
+from support.ragged import OperatorCount, on_tensor_op_path
 from test_chunk_memory import filtered, offsets
 
 remember = torch.ops.safeasr.ragged_memory
@@ -25,7 +25,7 @@ def test_as_the_kernel(counts: list[int], kernel: int, left: int, dtype: torch.d
     for residual in (None, torch.randn(len(x), 24, generator=g)):
         arguments = (taps, left, offsets(counts), residual, [], [], 0)
         expected = remember(x.float(), *arguments)
-        with by_device_ways():
+        with on_tensor_op_path():
             got = remember(x, *arguments)
         assert got.dtype == torch.float32
         torch.testing.assert_close(got, expected, rtol=1e-5, atol=2e-5)
@@ -82,7 +82,7 @@ def calls(streams: int, *, past: bool) -> int:
 
 
 @pytest.mark.parametrize("past", [False, True])
-def test_calls_do_not_grow_with_streams(past: bool, device_ways: None) -> None:
+def test_calls_do_not_grow_with_streams(past: bool, tensor_op_path: None) -> None:
     few = calls(5, past=past)
     assert few <= 12
     assert calls(300, past=past) == few

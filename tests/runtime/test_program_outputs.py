@@ -267,7 +267,7 @@ def test_streaming_encoder(
     engine: Any, tmp_path: Path, kind: str, tensor_ops: bool, request: pytest.FixtureRequest
 ) -> None:
     if tensor_ops:
-        request.getfixturevalue("device_ways")
+        request.getfixturevalue("tensor_op_path")
     ticket = step(engine, tmp_path, kind, "")
     if kind:
         assert "embedded float32" in refused(ticket, "encoder")
@@ -281,5 +281,5 @@ def test_streaming_decoder(
     engine: Any, tmp_path: Path, kind: str, tensor_ops: bool, request: pytest.FixtureRequest
 ) -> None:
     if tensor_ops:
-        request.getfixturevalue("device_ways")
+        request.getfixturevalue("tensor_op_path")
     assert "ids int64" in refused(step(engine, tmp_path, "", kind), "decoder")

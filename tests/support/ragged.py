@@ -39,13 +39,13 @@ class OperatorCount(TorchDispatchMode):
 
 
 @contextmanager
-def by_device_ways() -> Iterator[None]:
+def on_tensor_op_path() -> Iterator[None]:
     """The CPU goes the way of other devices."""
-    _ext.force_device_ways(True)
+    _ext.force_tensor_op_path(True)
     try:
         yield
     finally:
-        _ext.force_device_ways(False)
+        _ext.force_tensor_op_path(False)
 
 
 def in_slabs(

@@ -44,12 +44,12 @@ Fbank::Fbank(FbankOptions options) : options_(std::move(options)) {
           "low_hz and high_hz: expected 0 <= low < high <= " + std::to_string(nyquist) + ", got " +
               std::to_string(o.low_hz) + " and " + std::to_string(high));
 
-  window_ = MakeWindow(o.window, window_size_);
+  window_ = kernels::MakeWindow(o.window, window_size_);
   for (float& w : window_) w *= o.scale;
 
-  const int64_t full = NextPowerOfTwo(window_size_);
+  const int64_t full = kernels::NextPowerOfTwo(window_size_);
   for (int64_t size = 2; size <= full; size *= 2) {
-    auto bank = MakeMelBank(o.sample_rate, o.n_mels, size, o.low_hz, high);
+    auto bank = kernels::MakeMelBank(o.sample_rate, o.n_mels, size, o.low_hz, high);
     if (!bank) continue;
     banks_.push_back(std::move(*bank));
     ffts_.emplace_back(size);
@@ -88,7 +88,7 @@ Fbank::Plan Fbank::PlanFor(int64_t samples) const {
   // The smallest transform that holds the window and leaves no filter empty. For windows much
   // shorter than the full one, where FunASR fails because filters are empty, this is a longer,
   // zero-padded transform: the same spectrum, looked at in more places.
-  const auto fits = [&](const MelBank& bank) { return bank.fft_size >= plan.window_size; };
+  const auto fits = [&](const kernels::MelBank& bank) { return bank.fft_size >= plan.window_size; };
   const auto found = std::find_if(banks_.begin(), banks_.end(), fits);
   plan.bank = &*found;
   plan.fft = &ffts_[static_cast<size_t>(found - banks_.begin())];

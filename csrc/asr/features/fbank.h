@@ -72,8 +72,8 @@ class Fbank {
   struct Plan {
     int64_t frames = 0;
     int64_t window_size = 0;
-    const MelBank* bank = nullptr;
-    const RealFft* fft = nullptr;  // of the bank's size
+    const kernels::MelBank* bank = nullptr;
+    const kernels::RealFft* fft = nullptr;  // of the bank's size
   };
   struct DeviceTables {
     at::Device device;
@@ -92,9 +92,9 @@ class Fbank {
   FbankOptions options_;
   int64_t window_size_ = 0;
   int64_t window_shift_ = 0;
-  std::vector<float> window_;   // the full window times the scale
-  std::vector<MelBank> banks_;  // by transform size, the full window's last
-  std::vector<RealFft> ffts_;   // for each of them
+  std::vector<float> window_;            // the full window times the scale
+  std::vector<kernels::MelBank> banks_;  // by transform size, the full window's last
+  std::vector<kernels::RealFft> ffts_;   // for each of them
 
   // Tables are only ever appended. `published_` holds what readers may see; deque keeps addresses.
   static constexpr size_t kMaxDevices = 64;

@@ -30,7 +30,7 @@ void Fbank::ComputeOnCpu(c10::ArrayRef<float> wave, float* rows, uint64_t dither
 
   std::vector<float> own_window;
   if (plan.window_size != window_size_) {
-    own_window = MakeWindow(options_.window, plan.window_size);
+    own_window = kernels::MakeWindow(options_.window, plan.window_size);
     for (float& w : own_window) w *= options_.scale;
   }
   const float* window = own_window.empty() ? window_.data() : own_window.data();
@@ -40,11 +40,11 @@ void Fbank::ComputeOnCpu(c10::ArrayRef<float> wave, float* rows, uint64_t dither
   std::normal_distribution<float> noise(0.0f, static_cast<float>(options_.dither) / options_.scale);
   // A frame that can be read where it lies is not copied; one that is mirrored or dithered is.
   std::vector<float> copies;
-  if (dithered || !options_.snip_edges) copies.resize(kFbankFrames * plan.window_size);
+  if (dithered || !options_.snip_edges) copies.resize(kernels::kFbankFrames * plan.window_size);
 
-  const at::Tensor scratch = at::empty({FbankScratch(*plan.fft)}, at::kFloat);
-  const float* sources[kFbankFrames];
-  FbankFrames frames;
+  const at::Tensor scratch = at::empty({kernels::FbankScratch(*plan.fft)}, at::kFloat);
+  const float* sources[kernels::kFbankFrames];
+  kernels::FbankFrames frames;
   frames.sources = sources;
   frames.window = window;
   frames.window_size = plan.window_size;
@@ -52,8 +52,8 @@ void Fbank::ComputeOnCpu(c10::ArrayRef<float> wave, float* rows, uint64_t dither
   frames.fft = plan.fft;
   frames.bank = plan.bank;
   frames.scratch = scratch.data_ptr<float>();
-  for (int64_t begin = 0; begin < plan.frames; begin += kFbankFrames) {
-    frames.count = std::min(kFbankFrames, plan.frames - begin);
+  for (int64_t begin = 0; begin < plan.frames; begin += kernels::kFbankFrames) {
+    frames.count = std::min(kernels::kFbankFrames, plan.frames - begin);
     frames.rows = rows + begin * n_mels();
     for (int64_t i = 0; i < frames.count; ++i) {
       const int64_t start = FrameStart(begin + i, plan.window_size);
@@ -65,7 +65,7 @@ void Fbank::ComputeOnCpu(c10::ArrayRef<float> wave, float* rows, uint64_t dither
       for (int64_t k = 0; dithered && k < plan.window_size; ++k) copy[k] += noise(generator);
       sources[i] = copy;
     }
-    MelEnergies(frames);
+    kernels::MelEnergies(frames);
   }
   at::Tensor result = at::from_blob(rows, {plan.frames, n_mels()}, at::kFloat);
   result.log_();

@@ -64,7 +64,7 @@ const Fbank::DeviceTables& Fbank::TablesOn(at::Device device) const {
   for (const DeviceTables& known : uploaded_) {
     if (known.device == device) return known;
   }
-  const MelBank& bank = banks_.back();
+  const kernels::MelBank& bank = banks_.back();
   uploaded_.push_back({device, UploadTable(window_, {window_size_}, device),
                        UploadTable(bank.Dense(), {bank.fft_size / 2 + 1, n_mels()}, device)});
   published_[slot].store(&uploaded_.back(), std::memory_order_release);

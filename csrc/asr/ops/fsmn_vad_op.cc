@@ -15,14 +15,15 @@
 namespace safeasr::asr {
 namespace {
 
-std::tuple<at::Tensor, at::Tensor> OnePass(const FsmnVadNetwork& net, const at::Tensor& features,
-                                           const at::Tensor& lengths, const at::Tensor& cache) {
-  const FsmnVadSizes& s = net.sizes;
+std::tuple<at::Tensor, at::Tensor> OnePass(const kernels::FsmnVadNetwork& net,
+                                           const at::Tensor& features, const at::Tensor& lengths,
+                                           const at::Tensor& cache) {
+  const kernels::FsmnVadSizes& s = net.sizes;
   const std::int64_t batch = features.size(0), frames = features.size(1);
   const at::Tensor x = features.contiguous(), counts = lengths.to(at::kLong).contiguous();
   const at::Tensor next = cache.clone(at::MemoryFormat::Contiguous);
   const at::Tensor scores = at::empty({batch, frames, s.classes}, x.options());
-  std::vector<FsmnVadPiece> pieces;
+  std::vector<kernels::FsmnVadPiece> pieces;
   std::int64_t rows = 0;
   for (std::int64_t b = 0; b < batch; ++b) {
     const std::int64_t count = counts.data_ptr<std::int64_t>()[b];
@@ -33,8 +34,9 @@ std::tuple<at::Tensor, at::Tensor> OnePass(const FsmnVadNetwork& net, const at::
     std::fill(own + count * s.classes, own + frames * s.classes, 0.0f);
     rows += count;
   }
-  const at::Tensor scratch = at::empty({FsmnVadScratch(s, rows)}, x.options());
-  ScoreFsmnVad(net, pieces, scratch.data_ptr<float>(), SimdLanes(), &runtime::ThrowIfUnwanted);
+  const at::Tensor scratch = at::empty({kernels::FsmnVadScratch(s, rows)}, x.options());
+  kernels::ScoreFsmnVad(net, pieces, scratch.data_ptr<float>(), kernels::SimdLanes(),
+                        &runtime::ThrowIfUnwanted);
   return {scores, next};
 }
 
@@ -55,7 +57,7 @@ class Tensors {
   explicit Tensors(at::Tensor weights) : weights_(std::move(weights)) {}
 
   at::Tensor Matrix(std::int64_t rows, std::int64_t columns) {
-    const std::int64_t padded = FsmnVadPadded(columns);
+    const std::int64_t padded = kernels::FsmnVadPadded(columns);
     const at::Tensor made = weights_.narrow(0, at_, rows * padded).view({rows, padded});
     at_ += rows * padded;
     return made.narrow(1, 0, columns);
@@ -71,7 +73,7 @@ class Tensors {
   std::int64_t at_ = 0;
 };
 
-std::tuple<at::Tensor, at::Tensor> ByTensorOperations(const FsmnVadSizes& s,
+std::tuple<at::Tensor, at::Tensor> ByTensorOperations(const kernels::FsmnVadSizes& s,
                                                       const at::Tensor& features,
                                                       const at::Tensor& lengths,
                                                       const at::Tensor& cache,
@@ -112,10 +114,10 @@ std::tuple<at::Tensor, at::Tensor> FsmnVad(const at::Tensor& features, const at:
               weights.sizes(), " and ", features.sizes());
   const bool plain = Plain(features) && Plain(cache) && Plain(weights) && lengths.is_cpu();
   TORCH_CHECK(sizes.size() == 9, "fsmn_vad: expected 9 sizes, got ", sizes.size());
-  const FsmnVadNetwork net({sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6],
-                            sizes[7], sizes[8] != 0},
-                           plain ? weights.data_ptr<float>() : nullptr, weights.numel());
-  const FsmnVadSizes& s = net.sizes;
+  const kernels::FsmnVadNetwork net({sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5],
+                                     sizes[6], sizes[7], sizes[8] != 0},
+                                    plain ? weights.data_ptr<float>() : nullptr, weights.numel());
+  const kernels::FsmnVadSizes& s = net.sizes;
   const std::int64_t batch = features.size(0);
   TORCH_CHECK(features.size(2) == s.input && lengths.sizes() == at::IntArrayRef({batch}) &&
                   cache.sizes() == at::IntArrayRef({batch, s.layers, s.past, s.proj}),

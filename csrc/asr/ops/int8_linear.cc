@@ -64,17 +64,18 @@ at::Tensor Int8LinearPacked(const at::Tensor& x, const at::Tensor& packed, const
     const std::int64_t rows = std::min(kBlock, x.size(0) - first);
     const char* from = static_cast<const char*>(x.data_ptr()) + first * in * x.element_size();
     at::parallel_for(0, rows, kWorthAThread, [&](std::int64_t begin, std::int64_t end) {
-      Quantize({from + begin * in * x.element_size(), narrow, end - begin, in,
-                q.data_ptr<std::uint8_t>() + begin * in, scales + begin, zero_points + begin},
-               SimdLanes());
+      kernels::Quantize(
+          {from + begin * in * x.element_size(), narrow, end - begin, in,
+           q.data_ptr<std::uint8_t>() + begin * in, scales + begin, zero_points + begin},
+          kernels::SimdLanes());
     });
     const at::Tensor products = Products(q.narrow(0, 0, rows), packed, scale, no_zero_points);
     at::parallel_for(0, rows, kWorthAThread, [&](std::int64_t begin, std::int64_t end) {
-      Dequantize(
+      kernels::Dequantize(
           {products.data_ptr<float>() + begin * out_size, scales + begin, zero_points + begin,
            sums.data_ptr<float>(), bias ? bias->data_ptr<float>() : nullptr, relu, end - begin,
            out_size, out.data_ptr<at::BFloat16>() + (first + begin) * out_size},
-          SimdLanes());
+          kernels::SimdLanes());
     });
   }
   return out;

@@ -5,7 +5,7 @@
 
 #include "kernels/norm_kernel.h"
 #include "kernels/simd.h"
-#include "runtime/device_ways.h"
+#include "runtime/tensor_op_path.h"
 
 namespace safeasr::asr {
 namespace {
@@ -15,7 +15,7 @@ constexpr std::int64_t kWorthAThread = 32;  // rows
 bool Narrow(const at::Tensor& t) { return t.scalar_type() == at::kBFloat16; }
 
 bool Plain(const at::Tensor& t) {
-  return !ByDeviceWays(t.device()) && t.is_contiguous() &&
+  return !runtime::TakesTensorOpPath(t.device()) && t.is_contiguous() &&
          (t.scalar_type() == at::kFloat || Narrow(t));
 }
 
@@ -50,13 +50,15 @@ at::Tensor Norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor&
   const float* b = bias.data_ptr<float>();
   at::parallel_for(0, x.size(0), kWorthAThread, [&](std::int64_t begin, std::int64_t end) {
     if (Narrow(x)) {
-      return NormalizeRows(NarrowNormRows{row(x, begin), w, b, static_cast<float>(epsilon),
-                                          row(out, begin), narrow, end - begin, size},
-                           SimdLanes());
+      return kernels::NormalizeRows(
+          kernels::NarrowNormRows{row(x, begin), w, b, static_cast<float>(epsilon), row(out, begin),
+                                  narrow, end - begin, size},
+          kernels::SimdLanes());
     }
-    NormalizeRows(NormRows{x.data_ptr<float>() + begin * size, nullptr, false, nullptr, w, b,
-                           static_cast<float>(epsilon), row(out, begin), narrow, end - begin, size},
-                  SimdLanes());
+    kernels::NormalizeRows(
+        kernels::NormRows{x.data_ptr<float>() + begin * size, nullptr, false, nullptr, w, b,
+                          static_cast<float>(epsilon), row(out, begin), narrow, end - begin, size},
+        kernels::SimdLanes());
   });
   return out;
 }
@@ -79,11 +81,12 @@ std::tuple<at::Tensor, at::Tensor> AddNorm(const at::Tensor& x, const at::Tensor
     return static_cast<char*>(t.data_ptr()) + r * size * t.element_size();
   };
   at::parallel_for(0, x.size(0), kWorthAThread, [&](std::int64_t begin, std::int64_t end) {
-    NormalizeRows(NormRows{x.data_ptr<float>() + begin * size, row(update, begin), Narrow(update),
-                           sum.data_ptr<float>() + begin * size, weight.data_ptr<float>(),
-                           bias.data_ptr<float>(), static_cast<float>(epsilon), row(out, begin),
-                           narrow, end - begin, size},
-                  SimdLanes());
+    kernels::NormalizeRows(
+        kernels::NormRows{x.data_ptr<float>() + begin * size, row(update, begin), Narrow(update),
+                          sum.data_ptr<float>() + begin * size, weight.data_ptr<float>(),
+                          bias.data_ptr<float>(), static_cast<float>(epsilon), row(out, begin),
+                          narrow, end - begin, size},
+        kernels::SimdLanes());
   });
   return {sum, out};
 }

@@ -11,8 +11,8 @@
 #include "asr/ops/device/packed_attention.h"
 #include "kernels/attention_kernel.h"
 #include "kernels/simd.h"
-#include "runtime/device_ways.h"
 #include "runtime/graph_lists.h"
+#include "runtime/tensor_op_path.h"
 
 namespace safeasr::asr {
 namespace {
@@ -149,7 +149,7 @@ template <class T>
 at::Tensor OnTheCpu(const Operands& o) {
   const std::int64_t size = o.q.size(1), depth = size / o.heads;
   const float scale = 1.0f / std::sqrt(static_cast<float>(depth));
-  const int lanes = SimdLanes();
+  const int lanes = kernels::SimdLanes();
   at::Tensor out = at::empty({o.q.size(0), size}, o.q.options());
   out.narrow(0, o.used, o.q.size(0) - o.used).zero_();
   const auto streams = static_cast<std::int64_t>(o.streams.size());
@@ -167,18 +167,18 @@ at::Tensor OnTheCpu(const Operands& o) {
         values.clear();
         FindRows<T>(o, i, &keys, &values);
         const auto count = static_cast<std::int64_t>(keys.size());
-        scratch.resize(AttentionScratch(s.queries, count, depth));
+        scratch.resize(kernels::AttentionScratch(s.queries, count, depth));
         found = i;
       }
       for (auto* rows : {&keys, &values}) {
         for (const T*& row : *rows) row += step;
       }
       if (channel == 0) StoreRows<T>(o, i);
-      AttendHead(
-          HeadAttention<T>{Data<T>(o.q) + s.first_query * o.q.stride(0) + channel, o.q.stride(0),
-                           Data<T>(out) + s.first_query * size + channel, size, s.queries,
-                           keys.data(), values.data(), static_cast<std::int64_t>(keys.size()),
-                           depth, scale, scratch.data()},
+      kernels::AttendHead(
+          kernels::HeadAttention<T>{
+              Data<T>(o.q) + s.first_query * o.q.stride(0) + channel, o.q.stride(0),
+              Data<T>(out) + s.first_query * size + channel, size, s.queries, keys.data(),
+              values.data(), static_cast<std::int64_t>(keys.size()), depth, scale, scratch.data()},
           lanes);
     }
   });
@@ -222,7 +222,7 @@ at::Tensor RaggedAttention(const at::Tensor& q, const at::Tensor& k, const at::T
                            const at::Tensor& spans, std::int64_t layer) {
   const Operands operands =
       Checked(q, k, v, heads, query_offsets, key_offsets, caches, spans, layer);
-  const bool plain = Plain(q) && Plain(k) && Plain(v) && !ByDeviceWays(q.device()) &&
+  const bool plain = Plain(q) && Plain(k) && Plain(v) && !runtime::TakesTensorOpPath(q.device()) &&
                      (caches.empty() || spans.size(1) == kSpan) &&
                      std::all_of(caches.begin(), caches.end(),
                                  [](const at::Tensor& cache) { return cache.device().is_cpu(); });
@@ -237,7 +237,8 @@ at::Tensor RaggedAttention(const at::Tensor& q, const at::Tensor& k, const at::T
     }
     return AttendOnDevice(call);
   }
-  return q.scalar_type() == at::kFloat ? OnTheCpu<float>(operands) : OnTheCpu<BFloat16>(operands);
+  return q.scalar_type() == at::kFloat ? OnTheCpu<float>(operands)
+                                       : OnTheCpu<kernels::BFloat16>(operands);
 }
 
 at::Tensor RaggedAttentionBy(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,

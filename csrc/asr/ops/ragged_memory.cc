@@ -9,7 +9,7 @@
 
 #include "asr/ops/device/device_memory.h"
 #include "kernels/fsmn_filter.h"
-#include "runtime/device_ways.h"
+#include "runtime/tensor_op_path.h"
 
 namespace safeasr::asr {
 namespace {
@@ -19,16 +19,18 @@ bool Plain(const at::Tensor& t) {
 }
 
 // A stream's rows with those before them, filtered; the newest rows are kept for the next step.
-void FilterWithPast(const FsmnRows& rows, const float* taps, std::int64_t kernel, const float* past,
-                    float* next) {
+void FilterWithPast(const kernels::FsmnRows& rows, const float* taps, std::int64_t kernel,
+                    const float* past, float* next) {
   const std::int64_t kept = kernel - 1, size = rows.size;
   std::vector<float> all((kept + rows.frames) * size), out(all.size());
   std::copy(past, past + kept * size, all.begin());
   for (std::int64_t t = 0; t < rows.frames; ++t) {
     std::copy_n(rows.x + t * rows.x_stride, size, all.begin() + (kept + t) * size);
   }
-  const FsmnRows longer{all.data(), size, nullptr, 0, out.data(), kept + rows.frames, size};
-  FilterFsmnRows(longer, taps, kernel, /*left=*/kept, /*begin=*/kept, /*end=*/longer.frames);
+  const kernels::FsmnRows longer{all.data(),         size, nullptr, 0, out.data(),
+                                 kept + rows.frames, size};
+  kernels::FilterFsmnRows(longer, taps, kernel, /*left=*/kept, /*begin=*/kept,
+                          /*end=*/longer.frames);
   for (std::int64_t t = 0; t < rows.frames; ++t) {
     const float* from = out.data() + (kept + t) * size;
     float* to = rows.out + t * size;
@@ -51,7 +53,7 @@ at::Tensor OnTheCpu(const at::Tensor& x, const at::Tensor& taps, std::int64_t le
   at::parallel_for(0, streams, /*grain_size=*/4, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t first = offsets[i];
-      const FsmnRows rows{
+      const kernels::FsmnRows rows{
           x.data_ptr<float>() + first * x.stride(0),
           x.stride(0),
           residual.defined() ? residual.data_ptr<float>() + first * residual.stride(0) : nullptr,
@@ -60,7 +62,7 @@ at::Tensor OnTheCpu(const at::Tensor& x, const at::Tensor& taps, std::int64_t le
           offsets[i + 1] - first,
           size};
       if (past.empty()) {
-        FilterFsmnRows(rows, taps.data_ptr<float>(), kernel, left, 0, rows.frames);
+        kernels::FilterFsmnRows(rows, taps.data_ptr<float>(), kernel, left, 0, rows.frames);
       } else {
         const std::int64_t at = layer * (kernel - 1) * size;
         FilterWithPast(rows, taps.data_ptr<float>(), kernel, past[i].data_ptr<float>() + at,
@@ -76,10 +78,10 @@ at::Tensor OnTheCpu(const at::Tensor& x, const at::Tensor& taps, std::int64_t le
 at::Tensor RaggedMemory(const at::Tensor& given, const at::Tensor& taps, std::int64_t left,
                         const at::Tensor& offsets, const std::optional<at::Tensor>& residual,
                         at::TensorList past, at::TensorList next, std::int64_t layer) {
-  const bool device_ways = ByDeviceWays(given.device());
+  const bool tensor_op_path = runtime::TakesTensorOpPath(given.device());
   const bool narrow = given.scalar_type() == at::kBFloat16 || given.scalar_type() == at::kHalf;
   // On a device it is widened where it is copied anyway.
-  const at::Tensor x = narrow && !device_ways ? given.to(at::kFloat) : given;
+  const at::Tensor x = narrow && !tensor_op_path ? given.to(at::kFloat) : given;
   TORCH_CHECK(x.dim() == 2 && taps.dim() == 2 && taps.size(1) == x.size(1),
               "ragged_memory expects x (rows, size) and taps (kernel, size), got ", x.sizes(),
               " and ", taps.sizes());
@@ -101,7 +103,7 @@ at::Tensor RaggedMemory(const at::Tensor& given, const at::Tensor& taps, std::in
               "ragged_memory expects one past and one next a stream or for all, or none, got ",
               past.size(), " and ", next.size(), " for ", streams, " streams");
   const std::int64_t in_one = states == 1 ? streams : 1;
-  bool plain = !device_ways && in_one == 1 && Plain(x) && Plain(taps) && taps.is_contiguous() &&
+  bool plain = !tensor_op_path && in_one == 1 && Plain(x) && Plain(taps) && taps.is_contiguous() &&
                (!r.defined() || Plain(r));
   for (std::size_t i = 0; i < past.size(); ++i) {
     for (const at::Tensor& state : {past[i], next[i]}) {

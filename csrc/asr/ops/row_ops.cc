@@ -6,7 +6,7 @@
 #include <cmath>
 #include <vector>
 
-#include "runtime/device_ways.h"
+#include "runtime/tensor_op_path.h"
 
 namespace safeasr::asr {
 namespace {
@@ -14,7 +14,8 @@ namespace {
 constexpr float kLog10000 = 9.210340371976184f;
 
 bool Plain(const at::Tensor& t) {
-  return !ByDeviceWays(t.device()) && t.scalar_type() == at::kFloat && t.is_contiguous();
+  return !runtime::TakesTensorOpPath(t.device()) && t.scalar_type() == at::kFloat &&
+         t.is_contiguous();
 }
 
 // In double, so that the order of adding is no part of the answer.

@@ -14,7 +14,7 @@ from safeasr.nets.precision import PRECISIONS
 from support import models
 from support.encoding import Floats, encode
 from support.precision import OPTIONS, require
-from support.ragged import by_device_ways
+from support.ragged import on_tensor_op_path
 
 pytest.importorskip("funasr", reason="funasr makes the models")
 
@@ -70,11 +70,11 @@ def test_numbers_of_the_encoder(shape: models.Shape, precision: str, tmp_path: P
 
 
 @pytest.mark.parametrize("shape", models.SHAPES, ids=lambda shape: shape.name)
-def test_by_device_ways(shape: models.Shape, tmp_path: Path) -> None:
+def test_on_tensor_op_path(shape: models.Shape, tmp_path: Path) -> None:
     bundle = open_bundle(models.write_model_dir(tmp_path, shape))
     arrays = rows(bundle.frontend["n_mels"] * bundle.frontend["lfr_m"])
     expected = encode(bundle, arrays)
-    with by_device_ways():
+    with on_tensor_op_path():
         found = encode(bundle, arrays)
     for (hidden, alphas), (other_hidden, other_alphas) in zip(found, expected, strict=True):
         np.testing.assert_allclose(hidden, other_hidden, rtol=0, atol=1e-4)
@@ -88,7 +88,7 @@ def test_numbers_in_float16(shape: models.Shape, tmp_path: Path) -> None:
     wide, bundle = (open_bundle(directory, precision=one) for one in ("float32", "float16"))
     arrays = rows(bundle.frontend["n_mels"] * bundle.frontend["lfr_m"])
     exact, found = encode(wide, arrays), encode(bundle, arrays)
-    with by_device_ways():
+    with on_tensor_op_path():
         forced = encode(bundle, arrays)
     for other in (found, forced):
         for (hidden, alphas), (hidden_32, alphas_32) in zip(other, exact, strict=True):

@@ -19,7 +19,7 @@ from support import streaming, streaming_programs
 from support.audio import speech
 from support.encoding import neighbours
 from support.precision import OPTIONS, require
-from support.ragged import by_device_ways
+from support.ragged import on_tensor_op_path
 
 pytest.importorskip("funasr", reason="funasr makes the models")
 
@@ -65,7 +65,7 @@ def test_numbers_of_a_step(precision: str, tmp_path: Path) -> None:
     assert 1e-5 < error < BOUNDS[precision]
 
 
-@pytest.mark.parametrize("forced", [False, True], ids=["kernels", "device ways"])
+@pytest.mark.parametrize("forced", [False, True], ids=["kernels", "tensor-op path"])
 @pytest.mark.parametrize("steps", [1, 3])
 def test_steps_that_fail_never_were(
     steps: int, forced: bool, tmp_path: Path, make_model: Callable[..., AutoModel]
@@ -80,7 +80,7 @@ def test_steps_that_fail_never_were(
         "decoder_chunk_look_back": 1,
     }
     pieces = streaming.pieces_of(speech(12.0, seed=5), steps * 9600 + 77)
-    with by_device_ways() if forced else nullcontext():
+    with on_tensor_op_path() if forced else nullcontext():
         model = make_model(bundle)
         expected = streaming.safe_texts(model, pieces, options)
         cache: dict[str, Any] = {}

@@ -49,7 +49,8 @@ VadBlock VadModel::NextBlock(OnlineFrontendState& state, c10::ArrayRef<float> sa
     *next += piece.size();
     VadChunk chunk;
     chunk.rows = features.values.size(0);
-    chunk.decibels = Decibels(features.wave, chunk.rows, frontend_->window_size(), row_shift);
+    chunk.decibels =
+        kernels::Decibels(features.wave, chunk.rows, frontend_->window_size(), row_shift);
     chunk.is_final = ended;
     rows += chunk.rows;
     parts.push_back(std::move(features.values));
@@ -67,7 +68,7 @@ VadBlock VadModel::NextBlock(OnlineFrontendState& state, c10::ArrayRef<float> sa
 
 VadScores VadModel::Score(const std::vector<VadBlock>& blocks,
                           const std::vector<at::Tensor>& caches,
-                          runtime::StreamContext& context) const {
+                          runtime::DeviceContext& context) const {
   const at::Device device = context.device();
   VadScores out{std::vector<at::Tensor>(blocks.size(), at::empty({0, 0}, at::kFloat)), caches};
   std::vector<std::size_t> streams;  // those with rows

@@ -56,7 +56,7 @@ class VadModel {
 
   // Scores the blocks of several streams in one batch. Streams without rows keep their cache.
   VadScores Score(const std::vector<VadBlock>& blocks, const std::vector<at::Tensor>& caches,
-                  runtime::StreamContext& context) const;
+                  runtime::DeviceContext& context) const;
 
  private:
   const std::shared_ptr<const OnlineFrontend> frontend_;

@@ -48,7 +48,7 @@ std::vector<std::shared_ptr<const core::Result>> VadRunner::Run(
         request.is_final || request.wave.size() - piece.taken >= model_->ChunkSamples(chunk_ms);
     piece.done = ended || !more;
   }
-  const VadScores scored = model_->Score(blocks, caches, runtime::AsStreamContext(context));
+  const VadScores scored = model_->Score(blocks, caches, runtime::AsDeviceContext(context));
   for (std::size_t i = 0; i < pieces.size(); ++i) {
     pieces[i].next.cache = scored.caches[i];
     Decide(pieces[i].request->stream->detector, blocks[i], scored.scores[i],

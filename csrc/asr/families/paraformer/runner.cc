@@ -6,8 +6,8 @@
 
 #include "asr/ragged_batch.h"
 #include "runtime/device_context.h"
-#include "runtime/device_ways.h"
 #include "runtime/program_outputs.h"
+#include "runtime/tensor_op_path.h"
 
 namespace safeasr::asr {
 namespace {
@@ -22,10 +22,10 @@ struct Fired {
 
 // hidden: (rows, size), alphas: (rows), of all utterances. On the CPU the embeddings are FunASR's
 // down to the order of rounding; elsewhere only the weights are looked at on the host.
-Fired Fire(runtime::StreamContext& context, const at::Tensor& hidden, const at::Tensor& alphas,
+Fired Fire(runtime::DeviceContext& context, const at::Tensor& hidden, const at::Tensor& alphas,
            const FeatureRows& features, const std::vector<std::int64_t>& offsets,
            const CifConfig& config) {
-  const bool on_device = ByDeviceWays(hidden.device());
+  const bool on_device = runtime::TakesTensorOpPath(hidden.device());
   const at::Tensor weights = context.Download({alphas})[0];
   Fired fired;
   WeightedRows sums;
@@ -49,7 +49,7 @@ Fired Fire(runtime::StreamContext& context, const at::Tensor& hidden, const at::
 
 std::vector<std::shared_ptr<const core::Result>> ParaformerRunner::Run(
     core::WorkerContext& context, const std::vector<core::Payload*>& batch) const {
-  runtime::StreamContext& stream = runtime::AsStreamContext(context);
+  runtime::DeviceContext& stream = runtime::AsDeviceContext(context);
   const at::Device device = stream.device();
   std::vector<const Utterance*> utterances;
   for (const core::Payload* payload : batch) {

@@ -59,7 +59,7 @@ DecoderBatch GatherTokens(const std::vector<StreamStep*>& steps, const StepMemor
 
 void ParaformerStreamRunner::Decode(std::vector<StreamStep>& steps, const EncodedSteps& encoded,
                                     const StepMemory& memory,
-                                    runtime::StreamContext& context) const {
+                                    runtime::DeviceContext& context) const {
   std::vector<StreamStep*> with_tokens;
   for (StreamStep& step : steps) {
     // As in FunASR, without tokens the decoder's state stays as it is.
@@ -94,7 +94,7 @@ void ParaformerStreamRunner::Decode(std::vector<StreamStep>& steps, const Encode
 at::Tensor ParaformerStreamRunner::RunDecoder(const std::vector<StreamStep*>& steps, bool all,
                                               bool graphs, const EncodedSteps& encoded,
                                               const StepMemory& memory,
-                                              runtime::StreamContext& context) const {
+                                              runtime::DeviceContext& context) const {
   const DecoderBatch batch = GatherTokens(steps, memory);
   const StepMemory::Memories memories = memory.DecoderMemories(steps);
   const at::Tensor embeddings = PadRows(encoded.embeddings, StepOn(context.device(), kStepTokens));
@@ -110,7 +110,7 @@ at::Tensor ParaformerStreamRunner::RunDecoder(const std::vector<StreamStep*>& st
             memories.past,
             memories.next};
   };
-  step.filled = [&](const StepRoom& room) -> std::vector<runtime::ProgramInput> {
+  step.filled = [&](const GraphRoom& room) -> std::vector<runtime::ProgramInput> {
     const RingList rings = RingsIn(room, batch.parts);
     const std::int64_t kept = shapes_.decoder_kernel - 1;
     const at::Tensor past = FilledUp(memories.past.front(), room.streams * kept);
@@ -123,11 +123,11 @@ at::Tensor ParaformerStreamRunner::RunDecoder(const std::vector<StreamStep*>& st
             std::vector<at::Tensor>{past},
             std::vector<at::Tensor>{at::empty_like(past)}};
   };
-  step.check = [&](const std::vector<at::Tensor>& outputs, const StepRoom* room) {
+  step.check = [&](const std::vector<at::Tensor>& outputs, const GraphRoom* room) {
     const std::int64_t tokens = room != nullptr ? room->tokens : embeddings.size(0);
     runtime::CheckOutputs("decoder", outputs, {{"ids", at::kLong, {tokens}}});
   };
-  std::optional<StepRoom> room;
+  std::optional<GraphRoom> room;
   if (graphs) room = RoomForDecoder(steps.front()->options(), batch.parts, *slabs_.decoder);
   std::vector<at::Tensor> outputs = RunProgram(step, room, context);
 

@@ -100,7 +100,7 @@ at::Tensor OrderOfRows(const std::vector<StreamStep>& steps, std::int64_t first_
 
 EncodedSteps ParaformerStreamRunner::Encode(std::vector<StreamStep>& steps,
                                             const StepMemory& memory,
-                                            runtime::StreamContext& context) const {
+                                            runtime::DeviceContext& context) const {
   const EncoderBatch batch = GatherSteps(steps, memory);
   const std::int64_t plain_rows = RowsWithPadding(steps, batch, context.device());
   const auto neighbours = [&](std::int64_t rows) {
@@ -118,7 +118,7 @@ EncodedSteps ParaformerStreamRunner::Encode(std::vector<StreamStep>& steps,
             rings.caches(),
             rings.Spans()};
   };
-  step.filled = [&](const StepRoom& room) -> std::vector<runtime::ProgramInput> {
+  step.filled = [&](const GraphRoom& room) -> std::vector<runtime::ProgramInput> {
     const RingList rings = RingsIn(room, batch.parts);
     return {context.Upload(FilledUp(batch.features, room.rows)),
             context.Upload(FilledUp(batch.positions, room.rows)),
@@ -129,14 +129,14 @@ EncodedSteps ParaformerStreamRunner::Encode(std::vector<StreamStep>& steps,
             rings.caches(),
             rings.Spans()};
   };
-  step.check = [&](const std::vector<at::Tensor>& outputs, const StepRoom* room) {
+  step.check = [&](const std::vector<at::Tensor>& outputs, const GraphRoom* room) {
     const std::int64_t rows = room != nullptr ? room->rows : plain_rows;
     runtime::CheckOutputs("encoder", outputs,
                           {{"hidden", at::kFloat, {rows, shapes_.encoder_size}},
                            {"weights", at::kFloat, {rows}},
                            {"embedded", at::kFloat, {rows, frontend_->FeatureSize()}}});
   };
-  std::optional<StepRoom> room;
+  std::optional<GraphRoom> room;
   if (UsesGraphs(steps, context.device())) {
     room = RoomForEncoder(steps[0].options(), batch.parts, *slabs_.encoder);
   }

@@ -31,8 +31,8 @@ std::optional<std::vector<at::Tensor>> SlabsOf(const std::vector<StepPart>& part
   return pool.Slabs(known->capacity(), known->rows.device());
 }
 
-std::optional<StepRoom> RoomFor(const StreamingOptions& options, std::int64_t window,
-                                const std::vector<StepPart>& parts, const SlabPool& pool) {
+std::optional<GraphRoom> RoomFor(const StreamingOptions& options, std::int64_t window,
+                                 const std::vector<StepPart>& parts, const SlabPool& pool) {
   const std::int64_t most = RowsOfStep(options) + kMoreRows;
   std::int64_t sum = 0, append = 0;
   for (const StepPart& part : parts) {
@@ -41,7 +41,7 @@ std::optional<StepRoom> RoomFor(const StreamingOptions& options, std::int64_t wi
     append = std::max(append, part.append);
   }
   auto slabs = SlabsOf(parts, pool);
-  StepRoom room;
+  GraphRoom room;
   room.streams = GraphSize(static_cast<std::int64_t>(parts.size()));
   room.rows = room.streams * RowsOfStep(options);
   room.tokens = 0;
@@ -54,7 +54,7 @@ std::optional<StepRoom> RoomFor(const StreamingOptions& options, std::int64_t wi
 
 }  // namespace
 
-std::vector<std::int64_t> StepRoom::KeyWith(const runtime::Program& program) const {
+std::vector<std::int64_t> GraphRoom::KeyWith(const runtime::Program& program) const {
   std::vector<std::int64_t> key{reinterpret_cast<std::int64_t>(&program),
                                 streams,
                                 rows,
@@ -79,18 +79,18 @@ std::int64_t GraphSize(std::int64_t count) {
   return size;
 }
 
-std::optional<StepRoom> RoomForEncoder(const StreamingOptions& options,
-                                       const std::vector<StepPart>& parts, const SlabPool& pool) {
+std::optional<GraphRoom> RoomForEncoder(const StreamingOptions& options,
+                                        const std::vector<StepPart>& parts, const SlabPool& pool) {
   if (options.encoder_look_back < 0) return std::nullopt;
   const std::int64_t window =
       std::max<std::int64_t>(options.encoder_look_back, 1) * options.chunk + options.left;
   return RoomFor(options, window, parts, pool);
 }
 
-std::optional<StepRoom> RoomForDecoder(const StreamingOptions& options,
-                                       const std::vector<StepPart>& parts, const SlabPool& pool) {
+std::optional<GraphRoom> RoomForDecoder(const StreamingOptions& options,
+                                        const std::vector<StepPart>& parts, const SlabPool& pool) {
   const std::int64_t window = std::max<std::int64_t>(options.decoder_look_back, 0) * options.chunk;
-  std::optional<StepRoom> room = RoomFor(options, window, parts, pool);
+  std::optional<GraphRoom> room = RoomFor(options, window, parts, pool);
   if (!room) return room;
   std::int64_t sum = 0;
   for (const StepPart& part : parts) {
@@ -109,14 +109,14 @@ RingList RingsOf(const std::vector<StepPart>& parts, bool in_slabs) {
   return rings;
 }
 
-RingList RingsIn(const StepRoom& room, const std::vector<StepPart>& parts) {
+RingList RingsIn(const GraphRoom& room, const std::vector<StepPart>& parts) {
   RingList rings(room.slabs);
   for (const StepPart& part : parts) rings.Add(*part.ring, part.append);
   for (auto i = static_cast<std::int64_t>(parts.size()); i < room.streams; ++i) rings.AddNobody();
   return rings;
 }
 
-std::vector<std::int64_t> OffsetsIn(const StepRoom& room, std::vector<std::int64_t> offsets) {
+std::vector<std::int64_t> OffsetsIn(const GraphRoom& room, std::vector<std::int64_t> offsets) {
   offsets.resize(static_cast<std::size_t>(room.streams) + 1, offsets.back());
   return offsets;
 }

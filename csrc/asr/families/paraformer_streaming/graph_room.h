@@ -26,9 +26,9 @@ struct StepPart {
 };
 
 // A batch filled up: streams of nobody behind the others, and rows of nobody behind theirs.
-struct StepRoom {
+struct GraphRoom {
   std::int64_t streams, rows, tokens;
-  runtime::StepRoom operators;
+  runtime::GraphRoom operators;
   std::vector<at::Tensor> slabs;
 
   // What tells the graph of a program for this room from others.
@@ -37,17 +37,17 @@ struct StepRoom {
 
 // Room for the encoder's step, or for the decoder's, of streams with the same options; none if the
 // batch is too mixed. look_back: rows of former chunks that are looked at.
-std::optional<StepRoom> RoomForEncoder(const StreamingOptions& options,
-                                       const std::vector<StepPart>& parts, const SlabPool& pool);
-std::optional<StepRoom> RoomForDecoder(const StreamingOptions& options,
-                                       const std::vector<StepPart>& parts, const SlabPool& pool);
+std::optional<GraphRoom> RoomForEncoder(const StreamingOptions& options,
+                                        const std::vector<StepPart>& parts, const SlabPool& pool);
+std::optional<GraphRoom> RoomForDecoder(const StreamingOptions& options,
+                                        const std::vector<StepPart>& parts, const SlabPool& pool);
 
 // The parts' rings; with those of nobody.
 RingList RingsOf(const std::vector<StepPart>& parts, bool in_slabs);
-RingList RingsIn(const StepRoom& room, const std::vector<StepPart>& parts);
+RingList RingsIn(const GraphRoom& room, const std::vector<StepPart>& parts);
 
 // Offsets with the streams of nobody: (room.streams + 1).
-std::vector<std::int64_t> OffsetsIn(const StepRoom& room, std::vector<std::int64_t> offsets);
+std::vector<std::int64_t> OffsetsIn(const GraphRoom& room, std::vector<std::int64_t> offsets);
 
 // A tensor (..., rows, size) or (rows) with zeros behind its rows.
 at::Tensor FilledUp(const at::Tensor& rows, std::int64_t count);

@@ -19,9 +19,9 @@ struct ProgramStep {
 
   // The inputs of the batch as it is, and filled up to a room.
   std::function<std::vector<runtime::ProgramInput>()> plain;
-  std::function<std::vector<runtime::ProgramInput>(const StepRoom&)> filled;
+  std::function<std::vector<runtime::ProgramInput>(const GraphRoom&)> filled;
   // Throws core::Error for outputs that are not the program's. room: null for those of `plain`.
-  std::function<void(const std::vector<at::Tensor>& outputs, const StepRoom* room)> check;
+  std::function<void(const std::vector<at::Tensor>& outputs, const GraphRoom* room)> check;
 };
 
 }  // namespace safeasr::asr

@@ -12,7 +12,7 @@
 #include "asr/families/paraformer_streaming/step_memory.h"
 #include "runtime/device_context.h"
 #include "runtime/device_graph.h"
-#include "runtime/device_ways.h"
+#include "runtime/tensor_op_path.h"
 
 namespace safeasr::asr {
 namespace {
@@ -37,15 +37,16 @@ StreamSlabs::StreamSlabs(const StreamingShapes& s, std::int64_t feature_size)
 
 bool ParaformerStreamRunner::UsesGraphs(const std::vector<StreamStep>& steps,
                                         at::Device device) const {
-  if (!graphs_ || !ByDeviceWays(device) || !runtime::DeviceGraph::Supported(device)) return false;
+  if (!graphs_ || !runtime::TakesTensorOpPath(device) || !runtime::DeviceGraph::Supported(device))
+    return false;
   const StreamingOptions& options = steps[0].options();
   return std::all_of(steps.begin(), steps.end(),
                      [&](const StreamStep& step) { return step.options() == options; });
 }
 
 std::vector<at::Tensor> ParaformerStreamRunner::RunProgram(const ProgramStep& step,
-                                                           const std::optional<StepRoom>& room,
-                                                           runtime::StreamContext& context) const {
+                                                           const std::optional<GraphRoom>& room,
+                                                           runtime::DeviceContext& context) const {
   bool replayed = true;
   const auto launch = [&] {
     replayed = false;
@@ -91,7 +92,7 @@ StreamStep ParaformerStreamRunner::TakeStep(PieceOf<ParaformerStream>& piece, bo
 
 std::vector<std::shared_ptr<const core::Result>> ParaformerStreamRunner::Run(
     core::WorkerContext& context, const std::vector<core::Payload*>& batch) const {
-  runtime::StreamContext& stream = runtime::AsStreamContext(context);
+  runtime::DeviceContext& stream = runtime::AsDeviceContext(context);
   std::vector<PieceOf<ParaformerStream>> pieces;
   std::vector<StreamStep> steps;
   pieces.reserve(batch.size());  // steps refer to them

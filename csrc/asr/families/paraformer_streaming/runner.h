@@ -38,7 +38,7 @@ struct StreamSlabs {
 
 struct EncodedSteps;
 struct ProgramStep;
-struct StepRoom;
+struct GraphRoom;
 struct StreamStep;
 class StepMemory;
 
@@ -72,22 +72,22 @@ class ParaformerStreamRunner : public core::Runner {
   StreamStep TakeStep(PieceOf<ParaformerStream>& piece, bool last) const;
   // What the decoder needs of all steps; how many tokens each has is then there.
   EncodedSteps Encode(std::vector<StreamStep>& steps, const StepMemory& memory,
-                      runtime::StreamContext& context) const;
+                      runtime::DeviceContext& context) const;
   // The steps' ids are then there.
   void Decode(std::vector<StreamStep>& steps, const EncodedSteps& encoded, const StepMemory& memory,
-              runtime::StreamContext& context) const;
+              runtime::DeviceContext& context) const;
   // The ids (tokens and padding), where they are, of steps that have tokens. all: they are the
   // whole batch. graphs: UsesGraphs().
   at::Tensor RunDecoder(const std::vector<StreamStep*>& steps, bool all, bool graphs,
                         const EncodedSteps& encoded, const StepMemory& memory,
-                        runtime::StreamContext& context) const;
+                        runtime::DeviceContext& context) const;
 
   // Whether the step of these streams may be part of a graph.
   bool UsesGraphs(const std::vector<StreamStep>& steps, at::Device device) const;
   // Runs a program by launches, or by the graph of its shape where there is room for one. Returns
   // its outputs, then the tensors that it wrote.
-  std::vector<at::Tensor> RunProgram(const ProgramStep& step, const std::optional<StepRoom>& room,
-                                     runtime::StreamContext& context) const;
+  std::vector<at::Tensor> RunProgram(const ProgramStep& step, const std::optional<GraphRoom>& room,
+                                     runtime::DeviceContext& context) const;
 
   const std::shared_ptr<const OnlineFrontend> frontend_;
   const std::shared_ptr<const runtime::Program> encoder_, decoder_;

@@ -6,14 +6,14 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "runtime/device_ways.h"
+#include "runtime/tensor_op_path.h"
 
 namespace safeasr::asr {
 
-std::unique_ptr<StepMemory> StepMemory::For(runtime::StreamContext& context,
+std::unique_ptr<StepMemory> StepMemory::For(runtime::DeviceContext& context,
                                             const StreamingShapes& shapes, const StreamSlabs& slabs,
                                             std::int64_t feature_size) {
-  if (ByDeviceWays(context.device())) {
+  if (runtime::TakesTensorOpPath(context.device())) {
     return std::make_unique<SlabMemory>(context, shapes, feature_size, slabs);
   }
   return std::make_unique<HostMemory>(context, shapes, feature_size);

@@ -22,7 +22,7 @@ namespace safeasr::asr {
 class StepMemory {
  public:
   // The kind for the context's device. feature_size: of embedded rows.
-  static std::unique_ptr<StepMemory> For(runtime::StreamContext& context,
+  static std::unique_ptr<StepMemory> For(runtime::DeviceContext& context,
                                          const StreamingShapes& shapes, const StreamSlabs& slabs,
                                          std::int64_t feature_size);
 
@@ -63,7 +63,7 @@ class StepMemory {
                             const std::vector<at::Tensor>& written) const = 0;
 
  protected:
-  StepMemory(runtime::StreamContext& context, const StreamingShapes& shapes,
+  StepMemory(runtime::DeviceContext& context, const StreamingShapes& shapes,
              std::int64_t feature_size)
       : context_(context), shapes_(shapes), feature_size_(feature_size) {}
 
@@ -74,14 +74,14 @@ class StepMemory {
                                const float* hidden, std::int64_t size) const;
   std::int64_t kept_rows() const { return shapes_.decoder_kernel - 1; }
 
-  runtime::StreamContext& context_;
+  runtime::DeviceContext& context_;
   const StreamingShapes& shapes_;
   const std::int64_t feature_size_;
 };
 
 class HostMemory final : public StepMemory {
  public:
-  HostMemory(runtime::StreamContext& context, const StreamingShapes& shapes,
+  HostMemory(runtime::DeviceContext& context, const StreamingShapes& shapes,
              std::int64_t feature_size)
       : StepMemory(context, shapes, feature_size) {}
 
@@ -102,7 +102,7 @@ class HostMemory final : public StepMemory {
 
 class SlabMemory final : public StepMemory {
  public:
-  SlabMemory(runtime::StreamContext& context, const StreamingShapes& shapes,
+  SlabMemory(runtime::DeviceContext& context, const StreamingShapes& shapes,
              std::int64_t feature_size, const StreamSlabs& slabs)
       : StepMemory(context, shapes, feature_size), slabs_(slabs) {}
 

@@ -15,7 +15,7 @@ namespace {
 using Utterances = std::vector<const SenseVoiceUtterance*>;
 
 std::vector<at::Tensor> RunProgram(const runtime::Program& program, const FeatureRows& features,
-                                   const Utterances& batch, const runtime::StreamContext& context) {
+                                   const Utterances& batch, const runtime::DeviceContext& context) {
   std::vector<std::int64_t> queries, order, counts;
   for (const SenseVoiceUtterance* one : batch) {
     queries.insert(queries.end(), one->queries.begin(), one->queries.end());
@@ -78,7 +78,7 @@ std::vector<std::shared_ptr<const core::Result>> Decode(const at::Tensor& ids,
 
 std::vector<std::shared_ptr<const core::Result>> SenseVoiceRunner::Run(
     core::WorkerContext& context, const std::vector<core::Payload*>& batch) const {
-  runtime::StreamContext& stream = runtime::AsStreamContext(context);
+  runtime::DeviceContext& stream = runtime::AsDeviceContext(context);
   Utterances utterances;
   std::vector<const Utterance*> inputs;
   for (const core::Payload* payload : batch) {

@@ -20,7 +20,7 @@ struct Rings {
 
 // What a graph has room for.
 struct Room {
-  runtime::StepRoom step;
+  runtime::GraphRoom step;
   AttentionSizes sizes;
   std::int64_t spare_row;
 };

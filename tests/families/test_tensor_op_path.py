@@ -13,7 +13,7 @@ import pytest
 from safeasr import AutoModel
 from support.audio import recordings, speech
 from support.cases import CASES, FamilyCase, live_answers, of_calls
-from support.ragged import by_device_ways
+from support.ragged import on_tensor_op_path
 
 pytest.importorskip("funasr", reason="funasr makes the models")
 
@@ -23,7 +23,7 @@ LENGTHS = [0.03, 0.05, 0.2, 0.7, 1.7, 3.3, 6.1, 15.2, 0.02, 4.4]
 def both_ways(make: Callable[[], AutoModel], ask: Callable[[AutoModel], Any]) -> tuple[Any, Any]:
     """The answers of the CPU's kernels and of the ways of devices."""
     usual = ask(make())
-    with by_device_ways():
+    with on_tensor_op_path():
         model = make()
         forced = ask(model)
         model.close()
