@@ -11,7 +11,7 @@ CMAKE := cmake -G "Unix Makefiles"
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 
-.PHONY: all venv build demo test test-all unit fake-device tsan asan asan-extension lint tidy format bench clean
+.PHONY: all venv build demo test test-all unit fake-device tsan asan asan-extension lint tidy format bench fuzz soak clean
 all: build
 
 # torch first and pinned: otherwise a dependency would pull its newest CUDA build, several GB.
@@ -54,6 +54,16 @@ test: unit build fake-device
 
 test-all: unit build fake-device
 	$(PY) -m pytest
+
+# Inputs that nobody foresaw; what is found is printed and kept in .hypothesis.
+MINUTES ?= 10
+fuzz: build
+	cd tests && ../$(PY) -m fuzz --minutes $(MINUTES)
+
+# Everything at once from 64 threads, every answer checked.
+CALLS ?= 1000000
+soak: build
+	cd tests && ../$(PY) -m soak --calls $(CALLS)
 
 tsan:
 	$(CMAKE) -S . -B build-tsan -DSAFEASR_BUILD_EXTENSION=OFF -DSAFEASR_BUILD_TESTS=ON \

@@ -1,0 +1,71 @@
+"""Damaged recordings, in every container that can be made here, given in every way."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fuzz.judge import refusal
+from fuzz.mutations import mutated
+from safeasr import AutoModel
+from support.audio import speech
+from support.audio_files import write_encoded
+
+FOUND = sorted((Path(__file__).parent / "found" / "audio").glob("*.*"))
+
+
+def _recordings(folder: Path) -> list[bytes]:
+    """Half a second in many containers."""
+    wave = speech(0.5, seed=1)
+    found = []
+    for kind in ("WAV", "FLAC", "OGG", "MP3", "AIFF", "AU", "CAF", "W64", "RF64", "NIST", "VOC"):
+        file = io.BytesIO()
+        soundfile.write(file, wave, 16000, format=kind)
+        found.append(file.getvalue())
+    for ending in ("m4a", "webm", "wma", "mkv", "mov", "ts", "flv", "aac"):
+        path = folder / f"clip.{ending}"
+        write_encoded(path, wave, 16000)
+        found.append(path.read_bytes())
+    return found
+
+
+@pytest.fixture(scope="session")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    return _recordings(tmp_path_factory.mktemp("recordings"))
+
+
+def ask(model: AutoModel, data: bytes, way: str, folder: Path) -> object:
+    """What the model says to a recording that comes in this way."""
+    source: object = data
+    if way == "path":
+        source = folder / "upload"
+        Path(str(source)).write_bytes(data)
+    elif way != "bytes":
+        source = {"file": io.BytesIO, "view": memoryview, "array": bytearray}[way](data)
+    return refusal(model.generate, source, key="k", timeout=60)
+
+
+@given(data=st.data())
+def test_damaged_recordings(
+    model: AutoModel,
+    recordings: list[bytes],
+    tmp_path_factory: pytest.TempPathFactory,
+    data: st.DataObject,
+) -> None:
+    """Whatever comes of it is the same however it is given."""
+    encoded = data.draw(mutated(recordings))
+    way = data.draw(st.sampled_from(["path", "file", "view", "array"]))
+    folder = tmp_path_factory.getbasetemp()
+    assert ask(model, encoded, way, folder) == ask(model, encoded, "bytes", folder)
+
+
+@pytest.mark.parametrize("path", FOUND, ids=lambda path: path.name)
+@pytest.mark.parametrize("way", ["path", "file", "bytes"])
+def test_what_was_found(model: AutoModel, path: Path, way: str, tmp_path: Path) -> None:
+    """Inputs that once brought something else than an answer or a typed error."""
+    ask(model, path.read_bytes(), way, tmp_path)

@@ -1,0 +1,29 @@
+"""A short run of what `make soak` does at length."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from conftest import child_environment
+from support.paths import TESTS
+
+
+@pytest.mark.soak
+def test_everything_at_once() -> None:
+    """In a process of its own, where torch and oneDNN keep few kernels."""
+    pytest.importorskip("funasr", reason="funasr makes the models")
+    done = subprocess.run(
+        [sys.executable, "-m", "soak", "--calls", "4000"],
+        cwd=TESTS,
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    for end in ("generate", "stream", "cache", "cancelled", "AudioError", "DeadlineExceededError"):
+        assert f" {end}" in done.stdout
