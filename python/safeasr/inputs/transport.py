@@ -1,0 +1,305 @@
+"""What downloads run on: httpx's requests over httpcore, all of whose waits one clock ends.
+
+The time limits of such libraries count from one received byte to the next, so a slow server could
+hold a call for ever, and nothing ends the look-up of a name. Here each wait of a download is one of
+:class:`Clock`; names are looked up and connections made on a thread that can be left behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
+from logging import Filter, LogRecord, getLogger
+from typing import Any, Final
+
+import httpcore
+import httpx
+
+from safeasr.deadlines import require_time, seconds_left
+from safeasr.options.access import Access, is_address
+
+__all__ = ["Clock", "OutOfTimeError", "Transport", "unlogged"]
+
+#: How often a wait looks whether anybody still wants the download, in seconds.
+_LOOK_S: Final = 0.2
+
+
+class OutOfTimeError(Exception):
+    """A download's own time limit has passed."""
+
+
+class Clock:
+    """The time of one download."""
+
+    def __init__(self, limit_s: float, deadline: float | None) -> None:
+        """Begin to count.
+
+        Args:
+            limit_s: the longest that it may take, in seconds.
+            deadline: of the call that wants it, a time of the monotonic clock; None: no limit.
+        """
+        self._end = time.monotonic() + limit_s
+        self._deadline = deadline
+
+    def left(self) -> float:
+        """Seconds that are left.
+
+        Raises:
+            OutOfTimeError: if none are.
+            DeadlineExceededError: if the call's deadline has passed.
+            CancelledError: if the call was cancelled.
+        """
+        require_time(self._deadline)
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise OutOfTimeError
+        of_call = seconds_left(self._deadline)
+        return left if of_call is None else min(left, max(of_call, 0.001))
+
+    def slice(self) -> float:
+        """How long to wait before looking again; raises as :meth:`left`."""
+        return min(self.left(), _LOOK_S)
+
+    def sleep(self, seconds: float) -> None:
+        """Pause; raises as :meth:`left`."""
+        end = time.monotonic() + seconds
+        while (pause := end - time.monotonic()) > 0:
+            time.sleep(min(pause, self.slice()))
+
+
+class _Errand:
+    """A connection that another thread makes; whoever waits for it may leave."""
+
+    def __init__(self, connect: Callable[[], httpcore.NetworkStream]) -> None:
+        self._connect = connect
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._left = False
+        self._stream: httpcore.NetworkStream | None = None
+        self._error: BaseException | None = None
+        threading.Thread(target=self._run, name="safeasr-connect", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            stream = self._connect()
+        except BaseException as error:
+            self._error = error
+        else:
+            with self._lock:
+                self._stream = stream
+                if self._left:
+                    stream.close()
+        self._over.set()
+
+    def wait(self, clock: Clock) -> httpcore.NetworkStream:
+        try:
+            while not self._over.wait(clock.slice()):
+                pass
+        except BaseException:
+            with self._lock:
+                self._left = True
+                if self._stream is not None:
+                    self._stream.close()
+            raise
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+        assert self._stream is not None
+        return self._stream
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection whose waits the clock ends."""
+
+    def __init__(self, stream: httpcore.NetworkStream, clock: Clock) -> None:
+        self._stream = stream
+        self._clock = clock
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        while True:
+            try:
+                return self._stream.read(max_bytes, timeout=self._clock.slice())
+            except httpcore.ReadTimeout:
+                continue
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, timeout=self._clock.left())
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        left = self._clock.left()
+        stream = self._stream.start_tls(ssl_context, server_hostname, timeout=left)
+        return _Stream(stream, self._clock)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class _Backend(httpcore.NetworkBackend):
+    """Makes the connections of one download."""
+
+    def __init__(self, clock: Clock, check_address: Callable[[str], None]) -> None:
+        self._clock = clock
+        self._check_address = check_address
+        self._sockets = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        end = time.monotonic() + self._clock.left()
+        errand = _Errand(lambda: self._connect(host, port, end))
+        return _Stream(errand.wait(self._clock), self._clock)
+
+    def _connect(self, host: str, port: int, end: float) -> httpcore.NetworkStream:
+        """To the first address of a host that answers. What is connected to is what was checked."""
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, ValueError) as error:  # ValueError: a label of more than 63 letters
+            again = getattr(error, "errno", None) == socket.EAI_AGAIN
+            kind = httpcore.ConnectError if again else httpcore.UnsupportedProtocol
+            raise kind(getattr(error, "strerror", None) or "no possible host name") from None
+        addresses = list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+        for address in addresses:
+            self._check_address(address)
+        for waiting in range(len(addresses), 0, -1):
+            # One that does not answer leaves time for the others.
+            share = max(end - time.monotonic(), 0.01) / waiting
+            try:
+                return self._sockets.connect_tcp(addresses[-waiting], port, timeout=share)
+            except httpcore.ConnectTimeout:
+                failure = "it does not answer"
+            except httpcore.ConnectError as error:
+                failure = str(error)
+        raise httpcore.ConnectError(failure)
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._stream
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+_tls: ssl.SSLContext | None = None
+
+
+def _tls_context() -> ssl.SSLContext:
+    """Trusts what requests and the system trust; made once, since that takes a while."""
+    global _tls
+    # gevent and eventlet replace the class, perhaps only after one was made.
+    if _tls is None or type(_tls) is not ssl.SSLContext:
+        context = httpx.create_ssl_context()
+        context.load_default_certs()
+        _tls = context
+    return _tls
+
+
+class Transport(httpx.BaseTransport):
+    """The connections of one download, perhaps through a proxy that the environment names.
+
+    None outlives its download: so nothing is shared between threads, greenlets and forks, and no
+    clock ends another's wait. Recordings are large, and connections cheap beside them.
+    """
+
+    def __init__(self, clock: Clock, access: Access, what: str) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            clock: of the download.
+            access: which addresses may be connected to.
+            what: for messages: what is refused if they are others.
+        """
+        self._clock = clock
+        self._check = lambda address: access.require_address(address, what)
+        self._pools: list[httpcore.ConnectionPool] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; raises httpcore's errors and those of the clock."""
+        pool = self._pool(request.url)
+        self._pools.append(pool)
+        url = request.url
+        answer = pool.handle_request(
+            httpcore.Request(
+                method=request.method,
+                url=httpcore.URL(
+                    scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+                ),
+                headers=request.headers.raw,
+                content=request.stream,
+            )
+        )
+        return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer.stream))
+
+    def _pool(self, url: httpx.URL) -> httpcore.ConnectionPool:
+        host = url.raw_host.decode("ascii")
+        tls = _tls_context() if url.scheme == "https" else None
+        proxies = urllib.request.getproxies()
+        proxy = proxies.get(url.scheme) or proxies.get("all")
+        if not proxy or urllib.request.proxy_bypass(f"{host}:{url.port}" if url.port else host):
+            backend = _Backend(self._clock, self._check)
+            return httpcore.ConnectionPool(ssl_context=tls, network_backend=backend)
+        # The proxy looks up names, and its own address may well be private.
+        if is_address(host):
+            self._check(host)
+        return self._through(proxy, tls)
+
+    def _through(self, proxy: str, tls: ssl.SSLContext | None) -> httpcore.ConnectionPool:
+        at = httpx.URL(proxy if "://" in proxy else f"http://{proxy}")
+        if at.scheme not in ("http", "https"):
+            raise httpcore.UnsupportedProtocol("proxies must be of http or https")
+        return httpcore.HTTPProxy(
+            httpcore.URL(scheme=at.raw_scheme, host=at.raw_host, port=at.port, target=b"/"),
+            proxy_auth=(at.username, at.password) if at.username or at.password else None,
+            ssl_context=tls,
+            proxy_ssl_context=_tls_context() if at.scheme == "https" else None,
+            network_backend=_Backend(self._clock, lambda address: None),
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        for pool in self._pools:
+            pool.close()
+
+
+_silent: ContextVar[bool] = ContextVar("safeasr_silent", default=False)
+
+
+class _Silence(Filter):
+    def filter(self, record: LogRecord) -> bool:
+        return not _silent.get()
+
+
+for _name in ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy"):
+    getLogger(_name).addFilter(_Silence())
+
+
+@contextlib.contextmanager
+def unlogged() -> Iterator[None]:
+    """Within it, httpx and httpcore log nothing on this thread: they would show whole URLs."""
+    before = _silent.set(True)
+    try:
+        yield
+    finally:
+        _silent.reset(before)
