@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from safeasr.deadlines import LONGEST_S, require_time
 from safeasr.errors import AudioError
+from safeasr.inputs.clock import Clock, OutOfTimeError
 from safeasr.inputs.urls import is_url, parse_url, shown_url, url_path, url_stem
 from safeasr.options.access import ANYTHING, Access
 from safeasr.printable import printable
@@ -19,13 +20,10 @@ from safeasr.printable import printable
 if TYPE_CHECKING:
     import httpx
 
-    from safeasr.inputs.transport import Clock
 
 __all__ = [
-    "DEFAULT_LIMITS",
     "DEFAULT_MAX_BYTES",
     "DEFAULT_TIMEOUT_S",
-    "Limits",
     "download",
     "is_url",
     "url_path",
@@ -44,24 +42,6 @@ _TRIES: Final = 3
 _PAUSE_S: Final = 0.2
 #: What a server or a proxy before it answers when it may be better soon.
 _MOMENTARY: Final = (502, 503, 504)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What downloads may take, and where they may go.
-
-    Attributes:
-        timeout_s: the longest that one may take in all, in seconds.
-        max_bytes: the largest one, in bytes.
-        access: which hosts may be asked; and whether files may be named beside URLs.
-    """
-
-    timeout_s: float = DEFAULT_TIMEOUT_S
-    max_bytes: int = DEFAULT_MAX_BYTES
-    access: Access = ANYTHING
-
-
-DEFAULT_LIMITS: Final = Limits()
 
 
 @dataclass(frozen=True)
@@ -111,11 +91,8 @@ def download(
     parsed = parse_url(url)
     require_time(deadline)
 
-    # They take a while to import, so only when something is downloaded.
-    from safeasr.inputs.transport import Clock, OutOfTimeError
-
     clock = Clock(min(float(timeout_s), LONGEST_S), deadline)
-    outcome: bytes | _Failure
+    reason = f"took longer than {timeout_s:g} s"
     try:
         for attempt in range(1, _TRIES + 1):
             outcome = _attempt(parsed, shown, clock, max_bytes, access)
@@ -123,15 +100,14 @@ def download(
                 return outcome
             pause = _PAUSE_S * 3 ** (attempt - 1) * random.uniform(0.8, 1.2)
             if not outcome.momentary or attempt == _TRIES or pause >= clock.left():
+                reason = f"failed: {outcome.reason}"
                 break
             clock.sleep(pause)
     except OutOfTimeError:
-        outcome = _Failure("")
+        pass
     # Raised here, so that no error of a library hangs on it: those quote URLs and servers.
     require_time(deadline)
-    if not outcome.reason:
-        raise AudioError(f"download of {shown} took longer than {timeout_s:g} s")
-    raise AudioError(f"download of {shown} failed: {outcome.reason}")
+    raise AudioError(f"download of {shown} {reason}")
 
 
 def _attempt(
@@ -140,6 +116,7 @@ def _attempt(
     import httpcore
     import httpx
 
+    # These take a while to import, so only when something is downloaded.
     from safeasr.inputs.transport import Transport, unlogged
 
     body = _Body(max_bytes)

@@ -1,8 +1,8 @@
 """What downloads run on: httpx's requests over httpcore, all of whose waits one clock ends.
 
 The time limits of such libraries count from one received byte to the next, so a slow server could
-hold a call for ever, and nothing ends the look-up of a name. Here each wait of a download is one of
-:class:`Clock`; names are looked up and connections made on a thread that can be left behind.
+hold a call for ever, and nothing ends the look-up of a name. Here each wait of a download is cut
+short by its clock; names are looked up and connections made on a thread that can be left behind.
 """
 
 from __future__ import annotations
@@ -16,61 +16,15 @@ import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from logging import Filter, LogRecord, getLogger
-from typing import Any, Final
+from typing import Any
 
 import httpcore
 import httpx
 
-from safeasr.deadlines import require_time, seconds_left
+from safeasr.inputs.clock import Clock
 from safeasr.options.access import Access, is_address
 
-__all__ = ["Clock", "OutOfTimeError", "Transport", "unlogged"]
-
-#: How often a wait looks whether anybody still wants the download, in seconds.
-_LOOK_S: Final = 0.2
-
-
-class OutOfTimeError(Exception):
-    """A download's own time limit has passed."""
-
-
-class Clock:
-    """The time of one download."""
-
-    def __init__(self, limit_s: float, deadline: float | None) -> None:
-        """Begin to count.
-
-        Args:
-            limit_s: the longest that it may take, in seconds.
-            deadline: of the call that wants it, a time of the monotonic clock; None: no limit.
-        """
-        self._end = time.monotonic() + limit_s
-        self._deadline = deadline
-
-    def left(self) -> float:
-        """Seconds that are left.
-
-        Raises:
-            OutOfTimeError: if none are.
-            DeadlineExceededError: if the call's deadline has passed.
-            CancelledError: if the call was cancelled.
-        """
-        require_time(self._deadline)
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise OutOfTimeError
-        of_call = seconds_left(self._deadline)
-        return left if of_call is None else min(left, max(of_call, 0.001))
-
-    def slice(self) -> float:
-        """How long to wait before looking again; raises as :meth:`left`."""
-        return min(self.left(), _LOOK_S)
-
-    def sleep(self, seconds: float) -> None:
-        """Pause; raises as :meth:`left`."""
-        end = time.monotonic() + seconds
-        while (pause := end - time.monotonic()) > 0:
-            time.sleep(min(pause, self.slice()))
+__all__ = ["Transport", "unlogged"]
 
 
 class _Errand:
@@ -173,9 +127,11 @@ class _Backend(httpcore.NetworkBackend):
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, ValueError) as error:  # ValueError: a label of more than 63 letters
-            again = getattr(error, "errno", None) == socket.EAI_AGAIN
-            kind = httpcore.ConnectError if again else httpcore.UnsupportedProtocol
-            raise kind(getattr(error, "strerror", None) or "no possible host name") from None
+            again = isinstance(error, OSError) and error.errno == socket.EAI_AGAIN
+            reason = getattr(error, "strerror", None) or "no possible host name"
+            if again:
+                raise httpcore.ConnectError(reason) from None
+            raise httpcore.UnsupportedProtocol(reason) from None
         addresses = list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
         for address in addresses:
             self._check_address(address)
