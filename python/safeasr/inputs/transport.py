@@ -21,10 +21,11 @@ from typing import Any
 import httpcore
 import httpx
 
-from safeasr.inputs.clock import Clock
+from safeasr.inputs.clock import Clock, OutOfTimeError
 from safeasr.options.access import Access, is_address
+from safeasr.printable import printable, quoted
 
-__all__ = ["Transport", "unlogged"]
+__all__ = ["Transport", "unlogged", "why_unreachable"]
 
 
 class _Errand:
@@ -172,6 +173,44 @@ def _tls_context() -> ssl.SSLContext:
     return _tls
 
 
+def _any_address(_: str) -> None:
+    """No address is refused."""
+
+
+def _proxy_for(url: httpx.URL) -> httpx.URL | None:
+    """The proxy that the environment names for a URL."""
+    host = url.raw_host.decode("ascii")
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    if not proxy or urllib.request.proxy_bypass(f"{host}:{url.port}" if url.port else host):
+        return None
+    return httpx.URL(proxy if "://" in proxy else f"http://{proxy}")
+
+
+def why_unreachable(url: str, within_s: float) -> str | None:
+    """What keeps this machine from a server, or from the proxy before it; None if nothing does.
+
+    Args:
+        url: of the server.
+        within_s: seconds that it may take to find out.
+    """
+    with unlogged():
+        try:
+            server = httpx.URL(url)
+            first = _proxy_for(server) or server
+        except httpx.InvalidURL:
+            return "its address is no URL"
+        try:
+            port = first.port or {"http": 80}.get(first.scheme, 443)
+            backend = _Backend(Clock(within_s, None), _any_address)
+            backend.connect_tcp(first.raw_host.decode("ascii"), port).close()
+        except (httpcore.NetworkError, httpcore.UnsupportedProtocol) as error:
+            return f"{quoted(first.host)}: {printable(error)}"
+        except OutOfTimeError:
+            return f"{quoted(first.host)}: it does not answer within {within_s:g} s"
+    return None
+
+
 class Transport(httpx.BaseTransport):
     """The connections of one download, perhaps through a proxy that the environment names.
 
@@ -188,8 +227,11 @@ class Transport(httpx.BaseTransport):
             what: for messages: what is refused if they are others.
         """
         self._clock = clock
-        self._check = lambda address: access.require_address(address, what)
+        self._access, self._what = access, what
         self._pools: list[httpcore.ConnectionPool] = []
+
+    def _check(self, address: str) -> None:
+        self._access.require_address(address, self._what)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; raises httpcore's errors and those of the clock."""
@@ -211,26 +253,23 @@ class Transport(httpx.BaseTransport):
     def _pool(self, url: httpx.URL) -> httpcore.ConnectionPool:
         host = url.raw_host.decode("ascii")
         tls = _tls_context() if url.scheme == "https" else None
-        proxies = urllib.request.getproxies()
-        proxy = proxies.get(url.scheme) or proxies.get("all")
-        if not proxy or urllib.request.proxy_bypass(f"{host}:{url.port}" if url.port else host):
+        proxy = _proxy_for(url)
+        if proxy is None:
             backend = _Backend(self._clock, self._check)
             return httpcore.ConnectionPool(ssl_context=tls, network_backend=backend)
         # The proxy looks up names, and its own address may well be private.
         if is_address(host):
             self._check(host)
-        return self._through(proxy, tls)
-
-    def _through(self, proxy: str, tls: ssl.SSLContext | None) -> httpcore.ConnectionPool:
-        at = httpx.URL(proxy if "://" in proxy else f"http://{proxy}")
-        if at.scheme not in ("http", "https"):
+        if proxy.scheme not in ("http", "https"):
             raise httpcore.UnsupportedProtocol("proxies must be of http or https")
         return httpcore.HTTPProxy(
-            httpcore.URL(scheme=at.raw_scheme, host=at.raw_host, port=at.port, target=b"/"),
-            proxy_auth=(at.username, at.password) if at.username or at.password else None,
+            httpcore.URL(
+                scheme=proxy.raw_scheme, host=proxy.raw_host, port=proxy.port, target=b"/"
+            ),
+            proxy_auth=(proxy.username, proxy.password) if proxy.userinfo else None,
             ssl_context=tls,
-            proxy_ssl_context=_tls_context() if at.scheme == "https" else None,
-            network_backend=_Backend(self._clock, lambda address: None),
+            proxy_ssl_context=_tls_context() if proxy.scheme == "https" else None,
+            network_backend=_Backend(self._clock, _any_address),
         )
 
     def close(self) -> None:
