@@ -91,8 +91,9 @@ def download(
     parsed = parse_url(url)
     require_time(deadline)
 
-    clock = Clock(min(float(timeout_s), LONGEST_S), deadline)
-    reason = f"took longer than {timeout_s:g} s"
+    limit = float(min(timeout_s, LONGEST_S))
+    clock = Clock(limit, deadline)
+    reason = f"took longer than {limit:g} s"
     try:
         for attempt in range(1, _TRIES + 1):
             outcome = _attempt(parsed, shown, clock, max_bytes, access)
@@ -150,7 +151,9 @@ def _attempt(
         return _Failure("it does not answer", True)
     except httpcore.ProxyError as error:
         return _Failure(f"the proxy refuses: {printable(error)}")
-    except (httpx.HTTPError, httpx.InvalidURL):
+    except AudioError:
+        raise
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
         return _Failure("it is redirected to what is no http or https URL")
     except RuntimeError as error:  # no thread could be started
         return _Failure(printable(error), True)

@@ -83,13 +83,13 @@ def parse_url(url: str) -> httpx.URL:
     )
     try:
         parsed = httpx.URL(f"{scheme}{separator}{_ascii_host(authority)}{tail}")
-        port = parsed.port
+        host, port = parsed.host, parsed.port  # of which only some are looked at before
     # What these say may quote the URL.
     except (httpx.InvalidURL, ValueError, TypeError):
-        parsed, port = None, None
+        parsed, host, port = None, "", None
     if parsed is None or parsed.scheme not in ("http", "https"):
         raise AudioError(f"download of {shown} failed: it is not a valid http or https URL")
-    if not parsed.host or (port is not None and not 0 < port < 65536):
+    if not host or (port is not None and not 0 < port < 65536):
         raise AudioError(f"download of {shown} failed: the URL names no host, or no possible port")
     return parsed
 
