@@ -149,7 +149,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send(200, b"", stated=1000)
             self._trickle(b"a" * 1000, 0.05)
         elif path == "/silent":
-            time.sleep(20)
+            time.sleep(60)
         elif path == "/slow-header":
             self._trickle(b"HTTP/1.1 200 OK\r\nX-A: " + b"a" * 200, 0.05)
         elif path == "/slow-body":

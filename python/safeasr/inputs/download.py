@@ -15,6 +15,7 @@ from safeasr.errors import AudioError
 from safeasr.inputs.clock import Clock, OutOfTimeError
 from safeasr.inputs.urls import is_url, parse_url, shown_url, url_path, url_stem
 from safeasr.options.access import ANYTHING, Access
+from safeasr.options.names import COMMON
 from safeasr.printable import printable
 
 if TYPE_CHECKING:
@@ -31,9 +32,9 @@ __all__ = [
 ]
 
 #: The longest that a download may take in all, in seconds, unless the caller says otherwise.
-DEFAULT_TIMEOUT_S: Final = 30.0
+DEFAULT_TIMEOUT_S: Final[float] = COMMON["download_timeout"].default
 #: The largest download, in bytes, unless the caller says otherwise.
-DEFAULT_MAX_BYTES: Final = 512 * 1024 * 1024
+DEFAULT_MAX_BYTES: Final[int] = COMMON["max_download_bytes"].default
 
 _CHUNK_BYTES: Final = 1 << 18
 _MOST_REDIRECTS: Final = 10

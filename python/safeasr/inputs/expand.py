@@ -112,8 +112,7 @@ def _checked_kind(data_type: Any) -> str:
     if isinstance(data_type, str) and data_type in _KINDS:
         return data_type
     raise UnsupportedModelError(
-        f"data_type={quoted(data_type) if isinstance(data_type, str) else data_type!r} is not "
-        "supported: use 'sound', 'fbank' or 'text'"
+        f"data_type={printable(repr(data_type))} is not supported: use 'sound', 'fbank' or 'text'"
     )
 
 

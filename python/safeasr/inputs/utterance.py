@@ -15,10 +15,15 @@ from safeasr.inputs.audio import DEFAULT_SAMPLE_RATE, load_audio
 from safeasr.inputs.download import DEFAULT_MAX_BYTES, DEFAULT_TIMEOUT_S
 from safeasr.inputs.features import load_features
 from safeasr.options.access import ANYTHING, Access
+from safeasr.printable import quoted
 
 __all__ = ["Utterance", "random_key"]
 
-_KEY_CHARACTERS: Final = string.ascii_letters + string.digits
+_KEY_CHARACTERS: Final = (string.ascii_letters + string.digits).encode("ascii")
+#: Bytes to characters, each as likely as any other: four bytes for each, and those that are left
+#: over are not used.
+_LEFT_OVER: Final = bytes(range(4 * len(_KEY_CHARACTERS), 256))
+_AS_CHARACTERS: Final = 4 * _KEY_CHARACTERS + _LEFT_OVER
 
 
 def random_key() -> str:
@@ -26,14 +31,11 @@ def random_key() -> str:
 
     The operating system's generator is used; Python's own, which programs seed, is left alone.
     """
-    # All at once: long list files have many. 128 bits are so many more than 62**13 that no
-    # character is noticeably likelier than another.
-    number = int.from_bytes(os.urandom(16), "little")
-    letters = []
-    for _ in range(13):
-        number, letter = divmod(number, len(_KEY_CHARACTERS))
-        letters.append(_KEY_CHARACTERS[letter])
-    return "rand_key_" + "".join(letters)
+    # In a few calls for all characters: long list files have many keys.
+    letters = b""
+    while len(letters) < 13:
+        letters += os.urandom(24).translate(_AS_CHARACTERS, _LEFT_OVER)
+    return "rand_key_" + letters[:13].decode("ascii")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -101,4 +103,4 @@ class Utterance:
                 access=self.access,
             )
         except AudioError as error:
-            raise type(error)(f"input {self.index} (key {self.key!r}): {error}") from error
+            raise type(error)(f"input {self.index} (key {quoted(self.key)}): {error}") from error

@@ -25,7 +25,7 @@ __all__ = ["EMBEDDED", "find_model"]
 EMBEDDED = ("demo", "demo-streaming", "demo-vad")
 _HUBS: Final = {"ms": "ms", "modelscope": "ms", "hf": "hf", "huggingface": "hf"}
 #: Names on hubs: an alias, or owner and name.
-_ON_HUB: Final = re.compile(r"[\w.+-]+(/[\w.+-]+)?")
+_ON_HUB: Final = re.compile(r"[\w.+-]{1,128}(/[\w.+-]{1,128})?")
 #: Names of a directory that are looked at for the nearest one.
 _LOOKED_AT: Final = 10_000
 
