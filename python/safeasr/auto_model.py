@@ -88,7 +88,8 @@ class AutoModel(Assembled):
             allow_paths: whether inputs and options of calls may name files. False: audio comes as
                 arrays, bytes and open files only.
             **kwargs: FunASR's arguments (hub, model_revision, ncpu, disable_pbar,
-                trust_remote_code, init_param, ...) and keys of the model's config.yaml.
+                trust_remote_code, init_param, ...), defaults of its calls' options, and keys of the
+                model's config.yaml.
                 ``bf16=True``, ``quantize=True`` (8 bit integers, on processors) and ``fp16=True``
                 (on accelerators) reduce the precision of linear layers, where there are
                 instructions for it.

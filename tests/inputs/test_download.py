@@ -35,7 +35,7 @@ def server(web: Server) -> str:
 
 def test_audio_at_a_url(server: str) -> None:
     expected = load_audio(WAV)
-    for path in ("/a.wav", "/a.wav?token=x.y/z", "/unstated.wav", "/moved"):
+    for path in ("/a.wav", "/a.wav?token=x.y/z", "/unstated.wav", "/moved", "/moved-far"):
         np.testing.assert_array_equal(load_audio(server + path), expected)
     np.testing.assert_array_equal(load_audio(server + "/raw.pcm"), [0.0, 0.5, -1.0])
 
@@ -90,6 +90,7 @@ def test_users_and_passwords_of_urls_are_sent(web: Server) -> None:
         ("/to/data:,abc", "redirected to what is no http"),
         ("/to/http://[::1", "redirected to what is no http"),
         ("/short.wav", "broke off after 1000 of"),
+        ("/half-chunked", "broke off after 5 bytes"),
         ("/half-gzip", "broke off after"),
         ("/no-gzip", "no data in gzip"),
         ("/brotli", "Content-Encoding 'br'"),

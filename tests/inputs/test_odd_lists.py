@@ -79,6 +79,8 @@ def test_list_files_are_limited_in_size(tmp_path: Path) -> None:
         file.truncate(1 << 36)  # takes no room on the disk
     with pytest.raises(AudioError, match="larger than 100000 bytes"):
         expand_inputs(path, max_bytes=100_000)
+    path.write_text("a b.wav")
+    assert len(expand_inputs(path, max_bytes=10**30)) == 1
 
 
 def test_long_list_files(tmp_path: Path) -> None:

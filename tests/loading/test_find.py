@@ -64,7 +64,7 @@ def test_paths_are_never_asked_of_a_hub(name: str, hub: str) -> None:
 @pytest.mark.usefixtures("never_asked")
 def test_the_nearest_directory_is_named(tmp_path: Path) -> None:
     here = tmp_path / "here"
-    for wrong in (here / "modles" / "paraformer", here / "models" / "parafomer"):
+    for wrong in (here / "modelz" / "paraformer", here / "models" / "parafomer"):
         with pytest.raises(ExportError) as caught:
             find_model(str(wrong))
         assert f"did you mean '{here / 'models' / 'paraformer'}'?" in str(caught.value)

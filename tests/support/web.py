@@ -105,6 +105,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         elif path == "/short.wav":
             self._send(200, WAV[:1000], stated=len(WAV))
             self.close_connection = True
+        elif path == "/half-chunked":
+            self.wfile.write(
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n5"
+            )
+            self.close_connection = True
+        elif path == "/moved-far":  # as servers write it that know nothing of escapes
+            self.wfile.write("HTTP/1.1 302 x\r\nLocation: /any/语音 x.wav\r\n".encode())
+            self.wfile.write(b"Content-Length: 0\r\n\r\n")
         elif path.startswith("/better-soon/"):
             self._send(int(path.rpartition("/")[2]), b"") if before < 3 else self._send(200, WAV)
         elif path == "/hangs-up-first":

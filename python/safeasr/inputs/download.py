@@ -140,8 +140,9 @@ def _attempt(
             return _Failure(f"it is redirected more than {_MOST_REDIRECTS} times")
     # Those of the body first: a server that ends the connection early is no server to refuse.
     except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-        if body.stated is not None and body.came:
-            return _Failure(f"it broke off after {body.came} of {body.stated} bytes", True)
+        if body.came:
+            of_all = f" of {body.stated}" if body.stated is not None else ""
+            return _Failure(f"it broke off after {body.came}{of_all} bytes", True)
         if isinstance(error, httpcore.NetworkError):
             return _Failure(printable(error) or "the connection was closed", True)
         ended = "disconnected" in str(error)

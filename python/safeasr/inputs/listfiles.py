@@ -8,6 +8,7 @@ them. ``.json`` may hold either form, or one array of such objects or of strings
 from __future__ import annotations
 
 import json
+import os
 from typing import Any, Final
 
 from safeasr.deadlines import require_time
@@ -110,11 +111,13 @@ def require_urls_only(entries: list[Entry], url: str) -> None:
 def _read_file(path: str, shown: str, max_bytes: int) -> bytes:
     try:
         with open(path, "rb") as file:
-            data = file.read(max_bytes + 1)
+            # Not read(max_bytes + 1): that takes as much memory first.
+            size = os.fstat(file.fileno()).st_size
+            data = file.read() if size <= max_bytes else b""
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         reason = getattr(error, "strerror", None) or "not a possible file name"
         raise AudioError(f"list file {shown} cannot be read: {reason}") from error
-    if len(data) > max_bytes:
+    if max(size, len(data)) > max_bytes:
         raise AudioError(f"list file {shown} is larger than {max_bytes} bytes")
     return data
 
