@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from safeasr._extension import _ext
+from safeasr.calls.awaiting import Readers
 from safeasr.calls.call import Calls
 from safeasr.loading.load import load_model
 from safeasr.options.checks import positive
@@ -101,6 +102,7 @@ class Assembled:
         self._calls = Calls(
             self._recognizer, self._engine, self._options, self._recordings.require_open
         )
+        self._readers = Readers()
         _open_models.add(self)
 
     def stats(self) -> dict[str, Any]:

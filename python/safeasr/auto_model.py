@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from safeasr.assembled import Assembled
-from safeasr.calls.awaiting import start_and_wait
 from safeasr.calls.future import Future
-from safeasr.deadlines import seconds_left
 from safeasr.errors import EngineClosedError
+from safeasr.inputs.expand import waits_for_others
 from safeasr.loading.export import export_bundle
-from safeasr.options.call import CallOptions
 from safeasr.stream.stream import Stream
 
 __all__ = ["AutoModel"]
@@ -49,6 +47,8 @@ class AutoModel(Assembled):
         online_model: str | None = None,
         vad_model: str | None = None,
         vad_kwargs: Mapping[str, Any] | None = None,
+        allow_urls: bool | str | Sequence[str] = True,
+        allow_paths: bool = True,
         **kwargs: Any,
     ) -> None:
         """Load a model; export it first if that was not done before.
@@ -82,8 +82,14 @@ class AutoModel(Assembled):
             vad_model: voice activity detector beside this one: ``generate`` then takes recordings
                 of any length, segment by segment, and ``stream`` has ``mode="2pass"``.
             vad_kwargs: its options, as in FunASR; keys of its config.yaml, too.
+            allow_urls: which URLs inputs may name. False: none; "public": only hosts on the public
+                internet; a list: these hosts only, ".example.com" for all below it. No option of a
+                call changes it.
+            allow_paths: whether inputs and options of calls may name files. False: audio comes as
+                arrays, bytes and open files only.
             **kwargs: FunASR's arguments (hub, model_revision, ncpu, disable_pbar,
-                trust_remote_code, init_param, ...) and keys of the model's config.yaml.
+                trust_remote_code, init_param, ...), defaults of its calls' options, and keys of the
+                model's config.yaml.
                 ``bf16=True``, ``quantize=True`` (8 bit integers, on processors) and ``fp16=True``
                 (on accelerators) reduce the precision of linear layers, where there are
                 instructions for it.
@@ -108,6 +114,8 @@ class AutoModel(Assembled):
             queue_size=queue_size,
             timeout=timeout,
             cuda_graphs=cuda_graphs,
+            allow_urls=allow_urls,
+            allow_paths=allow_paths,
         )
 
     # -- FunASR's methods -------------------------------------------------------------------------
@@ -130,7 +138,8 @@ class AutoModel(Assembled):
             progress_callback: called as ``fn(done, total)`` after each utterance, in order.
             timeout: time limit of this call in seconds, reading the audio included; default: the
                 model's.
-            **options: FunASR's options of ``generate``. They hold for this call alone.
+            **options: FunASR's options of ``generate``, and ``download_timeout`` (seconds) and
+                ``max_download_bytes`` for URLs. They hold for this call alone.
 
         Returns:
             One dict for each utterance, in the order of the input: ``key``, ``text``, and
@@ -139,12 +148,14 @@ class AutoModel(Assembled):
 
         Raises:
             AudioError: if an input cannot be read as audio.
+            NotAllowedError: if it names a file or URL that the model may not open.
             QueueFullError: if there was no room in the queue within the timeout.
             DeadlineExceededError: if the timeout passed.
             EngineClosedError: if the model is closed.
             InferenceError: if the network failed on an input.
         """
-        call = self._calls.begin(input, input_len, self._calls.check(options), timeout)
+        deadline = self._calls.deadline(timeout)
+        call = self._calls.begin(input, input_len, self._calls.check(options), deadline)
         return call.run(progress_callback)
 
     def export(self, output_dir: str | None = None, precision: str | None = None, **_: Any) -> str:
@@ -199,13 +210,9 @@ class AutoModel(Assembled):
             QueueFullError: if there was no room in the queue.
             EngineClosedError: if the model is closed.
         """
-        return self._start(input, input_len, timeout, self._calls.check(options))
-
-    def _start(
-        self, input: Any, input_len: Any, timeout: float | None, options: CallOptions
-    ) -> Future[list[dict[str, Any]]]:
         no_waiting = timeout == 0
-        call = self._calls.begin(input, input_len, options, timeout, unlimited=no_waiting)
+        deadline = None if no_waiting else self._calls.deadline(timeout)
+        call = self._calls.begin(input, input_len, self._calls.check(options), deadline)
         return call.start(no_waiting=no_waiting)
 
     async def agenerate(
@@ -213,15 +220,18 @@ class AutoModel(Assembled):
     ) -> list[dict[str, Any]]:
         """:meth:`generate` for asyncio: decoding and waiting do not block the event loop.
 
-        Cancelling the task cancels the future, see :meth:`Future.cancel
-        <safeasr.calls.future.Future.cancel>`.
+        Audio is read on threads of the model's own: what waits for the network does not hold up
+        what is at hand. Cancelling the task ends that too, and cancels the future, see
+        :meth:`Future.cancel <safeasr.calls.future.Future.cancel>`.
         """
         deadline, checked = self._calls.deadline(timeout), self._calls.check(options)
 
         def start() -> Future[list[dict[str, Any]]]:
-            return self._start(input, input_len, seconds_left(deadline), checked)
+            return self._calls.begin(input, input_len, checked, deadline).start(no_waiting=False)
 
-        return await start_and_wait(start, deadline)
+        return await self._readers.start_and_wait(
+            start, deadline, waits_for_others=waits_for_others(input)
+        )
 
     def stream(
         self,

@@ -21,6 +21,7 @@ __all__ = [
     "ExtensionMismatchError",
     "ForkedProcessError",
     "InferenceError",
+    "NotAllowedError",
     "OutOfMemoryError",
     "QueueFullError",
     "SafeASRError",
@@ -78,6 +79,15 @@ class AudioFileNotFoundError(AudioError, FileNotFoundError):
 
     Raised when the item is loaded. Check the path, and the working directory that relative paths
     of a list file are resolved against. It is a ``FileNotFoundError`` too, as in FunASR.
+    """
+
+
+class NotAllowedError(AudioError, PermissionError):
+    """An input or option names a file or URL, and the model was told to open none such.
+
+    Raised before anything is opened, by models made with ``allow_paths=False`` or ``allow_urls=``,
+    and for a list file from a URL that names files of this machine. Pass the audio itself: bytes,
+    an array, or an open file. It is an ``AudioError`` and a ``PermissionError`` too.
     """
 
 

@@ -17,7 +17,7 @@ from safeasr.calls.future import Future
 from safeasr.calls.os_threads import threads_are_green
 from safeasr.calls.result_writer import ResultWriter
 from safeasr.calls.waiting import wait_for
-from safeasr.deadlines import seconds_left
+from safeasr.deadlines import deadline_after, seconds_left
 from safeasr.errors import AudioError, DeadlineExceededError, QueueFullError
 from safeasr.families.base import Recognizer
 from safeasr.families.terms import Terms
@@ -63,8 +63,7 @@ class Calls:
 
     def deadline(self, timeout: float | None) -> float | None:
         """When a call with that time limit ends; None: the model's limit."""
-        limit = self.options.timeout if timeout is None else timeout
-        return None if limit is None else time.monotonic() + limit
+        return deadline_after(self.options.timeout if timeout is None else timeout)
 
     def check(self, options: Mapping[str, Any]) -> CallOptions:
         """Sort and check the options of a call; on the caller's thread, whose line is blamed."""
@@ -78,12 +77,9 @@ class Calls:
         input: Any,
         input_len: Any,
         call: CallOptions,
-        timeout: float | None,
-        *,
-        unlimited: bool = False,
+        deadline: float | None,
     ) -> Call:
-        """Expand the input of a call; nothing is read or queued yet."""
-        deadline = None if unlimited else self.deadline(timeout)
+        """Expand the input of a call; nothing but list files is read yet, and nothing queued."""
         utterances = expand_inputs(
             input,
             key=call.key,
@@ -91,7 +87,10 @@ class Calls:
             data_type=call.data_type,
             input_len=input_len,
             sample_rate=self.recognizer.sample_rate,
+            timeout_s=call.download_timeout,
+            max_bytes=call.max_download_bytes,
             deadline=deadline,
+            access=self.options.access,
         )
         return Call(self, call, deadline, utterances)
 

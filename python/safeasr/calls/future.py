@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Generic, TypeVar
 
 from safeasr._extension import _ext
 from safeasr.calls.dispatcher import CALLBACKS, run_callback
 from safeasr.calls.waiting import wait_for
-from safeasr.deadlines import seconds_left
+from safeasr.deadlines import deadline_after, seconds_left
 from safeasr.errors import CancelledError
 
 __all__ = ["Future"]
@@ -69,7 +68,7 @@ class Future(Generic[_T]):
         Raises:
             RuntimeError: in a done-callback, for what is not done yet.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = deadline_after(timeout)
         return all(wait_for(ticket, seconds_left(deadline)) for ticket in self._tickets)
 
     def result(self, timeout: float | None = None) -> _T:

@@ -18,6 +18,7 @@ from safeasr.errors import AudioError
 from safeasr.inputs.containers import is_container
 from safeasr.inputs.decoders import decode_encoded, decode_file, decode_pcm16
 from safeasr.inputs.download import DEFAULT_MAX_BYTES, DEFAULT_TIMEOUT_S, download, is_url, url_path
+from safeasr.options.access import ANYTHING, Access
 
 __all__ = [
     "DEFAULT_SAMPLE_RATE",
@@ -224,6 +225,7 @@ def load_audio(
     max_bytes: int = DEFAULT_MAX_BYTES,
     allow_empty: bool = False,
     deadline: float | None = None,
+    access: Access = ANYTHING,
 ) -> _Samples:
     """One recording, in any form, as mono float32 samples at the model's rate.
 
@@ -237,6 +239,7 @@ def load_audio(
         max_bytes: the largest download, in bytes.
         allow_empty: no samples are samples too, as in a piece of a stream.
         deadline: time of the monotonic clock by which it must be done; None: no limit.
+        access: which hosts a URL may lead to.
 
     Returns:
         Shape [samples], float32, C-contiguous. It may share memory with ``source``.
@@ -248,7 +251,9 @@ def load_audio(
     """
     fs, sample_rate = checked_rate(fs), checked_rate(sample_rate, "sample_rate")
     if isinstance(source, str) and is_url(source):
-        data = download(source, timeout_s=timeout_s, max_bytes=max_bytes, deadline=deadline)
+        data = download(
+            source, timeout_s=timeout_s, max_bytes=max_bytes, deadline=deadline, access=access
+        )
         decoded = decode_encoded(data, fs, sample_rate, url_path(source), deadline)
     elif isinstance(source, str) or hasattr(source, "__fspath__"):
         decoded = decode_file(source, fs, sample_rate, deadline)

@@ -20,20 +20,15 @@ from numpy.typing import NDArray
 from safeasr.deadlines import require_time
 from safeasr.errors import AudioError, AudioFileNotFoundError, DeadlineExceededError
 from safeasr.inputs.ffmpeg import FfmpegError, decode_with_ffmpeg
+from safeasr.printable import quoted as shorten
 
 __all__ = ["DecodedAudio", "decode_encoded", "decode_file", "decode_pcm16", "shorten"]
 
-_SHOWN_PATH = 200
 #: Frames that libsndfile decodes between two looks at the deadline.
 _BLOCK_FRAMES: Final = 1 << 19
 
 #: Mono float32 samples, shape [samples], and their rate in Hz.
 DecodedAudio = tuple[NDArray[np.float32], int]
-
-
-def shorten(text: str, limit: int = _SHOWN_PATH) -> str:
-    """The text in quotes, its end cut off if it is long: what error messages show."""
-    return repr(text if len(text) <= limit else text[:limit] + "...")
 
 
 def decode_pcm16(data: bytes | bytearray | memoryview) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ from typing import Any
 from safeasr.options.checker import GENERATE, checked
 from safeasr.options.declared import Options
 from safeasr.options.model import ModelOptions
-from safeasr.options.names import HOTWORDS
+from safeasr.options.names import COMMON, HOTWORDS
 
 __all__ = ["CallOptions", "call_options"]
 
@@ -24,6 +24,8 @@ class CallOptions:
         data_type: "sound" or "fbank".
         output_dir: directory for FunASR's result files, or None.
         disable_pbar: no progress bar.
+        download_timeout: longest that the download of a URL may take, in seconds.
+        max_download_bytes: largest download, and largest list file.
         family: options that the model's family understands.
         hotwords: options of the hotword correction.
     """
@@ -33,6 +35,8 @@ class CallOptions:
     data_type: Any
     output_dir: str | None
     disable_pbar: bool
+    download_timeout: float
+    max_download_bytes: int
     family: Mapping[str, Any]
     hotwords: Mapping[str, Any]
 
@@ -47,7 +51,10 @@ def call_options(given: Mapping[str, Any], defaults: ModelOptions, family: Optio
 
     Raises:
         ValueError: for a value that an option cannot have.
+        NotAllowedError: for one that names a file or URL that the model may not open.
     """
+    # Those of the constructor are the operator's own.
+    defaults.access.require_options(given)
     merged = {**defaults.call_defaults, **checked(given, GENERATE, family)}
     return CallOptions(
         key=merged.get("key"),
@@ -55,6 +62,14 @@ def call_options(given: Mapping[str, Any], defaults: ModelOptions, family: Optio
         data_type=merged.get("data_type"),
         output_dir=merged.get("output_dir"),
         disable_pbar=bool(merged.get("disable_pbar", defaults.disable_pbar)),
+        download_timeout=float(_value(merged, "download_timeout")),
+        max_download_bytes=int(_value(merged, "max_download_bytes")),
         family={k: v for k, v in merged.items() if k not in HOTWORDS},
         hotwords=HOTWORDS.own(merged),
     )
+
+
+def _value(merged: Mapping[str, Any], name: str) -> Any:
+    """Of a common option; None stands for its default."""
+    given = merged.get(name)
+    return COMMON[name].default if given is None else given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from safeasr.options.declared import Kind, number, whole
@@ -34,4 +35,7 @@ def not_negative(name: str, value: Any) -> float:
         ValueError: if it is not one; names the argument.
     """
     _require(_NOT_NEGATIVE, name, value)
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:  # a whole number beyond all floats
+        return math.inf

@@ -8,6 +8,7 @@ from typing import Any
 
 from safeasr._extension import _ext
 from safeasr.errors import UnsupportedModelError
+from safeasr.options.access import ANYTHING, Access, access
 from safeasr.options.checker import AUTO_MODEL, checked
 from safeasr.options.checks import not_negative, positive
 from safeasr.options.cores import usable_cores
@@ -43,6 +44,7 @@ class ModelOptions:
         precision: of the linear layers: "float32", "bfloat16", "int8" or "float16".
         cuda_graphs: steps of live streams are recorded and replayed.
         disable_pbar: no progress bar.
+        access: which files and hosts inputs and options of calls may name.
         overrides: keys of config.yaml.
         call_defaults: options of ``generate`` that were given to the constructor, as FunASR allows.
     """
@@ -59,6 +61,7 @@ class ModelOptions:
     precision: str
     cuda_graphs: bool
     disable_pbar: bool
+    access: Access = ANYTHING
     overrides: Mapping[str, Any] = field(default_factory=dict)
     call_defaults: Mapping[str, Any] = field(default_factory=dict)
 
@@ -110,6 +113,8 @@ def model_options(
     timeout: float | None,
     device: str | None,
     cuda_graphs: bool = False,
+    allow_urls: Any = True,
+    allow_paths: Any = True,
 ) -> ModelOptions:
     """Sort and check the arguments of ``AutoModel``; options of calls come with the model.
 
@@ -155,6 +160,7 @@ def model_options(
         precision=pick_precision(given, chosen),
         cuda_graphs=cuda_graphs and _have_graphs(chosen),
         disable_pbar=bool(given.get("disable_pbar", False)),
+        access=access(allow_urls, allow_paths),
         overrides={k: v for k, v in given.items() if k in CONFIG_KEYS},
     )
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from safeasr.options.declared import ANY, FLAG, Option, Options, number
+from safeasr.options.declared import ANY, FLAG, Option, Options, number, whole
 
 __all__ = ["COMMON", "CONFIG_KEYS", "CONSTRUCTOR", "HOTWORDS", "OF_SOME_MODELS", "OWN"]
 
+#: Above 0: nothing can be had in no time.
+SECONDS = number("a number of seconds above 0", least=1e-9)
 #: Options of a call that every model understands, or that only say how FunASR batches.
 COMMON = Options(
     Option("key", ANY, help="Name or names of the input."),
@@ -13,6 +15,15 @@ COMMON = Options(
     Option("data_type", ANY, help="sound or fbank."),
     Option("output_dir", ANY, help="Directory for FunASR's result files."),
     Option("disable_pbar", ANY, help="No progress bar."),
+    Option(
+        "download_timeout", SECONDS, 30.0, help="Longest that the download of a URL may take, in s."
+    ),
+    Option(
+        "max_download_bytes",
+        whole("a whole number of at least 1", least=1),
+        512 * 1024 * 1024,
+        help="Largest download, and largest list file.",
+    ),
     *(
         Option(name, ANY, help="Nothing depends on it here.")
         for name in "batch_size batch_size_s batch_size_threshold_s device ncpu lm_file "
@@ -44,7 +55,8 @@ CONSTRUCTOR = frozenset(
 #: Arguments of the constructor that FunASR does not have, or that are named there.
 OWN = frozenset(
     "model device num_workers max_batch_size max_batch_frames max_wait_ms queue_size max_streams "
-    "timeout intra_op_threads cuda_graphs online_model vad_model vad_kwargs".split()
+    "timeout intra_op_threads cuda_graphs online_model vad_model vad_kwargs allow_urls "
+    "allow_paths".split()
 )
 #: Names of config.yaml at its top level: overrides of these go into the export.
 CONFIG_KEYS = frozenset(

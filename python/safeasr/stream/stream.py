@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import threading
-import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safeasr.calls.future import Future
+from safeasr.deadlines import deadline_after, seconds_left
 from safeasr.errors import AudioError, CancelledError, DeadlineExceededError, ForkedProcessError
 from safeasr.inputs.audio import checked_rate, load_audio
 from safeasr.inputs.decoders import decode_pcm16
@@ -99,8 +99,7 @@ class Stream:
             ForkedProcessError: in a child process of the one that opened the stream.
         """
         self._require_own_process()
-        limit = self._timeout if timeout is None else timeout
-        deadline = None if limit is None else time.monotonic() + limit
+        deadline = deadline_after(self._timeout if timeout is None else timeout)
         # Chunks are kept: the caller may use its buffer for the next one.
         job = Job(self._queue, self._as_samples(samples).copy(), is_final, deadline)
         self._queue.add(job)
@@ -141,11 +140,11 @@ class Stream:
         self, samples: Any, is_final: bool = False, *, timeout: float | None = None
     ) -> Any:
         """:meth:`feed` for asyncio: waiting does not block the event loop."""
-        limit = self._timeout if timeout is None else timeout
-        answer = self.submit(samples, is_final, timeout=limit)
+        deadline = deadline_after(self._timeout if timeout is None else timeout)
+        answer = self.submit(samples, is_final, timeout=timeout)
         try:
             with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
-                await asyncio.wait_for(answer.settled(), limit)
+                await asyncio.wait_for(answer.settled(), seconds_left(deadline))
         except BaseException:
             answer.cancel()
             raise
