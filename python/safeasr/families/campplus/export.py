@@ -1,0 +1,83 @@
+"""CAM++ from FunASR's checkpoint, and the bundles of networks that tell speakers apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from safeasr.bundles.bundle import Bundle
+from safeasr.bundles.model_dir import ModelDir, read_weights
+from safeasr.bundles.program import save_program
+from safeasr.families.campplus.network import CamPlusPlus
+from safeasr.families.checkpoints import load_parameters, pick, require
+from safeasr.nets.same_lengths import BySameLengths
+
+__all__ = ["MELS", "export", "speaker_bundle"]
+
+_KIND = "CAMPPlus"
+
+
+#: Bins of the filterbank.
+MELS: Final = 80
+#: Arguments of ``_ext.Frontend``: Kaldi's filterbank with its own defaults, of samples in [-1, 1],
+#: which FunASR computes without a frontend.
+_FRONTEND: Final[dict[str, Any]] = {
+    "sample_rate": 16000,
+    "n_mels": MELS,
+    "window": "povey",
+    "upscale_samples": False,
+}
+
+
+def speaker_bundle(
+    model: ModelDir, out: Path, family: str, network: nn.Module, size: int
+) -> Bundle:
+    """Write the network as model.ts, and describe it.
+
+    Args:
+        model: the FunASR model.
+        out: an empty directory.
+        family: its name.
+        network: (utterances, frames, mels) to (utterances, size).
+        size: of the embeddings.
+    """
+    save_program(BySameLengths(network.eval(), size), out / "model.ts")
+    return Bundle(
+        path=out,
+        family=family,
+        model_class=model.model_class,
+        programs={"model": "model.ts"},
+        frontend=dict(_FRONTEND),
+        tokens=[],
+        precision="float32",
+        decoding={"embedding_size": size},
+        signatures={
+            "model": {
+                "inputs": [
+                    "features (rows, F) float32",
+                    "positions (rows) float32",
+                    "offsets (B + 1) int64",
+                ],
+                "outputs": ["embeddings (B, D) float32"],
+            },
+        },
+    )
+
+
+def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: str) -> Bundle:
+    """Write model.ts."""
+    conf = dict(model.config.get("model_conf") or {})
+    require(_KIND, conf, "config_str", "batchnorm-relu")
+    require(_KIND, conf, "output_level", "segment")
+    require(_KIND, conf, "feat_dim", MELS)  # FunASR computes no other features
+    with torch.device("meta"):
+        network = CamPlusPlus(
+            **pick(conf, "feat_dim", "embedding_size", "growth_rate", "bn_size", "init_channels")
+        )
+    weights = read_weights(model.checkpoint, trust_remote_code=trust_remote_code)
+    load_parameters(network, weights, "")
+    size = int(conf.get("embedding_size", 192))
+    return speaker_bundle(model, out, "campplus", network, size)
