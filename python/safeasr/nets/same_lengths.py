@@ -1,9 +1,8 @@
 """Networks that look at a whole utterance at once, as programs of ragged rows.
 
 Convolutions over time would see padding, so utterances of different lengths share no tensor. On
-the CPU none do: a batch is no faster there, and alone an utterance's numbers are the same bits in
-any company. On other devices those of one length run together, as the windows have by which
-speakers are told apart.
+the CPU none do, where a batch is no faster. On other devices those of one length run together, as
+windows do by which speakers are told apart.
 """
 
 from __future__ import annotations

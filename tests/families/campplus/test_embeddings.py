@@ -65,7 +65,7 @@ def test_parity(
 
 
 @pytest.mark.parametrize("case", SPEAKERS, ids=lambda case: case.name)
-def test_company_changes_no_bit(
+def test_company_changes_nothing(
     case: Any, tmp_path: Path, make_model: Callable[..., AutoModel]
 ) -> None:
     model = make_model(case.write(tmp_path), num_workers=2, max_wait_ms=5)
@@ -73,7 +73,8 @@ def test_company_changes_no_bit(
     with ThreadPoolExecutor(16) as pool:
         found = pool.map(lambda i: model.generate(CLIPS[i % len(CLIPS)])[0], range(48))
         for i, one in enumerate(found):
-            assert torch.equal(one["spk_embedding"], alone[i % len(CLIPS)])
+            # Not to the bit: oneDNN sums convolutions in another order with more threads.
+            assert float((one["spk_embedding"] - alone[i % len(CLIPS)]).abs().max()) < TOLERANCE
     assert model.stats()["mean_batch_size"] > 1
 
 
@@ -100,7 +101,7 @@ def test_refused(tmp_path: Path, make_model: Callable[..., AutoModel]) -> None:
         AutoModel(str(path), model_conf={"config_str": "batchnorm-prelu"})
     with pytest.raises(ExportError, match="checkpoint"):
         AutoModel(str(path), model_conf={"growth_rate": 8})
-    with pytest.raises(AudioError, match="takes samples"):
+    with pytest.raises(AudioError, match="expected samples"):
         make_model(path).generate(np.zeros((20, 80), np.float32), data_type="fbank")
 
 
