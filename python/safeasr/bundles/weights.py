@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import pickletools
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,23 @@ _READ_ALL_THE_SAME = ("Detected pickle protocol", "TypedStorage is", "'torch.loa
 _NEEDS_TRUST = ("unsupported global", "unsupported class", "torchscript archive", "global ")
 
 
-def _hint(error: Exception) -> str:
+def _is_pickle(path: Path) -> bool:
+    """Whether a file is a pickle, as far as its beginning tells; nothing of it is run."""
+    try:
+        with path.open("rb") as file:
+            if file.read(1) != b"\x80":
+                return False
+            file.seek(0)
+            # torch's old format begins with a pickle of three operations, a number.
+            return len(list(itertools.islice(pickletools.genops(file), 1000))) > 3
+    except Exception:  # it is none: what that raises depends on the bytes
+        return False
+
+
+def _hint(path: Path, error: Exception, trusted: bool) -> str:
     """What to do about a checkpoint that cannot be read."""
     text = str(error).lower()
-    if any(words in text for words in _NEEDS_TRUST):
+    if not trusted and (any(words in text for words in _NEEDS_TRUST) or _is_pickle(path)):
         return (
             "it holds more than tensors. If you trust whoever made it, pass trust_remote_code=True"
         )
@@ -56,7 +71,8 @@ def read_weights(path: Path, *, trust_remote_code: bool = False) -> dict[str, to
     except Exception as error:
         if out_of_memory(error):
             raise OutOfMemoryError(f"no memory left to read {path}: {error}") from error
-        raise ExportError(f"cannot read the checkpoint {path}: {_hint(error)}") from error
+        hint = _hint(path, error, trust_remote_code)
+        raise ExportError(f"cannot read the checkpoint {path}: {hint}") from error
     for wrapper in ("state_dict", "model_state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
