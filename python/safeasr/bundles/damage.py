@@ -65,8 +65,11 @@ def check_archive(path: Path) -> None:
     if instead is not None:
         raise ExportError(f"cannot read the checkpoint {path}: {instead}")
     with path.open("rb") as file:
-        if file.read(4) != b"PK\x03\x04":
-            return  # torch's old format, or none
+        begins = file.read(4) == b"PK\x03\x04"
+        file.seek(max(0, file.seek(0, 2) - 100))
+        ends = b"PK\x05\x06" in file.read()
+    if not begins and not ends:
+        return  # torch's old format, or none
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()

@@ -63,7 +63,7 @@ def build_scorer(
     parameters = {n.removeprefix(own): w for n, w in weights.items() if n.startswith(own)}
     for name, shape in sizes.shapes():  # another shape is refused below
         if name in parameters and tuple(plain(name, parameters[name]).shape) == shape:
-            finite(name, parameters[name])
+            finite(name, parameters[name].detach().float())
     refuse_leftovers(weights, [own + name for name, _ in sizes.shapes()])
     try:
         return FsmnVadScorer(sizes, parameters)
