@@ -73,7 +73,7 @@ def check_archive(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError) as error:
         raise ExportError(
             f"cannot read the checkpoint {path}: it is cut short or damaged ({error}; it has "
             f"{path.stat().st_size} bytes): download it again"
