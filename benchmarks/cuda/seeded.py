@@ -113,9 +113,7 @@ def _paraformer(config: dict[str, Any], frontend: dict[str, Any]) -> dict[str, T
     # As an offline model also where it is to be a streaming one: they differ in how they are run.
     settings = Settings(config)
     encoder = SanmEncoder(FEATURES, **encoder_arguments(settings.section("encoder_conf")))
-    predictor = CifWeights(
-        **predictor_arguments(settings.section("predictor_conf"), encoder.size)
-    )
+    predictor = CifWeights(**predictor_arguments(settings.section("predictor_conf"), encoder.size))
     sizes = decoder_arguments(settings.section("decoder_conf"), encoder.size)
     sizes.pop("sanm_shfit", None)  # the same in both kinds
     decoder = ParaformerDecoder(len(VOCABULARY), encoder.size, **sizes)

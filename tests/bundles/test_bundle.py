@@ -61,12 +61,18 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "later format": (lambda b: edit(b, lambda f: f.update(format=99)), "format 99"),
     "no tokens": (lambda b: edit(b, lambda f: f.pop("tokens")), "tokens"),
     "unknown field": (lambda b: edit(b, lambda f: f.update(surprise=1)), "surprise"),
-    "file of unknown size": (lambda b: edit(b, lambda f: f["files"].clear()), r"has no files\.encoder\.ts"),
+    "file of unknown size": (
+        lambda b: edit(b, lambda f: f["files"].clear()),
+        r"has no files\.encoder\.ts",
+    ),
     "unknown family": (lambda b: edit(b, lambda f: f.update(family="nobody")), "nobody"),
     "no decoder": (lambda b: edit(b, lambda f: f["programs"].pop("decoder")), "decoder"),
     "no rate": (lambda b: edit(b, lambda f: f["frontend"].pop("sample_rate")), "sample_rate"),
     "wrong window": (lambda b: edit(b, lambda f: f["frontend"].update(window="odd")), "odd"),
-    "wrong frontend": (lambda b: edit(b, lambda f: f["frontend"].update(n_mels="x")), r"frontend\.n_mels"),
+    "wrong frontend": (
+        lambda b: edit(b, lambda f: f["frontend"].update(n_mels="x")),
+        r"frontend\.n_mels",
+    ),
     "no decoding": (lambda b: edit(b, lambda f: f["decoding"].pop("sos")), "sos"),
 }
 

@@ -23,7 +23,9 @@ from safeasr.nets.layers import Linear
 from safeasr.nets.precision import narrow
 
 MODELS = Path(str(resources.files("safeasr") / "models"))
-POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 166841\n"
+POINTER = (
+    b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 166841\n"
+)
 PAGE = b"<!DOCTYPE html>\n<html><head><title>404</title></head></html>\n"
 Damage = Callable[[Path], Any]
 

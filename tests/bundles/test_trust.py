@@ -155,7 +155,17 @@ def test_a_strangers_program_is_not_run(tmp_path: Path, trusted: bool) -> None:
 
 
 #: Names of programs that lead out of the bundle, or nowhere.
-PLACES = ["../scorer.ts", "/etc/passwd", "a/../../scorer.ts", "..", ".", "", "a\0b", "x" * 300, "~/x"]
+PLACES = [
+    "../scorer.ts",
+    "/etc/passwd",
+    "a/../../scorer.ts",
+    "..",
+    ".",
+    "",
+    "a\0b",
+    "x" * 300,
+    "~/x",
+]
 
 
 @pytest.mark.parametrize("group", ["programs", "assets"])

@@ -68,9 +68,8 @@ def noted_digest(path: Path, notes: Path) -> str:
         path: the file.
         notes: the folder; need not be there.
     """
-    facts = path.stat()
-    identity = [str(path.resolve()), facts.st_size, facts.st_mtime_ns, facts.st_ino]
-    note = notes / hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
+    identity = json.dumps([str(path.resolve()), *_identity(path)])
+    note = notes / hashlib.sha256(identity.encode()).hexdigest()[:32]
     with contextlib.suppress(OSError, UnicodeDecodeError):
         found = note.read_text(encoding="ascii")
         if _DIGEST.fullmatch(found):

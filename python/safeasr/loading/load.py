@@ -10,9 +10,15 @@ from typing import Any
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle, is_bundle, read_bundle
 from safeasr.bundles.cache import cache_dir
+from safeasr.bundles.damage import out_of_memory
 from safeasr.bundles.model_dir import read_model_dir
 from safeasr.bundles.trust import require_trust
-from safeasr.errors import CorruptBundleError, UnsupportedModelError
+from safeasr.errors import (
+    CorruptBundleError,
+    OutOfMemoryError,
+    SafeASRError,
+    UnsupportedModelError,
+)
 from safeasr.families import family_of_bundle, family_of_class
 from safeasr.families.base import Recognizer, UsesGraphs
 from safeasr.loading.export import open_bundle
@@ -92,7 +98,12 @@ def load_model(
         OutOfMemoryError: if there is no room for it.
     """
     directory = find_model(name, hub=hub, revision=revision, check_latest=check_latest)
-    bundle, recognizer = _open(directory, options, overrides or {}, trust_remote_code)
+    try:
+        bundle, recognizer = _open(directory, options, overrides or {}, trust_remote_code)
+    except Exception as error:
+        if isinstance(error, SafeASRError) or not out_of_memory(error):
+            raise
+        raise OutOfMemoryError(f"no memory left to load {name}: {error}") from error
     if options.cuda_graphs and isinstance(recognizer, UsesGraphs):
         recognizer.use_graphs()
     return Loaded(directory, recognizer, bundle.precision)
