@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 from collections.abc import Iterator
@@ -22,9 +23,9 @@ from support.programs import reseal
 VAD = Path(str(resources.files("safeasr") / "models" / "demo-vad"))
 CLIP = np.concatenate([speech(1.0), np.zeros(16000, np.float32)])
 VALUES: list[Any] = [
-    None, 0, -1, 1, 2, 64, 4097, 65536, 10**9, 2**31, 2**63, -(2**31), 10**30, -(10**30), 1.5, 1e-300,
-    float("nan"), float("inf"), "abc", "1", "", "é" * 100, [], [1], [None], [[[]]], {}, {"a": 1},
-    True, False,
+    None, 0, -1, 1, 2, 64, 4097, 65536, 10**9, 2**31, 2**63, -(2**31), 10**30, -(10**30), 1.5,
+    1e-300, float("nan"), float("inf"), "abc", "1", "", "é" * 100, [], [1], [None], [[[]]], {},
+    {"a": 1}, True, False,
 ]  # fmt: skip
 
 
@@ -86,7 +87,7 @@ def test_a_manifest_that_was_changed(bundle: Path, seed: int) -> None:
         try:
             after = read_bundle(bundle)
         except CorruptBundleError as error:
-            assert len(str(error)) < 2000, what
+            assert len(str(error)) < 2000, what  # noqa: PT017
         else:
             assert after == before, what
 
@@ -99,7 +100,7 @@ def test_a_manifest_that_was_changed_and_sealed(bundle: Path, expected: Any, see
         reseal(bundle)
         got = answer(bundle)
     except SafeASRError as error:
-        assert isinstance(error, (CorruptBundleError, InferenceError)), error
+        assert isinstance(error, (CorruptBundleError, InferenceError)), error  # noqa: PT017
     except (TypeError, AttributeError, KeyError, OSError):
         with pytest.raises(CorruptBundleError):  # what the test cannot seal
             answer(bundle)
@@ -119,7 +120,7 @@ def test_a_bit_anywhere(bundle: Path, seed: int) -> None:
             try:
                 after = open_bundle(bundle)
             except CorruptBundleError as error:
-                assert str(bundle) in str(error)
+                assert str(bundle) in str(error)  # noqa: PT017
             else:  # white space, or another way to write the same
                 assert name == "bundle.json" and after == before
         (bundle / name).write_bytes(content)
@@ -127,8 +128,7 @@ def test_a_bit_anywhere(bundle: Path, seed: int) -> None:
 
 
 def test_a_bit_of_a_model_in_use(bundle: Path, expected: Any) -> None:
-    """What is compared once is compared again when it has changed, whatever the file's times say."""
-    import os
+    """What was compared is compared again when it has changed, whatever its times say."""
 
     assert answer(bundle) == expected
     file = bundle / "scorer.ts"

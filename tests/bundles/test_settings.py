@@ -35,7 +35,8 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("numbers", [1, -2.5], [1.0, -2.5]),
 ]  # fmt: skip
 ANYTHING: list[Any] = [
-    None, "abc", "1", "", [], [None], {}, {"b": 1}, NAN, INF, -INF, 1.5, -1, 0, 11, HUGE, -HUGE, True,
+    None, "abc", "1", "", [], [None], {}, {"b": 1}, NAN, INF, -INF, 1.5, -1, 0, 11, HUGE, -HUGE,
+    True,
     [True], ["1"], [NAN], [1e39], [[1]], b"x", object(),
 ]  # fmt: skip
 
@@ -58,8 +59,8 @@ def test_what_does_not_fit_is_named(kind: str, value: Any) -> None:
     try:
         found = READERS[kind](settings)
     except ExportError as error:
-        assert str(error).startswith("some.yaml: conf.a must be ")
-        assert len(str(error)) < 300
+        assert str(error).startswith("some.yaml: conf.a must be ")  # noqa: PT017
+        assert len(str(error)) < 300  # noqa: PT017
     else:
         assert type(found) is types[kind]
         assert "nan" not in repr(found) and "inf" not in repr(found)
@@ -90,7 +91,7 @@ def test_values_within_themselves() -> None:
         wide = [wide] * 50  # 50^30 values, of 30 objects
     check_depth({"a": wide}, "x")
     for endless in (ring, {"a": ring}, [wide] * 3):
-        with pytest.raises(ExportError, match="x: .* nested"):
+        with pytest.raises(ExportError, match=r"x: .* nested"):
             check_depth([endless], "x")
 
 

@@ -23,7 +23,8 @@ pytest.importorskip("funasr", reason="funasr makes the models")
 
 NAN, INF = float("nan"), float("inf")
 VALUES: list[Any] = [
-    None, 0, -1, 1, 3, 1.5, 4097, 10**9, 10**30, -(10**30), 1e-300, NAN, INF, "abc", "1", "", [], [1],
+    None, 0, -1, 1, 3, 1.5, 4097, 10**9, 10**30, -(10**30), 1e-300, NAN, INF, "abc", "1", "", [],
+    [1],
     [None], [[[]]], {}, {"a": 1}, True, False,
 ]  # fmt: skip
 
@@ -151,7 +152,7 @@ def test_half_a_network(case: FamilyCase, directory_of: Callable[[FamilyCase], P
 def test_a_checkpoint_that_is_not_there(
     case: FamilyCase, directory_of: Callable[[FamilyCase], Path], value: Any
 ) -> None:
-    with pytest.raises(ExportError, match="init_param=.* is not a file"):
+    with pytest.raises(ExportError, match=r"init_param=.* is not a file"):
         AutoModel(str(directory_of(case)), init_param=value)
 
 
