@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("cache")
 
 CHECKPOINTS: dict[str, tuple[Damage, str]] = {
     "pointer": (write("model.pt", POINTER), r"Git LFS pointer.*166841 bytes.*git lfs pull"),
-    "page": (write("model.pt", PAGE), "web page.*[Dd]ownload"),
+    "page": (write("model.pt", PAGE), "web page.*(Down|down)load"),
     "XML": (write("model.pt", b"<?xml version='1.0'?><Error>AccessDenied</Error>"), "web page"),
     "JSON": (write("model.pt", b'{"error": "not found"}'), "no checkpoint, or damaged: download"),
     "text": (write("model.pt", b"garbage" * 99), "no checkpoint, or damaged: download"),
@@ -34,9 +34,9 @@ CHECKPOINTS: dict[str, tuple[Damage, str]] = {
     "cut in half": (changed("model.pt", lambda c: c.__delitem__(slice(80_000, None))), "cut short"),
     "head only": (changed("model.pt", lambda c: c.__delitem__(slice(100, None))), "cut short"),
     "begin is gone": (changed("model.pt", lambda c: c.__delitem__(slice(0, 64))), "damaged"),
-    "zeros inside": (changed("model.pt", zeros(0.5, 400)), "damaged.*[Dd]ownload it again"),
+    "zeros inside": (changed("model.pt", zeros(0.5, 400)), "damaged.*(Down|down)load it again"),
     "zeros at a third": (changed("model.pt", zeros(0.33, 1)), "damaged|cut short"),
-    "a bit of weights": (changed("model.pt", flip(0.7)), "damaged.*[Dd]ownload it again"),
+    "a bit of weights": (changed("model.pt", flip(0.7)), "damaged.*(Down|down)load it again"),
     "old format, cut": (
         lambda d: (weights(lambda s: None, zipped=False)(d),
                    changed("model.pt", lambda c: c.__delitem__(slice(90_000, None)))(d)),

@@ -10,21 +10,18 @@ from torch import Tensor, nn
 
 from safeasr.bundles.settings import MOST_LAYERS, Settings
 from safeasr.errors import ExportError, UnsupportedModelError
-from safeasr.families.frontends import offline_frontend, online_frontend
 
 __all__ = [
     "check_paraformer",
     "decoder_arguments",
     "encoder_arguments",
+    "finite",
     "load_parameters",
-    "offline_frontend",
-    "online_frontend",
     "paraformer_decoding",
-    "pick",
+    "plain",
     "predictor_arguments",
     "refuse_leftovers",
     "require",
-    "section",
 ]
 
 #: Parameters that only training needs; docs/differences.md lists them.
@@ -41,16 +38,6 @@ def require(kind: str, config: Mapping[str, Any] | Settings, key: str, *allowed:
             f"{key}={values[key]!r} is not supported for {kind} (supported: "
             f"{', '.join(map(repr, allowed))})"
         )
-
-
-def section(config: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A mapping in a configuration; ExportError if it is not there."""
-    return dict(Settings(config).section(name).values)
-
-
-def pick(config: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    """Those of the keys that the configuration has."""
-    return {k: config[k] for k in keys if k in config}
 
 
 def encoder_arguments(conf: Settings, *more_layers: str) -> dict[str, Any]:
