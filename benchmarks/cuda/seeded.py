@@ -39,7 +39,7 @@ from safeasr.families.checkpoints import (
     encoder_arguments,
     predictor_arguments,
 )
-from safeasr.families.checkpoints import offline_frontend as frontend_of
+from safeasr.families.frontends import offline_frontend as frontend_of
 from safeasr.families.paraformer.network import DecoderProgram, EncoderProgram
 from safeasr.families.sense_voice.network import CtcHead, SenseVoiceEncoder, SenseVoiceNetwork
 from safeasr.nets.cif_predictor import CifWeights
