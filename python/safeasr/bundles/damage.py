@@ -55,7 +55,7 @@ def what_it_is_instead(path: Path) -> str | None:
 def check_archive(path: Path) -> None:
     """Refuse a checkpoint in torch's format (a zip archive) that is cut short or damaged.
 
-    Every entry has a checksum, which torch itself does not look at. That reads the whole file: 1.5
+    Every entry has a checksum, which torch itself does not look at. That reads the whole file: 1
     to 2 GB a second, once for each export.
 
     Raises:
