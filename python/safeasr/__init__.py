@@ -31,6 +31,7 @@ from safeasr.errors import (
     QueueFullError,
     SafeASRError,
     UnsupportedModelError,
+    UntrustedBundleError,
 )
 from safeasr.text.rich_text import rich_transcription_postprocess
 
@@ -52,6 +53,7 @@ __all__ = [
     "QueueFullError",
     "SafeASRError",
     "UnsupportedModelError",
+    "UntrustedBundleError",
     "__version__",
     "rich_transcription_postprocess",
 ]

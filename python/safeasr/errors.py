@@ -26,6 +26,7 @@ __all__ = [
     "QueueFullError",
     "SafeASRError",
     "UnsupportedModelError",
+    "UntrustedBundleError",
 ]
 
 
@@ -119,6 +120,15 @@ class CorruptBundleError(SafeASRError, ValueError):
     """
 
 
+class UntrustedBundleError(SafeASRError):
+    """A bundle was not exported here, and nobody said that it may be loaded.
+
+    Raised while a model is built, before anything of the bundle is run: its programs can do what
+    the process can do. If you trust whoever made it, pass ``trust_remote_code=True``, or record it
+    with ``safeasr trust``; otherwise load the FunASR model that it was made from.
+    """
+
+
 class ForkedProcessError(SafeASRError):
     """A model built before ``os.fork`` was used in the child process.
 
@@ -146,9 +156,10 @@ class InferenceError(SafeASRError, RuntimeError):
 
 
 class OutOfMemoryError(InferenceError, MemoryError):
-    """One request alone needs more memory than the device, or the machine, has left.
+    """One request alone, or a model, needs more memory than the device or the machine has left.
 
     A batch that does not fit is run again in halves; only what does not fit by itself fails, after
     waiting for the batches of other workers. Cut the recording (``vad_model`` does), use fewer
-    workers, or free memory that others hold. It is a ``MemoryError`` too.
+    workers, or free memory that others hold. A model that cannot be loaded or exported for want of
+    memory raises it too: nothing is wrong with the model. It is a ``MemoryError`` too.
     """

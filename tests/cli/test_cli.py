@@ -82,7 +82,7 @@ def test_main_leaves_with_the_exit_code(capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().out == f"safeasr {safeasr.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["transcribe", "export", "info", "verify", "bench"])
+@pytest.mark.parametrize("command", ["transcribe", "export", "info", "verify", "trust", "bench"])
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([command, "--help"]) == 0
     assert "Usage" in capsys.readouterr().out

@@ -29,6 +29,7 @@ app.command()(transcribe.transcribe)
 app.command()(bundles.export)
 app.command()(bundles.info)
 app.command()(bundles.verify)
+app.command()(bundles.trust)
 app.command()(bench.bench)
 
 _debug = False

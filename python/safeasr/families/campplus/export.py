@@ -11,15 +11,14 @@ from torch import nn
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.model_dir import ModelDir, read_weights
 from safeasr.bundles.program import save_program
+from safeasr.bundles.settings import Settings
 from safeasr.families.campplus.network import CamPlusPlus
-from safeasr.families.checkpoints import load_parameters, pick, require
+from safeasr.families.checkpoints import load_parameters, refuse_leftovers, require
 from safeasr.nets.same_lengths import BySameLengths
 
-__all__ = ["MELS", "export", "speaker_bundle"]
+__all__ = ["MELS", "export", "sizes", "speaker_bundle"]
 
 _KIND = "CAMPPlus"
-
-
 #: Bins of the filterbank.
 MELS: Final = 80
 #: Arguments of ``_ext.Frontend``: Kaldi's filterbank with its own defaults, of samples in [-1, 1],
@@ -67,17 +66,26 @@ def speaker_bundle(
     )
 
 
+def sizes(conf: Settings, *keys: str) -> dict[str, int]:
+    """Those of the sizes that ``model_conf`` has.
+
+    Raises:
+        ExportError: if one is not a whole number from 1 to 2048.
+    """
+    return {key: conf.whole(key, least=1, most=2048) for key in keys if key in conf}
+
+
 def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: str) -> Bundle:
     """Write model.ts."""
-    conf = dict(model.config.get("model_conf") or {})
+    conf = model.settings.section("model_conf", optional=True)
     require(_KIND, conf, "config_str", "batchnorm-relu")
     require(_KIND, conf, "output_level", "segment")
     require(_KIND, conf, "feat_dim", MELS)  # FunASR computes no other features
     with torch.device("meta"):
         network = CamPlusPlus(
-            **pick(conf, "feat_dim", "embedding_size", "growth_rate", "bn_size", "init_channels")
+            **sizes(conf, "embedding_size", "growth_rate", "bn_size", "init_channels")
         )
     weights = read_weights(model.checkpoint, trust_remote_code=trust_remote_code)
-    load_parameters(network, weights, "")
-    size = int(conf.get("embedding_size", 192))
+    refuse_leftovers(weights, load_parameters(network, weights, ""))
+    size = conf.whole("embedding_size", 192)
     return speaker_bundle(model, out, "campplus", network, size)

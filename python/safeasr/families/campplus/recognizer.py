@@ -13,6 +13,7 @@ from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.errors import AudioError
 from safeasr.families.base import Accepts, Task
+from safeasr.families.frontends import frontend_of
 from safeasr.families.programs import load_programs, reading
 from safeasr.families.terms import Terms
 from safeasr.options.declared import Options
@@ -36,13 +37,14 @@ class SpeakerRecognizer:
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
         with reading(bundle):
             [program] = load_programs(bundle, device, ("model",))
-            self.sample_rate = int(bundle.frontend["sample_rate"])
-            self.embedding_size = int(bundle.decoding["embedding_size"])
+            arguments = frontend_of(bundle)
+            self.sample_rate: int = arguments["sample_rate"]
+            self.embedding_size = bundle.settings.whole("embedding_size", least=1)
             self._least = self.sample_rate * _LEAST_MS[bundle.family] // 1000
             self._runner = _ext.RaggedRunner(
                 program=program,
                 outputs=["utterances"],
-                frontend=_ext.Frontend(**bundle.frontend),
+                frontend=_ext.Frontend(**arguments),
                 limits=_ext.BatchLimits(**limits, ragged=True),
             )
 

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.model_dir import ModelDir, read_weights
-from safeasr.families.campplus.export import MELS, speaker_bundle
-from safeasr.families.checkpoints import load_parameters, pick, require
+from safeasr.bundles.settings import MOST_LAYERS
+from safeasr.families.campplus.export import MELS, sizes, speaker_bundle
+from safeasr.families.checkpoints import load_parameters, refuse_leftovers, require
 from safeasr.families.eres2netv2.network import ERes2NetV2
 
 __all__ = ["export"]
@@ -31,21 +32,21 @@ def _renamed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: str) -> Bundle:
     """Write model.ts."""
-    conf = dict(model.config.get("model_conf") or {})
+    conf = model.settings.section("model_conf", optional=True)
     require(_KIND, conf, "pooling_func", "TSTP")
     require(_KIND, conf, "feat_dim", MELS)
     require(_KIND, conf, "two_emb_layer", False)
+    if len(conf.wholes("num_blocks", [3, 4, 6, 3])) != 4:
+        raise conf.wrong("num_blocks", "a list of four numbers")
     with torch.device("meta"):
         network = ERes2NetV2(
-            **pick(
-                conf,
-                *("feat_dim", "embedding_size", "m_channels", "baseWidth", "scale", "expansion"),
-                "num_blocks",
-            )
+            **sizes(conf, "embedding_size", "m_channels", "baseWidth", "scale", "expansion"),
+            num_blocks=conf.wholes("num_blocks", [3, 4, 6, 3], least=1, most=MOST_LAYERS),
         )
     weights = read_weights(model.checkpoint, trust_remote_code=trust_remote_code)
     # FunASR's class holds the network as `model`; the published checkpoint is the network's own.
     prefix = "model." if "model.conv1.weight" in weights else ""
-    load_parameters(network, _renamed(weights), prefix)
-    size = int(conf.get("embedding_size", 192))
+    weights = _renamed(weights)
+    refuse_leftovers(weights, load_parameters(network, weights, prefix))
+    size = conf.whole("embedding_size", 192)
     return speaker_bundle(model, out, "eres2netv2", network, size)

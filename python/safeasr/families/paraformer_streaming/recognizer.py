@@ -10,10 +10,18 @@ from numpy.typing import NDArray
 
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
+from safeasr.bundles.settings import MOST_LAYERS, Settings
 from safeasr.errors import AudioError
 from safeasr.families.base import Accepts, Task
 from safeasr.families.cached import stream_of
-from safeasr.families.programs import live_limits, load_programs, reading, refuse_beam_search
+from safeasr.families.frontends import frontend_of
+from safeasr.families.programs import (
+    live_limits,
+    load_programs,
+    reading,
+    refuse_beam_search,
+    skipped_tokens,
+)
 from safeasr.families.terms import Terms
 from safeasr.options.declared import ANY, FLAG, Kind, Option, Options, Where, whole
 from safeasr.text.sentence import ids_to_tokens, sentence_postprocess
@@ -40,6 +48,23 @@ OPTIONS = Options(
 )
 
 
+def _shapes(shapes: Settings) -> dict[str, Any]:
+    """What the extension has to know of the network to keep streams."""
+    layers, sizes = {"least": 1, "most": MOST_LAYERS}, {"least": 1, "most": 65536}
+    return {
+        "encoder_layers": shapes.whole("encoder_layers", **layers),
+        "encoder_size": shapes.whole("encoder_size", **sizes),
+        "decoder_layers": shapes.whole("decoder_layers", **layers),
+        "decoder_kernel": shapes.whole("decoder_kernel", least=1, most=1000),
+        "cif_left": shapes.whole("cif_left", most=1000),
+        "cif_right": shapes.whole("cif_right", most=1000),
+        "tail_threshold": shapes.number("tail_threshold"),
+        "feature_scale": shapes.number("feature_scale"),
+        "narrow": shapes.flag("narrow"),
+        "half": shapes.flag("half"),
+    }
+
+
 class ParaformerStreamingRecognizer:
     """A loaded streaming Paraformer."""
 
@@ -51,16 +76,16 @@ class ParaformerStreamingRecognizer:
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
         with reading(bundle):
             encoder, decoder = load_programs(bundle, device, ("encoder", "decoder"))
-            settings = bundle.decoding
-            self._skip = frozenset({settings["blank_id"], settings["sos"], settings["eos"]})
+            self._skip = skipped_tokens(bundle.settings)
+            arguments = frontend_of(bundle)
             self._runner = _ext.ParaformerStreamRunner(
-                frontend=_ext.OnlineFrontend(**bundle.frontend),
+                frontend=_ext.OnlineFrontend(**arguments),
                 encoder=encoder,
                 decoder=decoder,
                 limits=live_limits(limits, device, live_priority=1, ragged=True),
-                **settings["shapes"],
+                **_shapes(bundle.settings.section("shapes")),
             )
-            self.sample_rate = int(bundle.frontend["sample_rate"])
+            self.sample_rate: int = arguments["sample_rate"]
         self.tokens = bundle.tokens
 
     def use_graphs(self) -> None:
