@@ -13,6 +13,7 @@ from concurrent.futures import CancelledError
 __all__ = [
     "AudioError",
     "AudioFileNotFoundError",
+    "AudioTooLongError",
     "CancelledError",
     "CorruptBundleError",
     "DeadlineExceededError",
@@ -78,6 +79,15 @@ class AudioFileNotFoundError(AudioError, FileNotFoundError):
 
     Raised when the item is loaded. Check the path, and the working directory that relative paths
     of a list file are resolved against. It is a ``FileNotFoundError`` too, as in FunASR.
+    """
+
+
+class AudioTooLongError(AudioError):
+    """A recording is longer than ``max_audio_seconds``.
+
+    Raised when its header says so and may be right, and else while it is decoded, so that a small
+    file that unpacks to days of silence takes no more memory than the limit allows. The message
+    says both lengths. Cut the recording, or give a larger ``max_audio_seconds``.
     """
 
 

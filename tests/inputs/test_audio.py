@@ -15,7 +15,7 @@ import torch
 
 from safeasr.errors import AudioError
 from safeasr.inputs.audio import load_audio, mono_float32, resample
-from safeasr.inputs.containers import is_container
+from safeasr.inputs.mpeg import is_mpeg_stream as is_container
 
 RNG = np.random.default_rng(0)
 WAVE = (0.2 * RNG.standard_normal(8000)).clip(-0.9, 0.9).astype(np.float32)

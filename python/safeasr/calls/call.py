@@ -92,6 +92,8 @@ class Calls:
             input_len=input_len,
             sample_rate=self.recognizer.sample_rate,
             deadline=deadline,
+            max_seconds=call.max_audio_seconds,
+            strict=call.strict_audio,
         )
         return Call(self, call, deadline, utterances)
 

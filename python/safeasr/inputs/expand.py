@@ -20,7 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safeasr.errors import AudioError, UnsupportedModelError
-from safeasr.inputs.audio import DEFAULT_SAMPLE_RATE, checked_rate, is_tensor, load_audio
+from safeasr.inputs.audio import (
+    DEFAULT_MAX_SECONDS,
+    DEFAULT_SAMPLE_RATE,
+    checked_rate,
+    is_buffer,
+    is_tensor,
+    load_audio,
+)
 from safeasr.inputs.download import DEFAULT_MAX_BYTES, DEFAULT_TIMEOUT_S, is_url, url_path, url_stem
 from safeasr.inputs.features import load_features, split_features
 from safeasr.inputs.listfiles import LIST_EXTENSIONS, read_list
@@ -28,7 +35,7 @@ from safeasr.inputs.listfiles import LIST_EXTENSIONS, read_list
 __all__ = ["Utterance", "expand_inputs", "random_key"]
 
 _KEY_CHARACTERS: Final = string.ascii_letters + string.digits
-_KINDS: Final = ("sound", "fbank", "text")
+_KINDS: Final = ("sound", "pcm", "fbank", "text")
 
 
 def random_key() -> str:
@@ -48,20 +55,26 @@ class Utterance:
         source: what the caller gave: path, URL, array, tensor, bytes, file object, or text.
         kind: "sound", "fbank" (features) or "text".
         index: position in the expanded input.
-        fs: rate in Hz of samples that do not state their own.
+        fs: rate in Hz of samples that do not state their own; None: nobody said, 16,000.
         sample_rate: rate in Hz of what :meth:`load` returns.
         timeout_s: time limit of a download, in seconds.
         max_bytes: size limit of a download, in bytes.
+        is_pcm: files and bytes are raw 16-bit samples.
+        max_seconds: the longest recording that is taken.
+        strict: damaged audio is refused.
     """
 
     key: str
     source: object
     kind: str = "sound"
     index: int = 0
-    fs: int = DEFAULT_SAMPLE_RATE
+    fs: int | None = None
     sample_rate: int = DEFAULT_SAMPLE_RATE
     timeout_s: float = DEFAULT_TIMEOUT_S
     max_bytes: int = DEFAULT_MAX_BYTES
+    is_pcm: bool = False
+    max_seconds: float = DEFAULT_MAX_SECONDS
+    strict: bool = False
 
     @property
     def from_file(self) -> bool:
@@ -74,7 +87,7 @@ class Utterance:
         """The item's data; decodes files and downloads URLs.
 
         Args:
-            allow_empty: no samples are samples too, as in a piece of a stream.
+            allow_empty: it is a piece of a stream: it may hold no samples, and bytes are raw ones.
             deadline: time of the monotonic clock by which it must be done; None: no limit.
 
         Returns:
@@ -99,6 +112,9 @@ class Utterance:
                 max_bytes=self.max_bytes,
                 allow_empty=allow_empty,
                 deadline=deadline,
+                is_pcm=self.is_pcm,
+                max_seconds=self.max_seconds,
+                strict=self.strict,
             )
         except AudioError as error:
             raise type(error)(f"input {self.index} (key {self.key!r}): {error}") from error
@@ -108,13 +124,15 @@ def expand_inputs(
     input: Any,
     *,
     key: str | Sequence[str] | None = None,
-    fs: int = DEFAULT_SAMPLE_RATE,
+    fs: int | None = None,
     data_type: str | Sequence[str] | None = None,
     input_len: Any = None,
     sample_rate: int = DEFAULT_SAMPLE_RATE,
     timeout_s: float = DEFAULT_TIMEOUT_S,
     max_bytes: int = DEFAULT_MAX_BYTES,
     deadline: float | None = None,
+    max_seconds: float = DEFAULT_MAX_SECONDS,
+    strict: bool = False,
 ) -> list[Utterance]:
     """The utterances of one call, in order.
 
@@ -125,13 +143,17 @@ def expand_inputs(
         key: name of the utterance. One name for a list of several is used for those that are no
             files, which are named after the file. A list of names is used one by one. None: the
             file's name without ending, the key in the list file, or a random key each.
-        fs: rate in Hz of arrays, raw PCM bytes and ``.pcm`` files.
-        data_type: "sound" (also None), "fbank" for features, or "text".
+        fs: rate in Hz of arrays and raw PCM. Given, it says too that bytes without a header are raw
+            PCM. None: 16,000.
+        data_type: "sound" (also None), "pcm" for files and bytes of raw 16-bit samples, "fbank" for
+            features, or "text".
         input_len: frames of each row of a batch of features; only for "fbank".
         sample_rate: the model's rate in Hz.
         timeout_s: time limit of each download, in seconds.
         max_bytes: size limit of each download, in bytes.
         deadline: time of the monotonic clock by which a list file must have come; None: no limit.
+        max_seconds: the longest recording that is taken.
+        strict: damaged audio is refused.
 
     Returns:
         At least one utterance, unless a list or list file is empty.
@@ -144,6 +166,9 @@ def expand_inputs(
         DeadlineExceededError: if the deadline passed.
     """
     kind = _checked_kind(data_type)
+    is_pcm = kind == "pcm"
+    if is_pcm:
+        kind = "sound"
     name = key if isinstance(key, str) else None
     if kind == "fbank":
         found = [(name or random_key(), one) for one in split_features(input, input_len)]
@@ -157,10 +182,13 @@ def expand_inputs(
         key="",
         source=None,
         kind=kind,
-        fs=checked_rate(fs),
+        fs=None if fs is None else checked_rate(fs),
         sample_rate=checked_rate(sample_rate, "sample_rate"),
         timeout_s=timeout_s,
         max_bytes=max_bytes,
+        is_pcm=is_pcm,
+        max_seconds=max_seconds,
+        strict=strict,
     )
     if key is not None and not isinstance(key, str):
         names = [str(one) for one in key]
@@ -178,9 +206,9 @@ def _checked_kind(data_type: str | Sequence[str] | None) -> str:
         return "sound"
     if isinstance(data_type, str) and data_type in _KINDS:
         return data_type
-    shown = data_type if isinstance(data_type, str) else tuple(data_type)
+    shown = tuple(data_type) if isinstance(data_type, list) else data_type
     raise UnsupportedModelError(
-        f"data_type={shown!r} is not supported: use 'sound', 'fbank' or 'text'"
+        f"data_type={shown!r} is not supported: use 'sound', 'pcm', 'fbank' or 'text'"
     )
 
 
@@ -246,7 +274,8 @@ def _unnamed(item: Any, name: str | None, kind: str) -> tuple[str, object]:
 
 def _may_be_audio(item: Any) -> bool:
     return (
-        isinstance(item, (str, bytes, bytearray, memoryview))
+        isinstance(item, str)
+        or is_buffer(item)
         or (isinstance(item, (list, tuple)) and _is_flat_samples(item))
         or is_tensor(item)
         or hasattr(item, "__array__")

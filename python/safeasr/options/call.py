@@ -9,7 +9,7 @@ from typing import Any
 from safeasr.options.checker import GENERATE, checked
 from safeasr.options.declared import Options
 from safeasr.options.model import ModelOptions
-from safeasr.options.names import HOTWORDS
+from safeasr.options.names import COMMON, HOTWORDS
 
 __all__ = ["CallOptions", "call_options"]
 
@@ -20,8 +20,10 @@ class CallOptions:
 
     Attributes:
         key: name or names of the input.
-        fs: rate in Hz of arrays.
-        data_type: "sound" or "fbank".
+        fs: rate in Hz of arrays and raw PCM; None: nobody said.
+        data_type: "sound", "pcm" or "fbank".
+        max_audio_seconds: the longest recording that is taken.
+        strict_audio: damaged audio is refused.
         output_dir: directory for FunASR's result files, or None.
         disable_pbar: no progress bar.
         family: options that the model's family understands.
@@ -29,8 +31,10 @@ class CallOptions:
     """
 
     key: Any
-    fs: int
+    fs: int | None
     data_type: Any
+    max_audio_seconds: float
+    strict_audio: bool
     output_dir: str | None
     disable_pbar: bool
     family: Mapping[str, Any]
@@ -51,8 +55,14 @@ def call_options(given: Mapping[str, Any], defaults: ModelOptions, family: Optio
     merged = {**defaults.call_defaults, **checked(given, GENERATE, family)}
     return CallOptions(
         key=merged.get("key"),
-        fs=int(merged.get("fs") or 16000),
+        fs=None if merged.get("fs") is None else int(merged["fs"]),
         data_type=merged.get("data_type"),
+        max_audio_seconds=float(
+            COMMON["max_audio_seconds"].default
+            if merged.get("max_audio_seconds") is None
+            else merged["max_audio_seconds"]
+        ),
+        strict_audio=bool(merged.get("strict_audio")),
         output_dir=merged.get("output_dir"),
         disable_pbar=bool(merged.get("disable_pbar", defaults.disable_pbar)),
         family={k: v for k, v in merged.items() if k not in HOTWORDS},
