@@ -112,7 +112,8 @@ def decode_with_ffmpeg(
             opened = not weak
             stream = _best(container, av.stream.Disposition.default)
             if stream is None:
-                raise FfmpegError("found no sound in it", recognised=opened)
+                film = any(one.type == "video" for one in container.streams)
+                raise FfmpegError("found no sound in it", recognised=opened or film)
             _check_claim(container, stream, source, reading)
             return _Decoder(av, container, stream, source, reading, weak=weak).decoded()
     except (SafeASRError, FfmpegError):

@@ -78,7 +78,7 @@ def mended(file: BinaryIO, size: int) -> dict[int, bytes] | None:
         size: of it, in bytes.
 
     Returns:
-        Bytes by offset; None if the header says so already, or cannot be understood.
+        Bytes by offset, none if the header says so already; None if it cannot be understood.
     """
     file.seek(0)
     head = file.read(_W64.first)
@@ -96,7 +96,7 @@ def mended(file: BinaryIO, size: int) -> dict[int, bytes] | None:
         if head[:4] in (b"RF64", b"BW64"):
             return _mended_rf64(file, at, there, other)
         if 0 < stated <= there or not there or (not stated and _only_chunks(file, layout, at)):
-            return None
+            return {}
         width = struct.calcsize(layout.head[0] + layout.head[-1])
         new = there + (struct.calcsize(layout.head) if layout.whole else 0)
         limit = (1 << 8 * width) - 1

@@ -75,6 +75,7 @@ def decode_with_sndfile(source: Source, reading: Reading) -> Decoded:
         DeadlineExceededError: if the deadline passed.
     """
     _require_real(source)
+    decoded = None
     try:
         decoded = _decode(_handle(source), source, reading)
         if len(decoded.samples):
@@ -84,7 +85,9 @@ def decode_with_sndfile(source: Source, reading: Reading) -> Decoded:
         failed = error
     patches = mended(source.file, source.size)
     source.file.seek(0)
-    if patches is None:
+    if patches == {} and decoded is not None:
+        return decoded  # there are really none
+    if not patches:
         raise failed
     return _decode(Patched(source.file, patches), source, reading)
 
@@ -158,7 +161,8 @@ def _collect(file: Any, source: Source, reading: Reading) -> Decoded:
     # To its beginning once, as soundfile.read does: libsndfile decodes MP3 by a bit another way
     # after that. Then never again: soundfile seeks after each read, which loses what the next
     # frame of an MP3 needs of those before.
-    file.seek(0)
+    if file.seekable():
+        file.seek(0)
     file.seekable = lambda: False
     collected = Collected(rate, reading, source.shown)
     # A header may claim any length and 1,024 channels: memory is taken for what is there.
