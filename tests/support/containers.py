@@ -42,7 +42,20 @@ BY_FFMPEG = {
     "mp3.wav": ("wav", "libmp3lame", 16000),
     "ismv": ("ismv", "aac", 16000),
 }
-BY_SNDFILE = ["WAV", "FLAC", "OGG", "MP3", "AIFF", "CAF", "AU", "W64", "RF64", "VOC", "IRCAM", "SVX"]
+BY_SNDFILE = [
+    "WAV",
+    "FLAC",
+    "OGG",
+    "MP3",
+    "AIFF",
+    "CAF",
+    "AU",
+    "W64",
+    "RF64",
+    "VOC",
+    "IRCAM",
+    "SVX",
+]
 
 
 def ffmpeg_bytes(container: str, codec: str, wave: Samples, rate: int, tracks: int = 1) -> bytes:

@@ -86,8 +86,8 @@ def _encoded(source: Source, reading: Reading) -> Decoded | AudioError:
         first = error
     try:
         # Compressed audio looks like noise to whoever takes it for samples.
-        samples = not first.recognised and looks_like_pcm16(source.sample())
-        decoded = decode_with_ffmpeg(source, reading, known=first.began, no_frames=samples)
+        doubtful = not first.recognised and looks_like_pcm16(source.sample())
+        decoded = decode_with_ffmpeg(source, reading, known=first.began, doubtful=doubtful)
     except FfmpegError as second:
         failed = AudioError(
             f"audio {source.shown} cannot be decoded; libsndfile: {first}; ffmpeg: {second}"

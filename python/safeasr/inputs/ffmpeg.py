@@ -36,6 +36,8 @@ _FRAMES_ONLY: Final = frozenset(
 #: Packets from the beginning by which such a file is judged: this part of them must be in order.
 _JUDGED_PACKETS: Final = 50
 _IN_ORDER: Final = 0.75
+#: So many packets at least, of what might as well be raw samples.
+_LEAST_IN_ORDER: Final = 3
 
 _OPTIONS: Final = {
     "format_whitelist": ",".join(FORMATS),
@@ -44,6 +46,9 @@ _OPTIONS: Final = {
     "enable_drefs": "0",
     "use_absolute_path": "0",
 }
+#: Bytes by which FFmpeg is to know what looks like raw samples; by default it tries a megabyte, at
+#: ten times the cost.
+_BRIEFLY: Final = str(1 << 14)
 
 
 class FfmpegError(Exception):
@@ -81,7 +86,7 @@ class _TimedFile:
 
 
 def decode_with_ffmpeg(
-    source: Source, reading: Reading, *, known: bool = False, no_frames: bool = False
+    source: Source, reading: Reading, *, known: bool = False, doubtful: bool = False
 ) -> Decoded:
     """The sound in a file, mixed down, resampled and rounded to 16 bits.
 
@@ -92,7 +97,8 @@ def decode_with_ffmpeg(
         source: the file.
         reading: the terms.
         known: it is certain already that it is audio, so that damage is all that can be wrong.
-        no_frames: formats without a signature do not count, because these look like raw samples.
+        doubtful: these look like raw samples: a format without a signature must be in order
+            throughout.
 
     Raises:
         FfmpegError: if it is of none of :data:`FORMATS`, damaged throughout, or holds no sound.
@@ -105,17 +111,17 @@ def decode_with_ffmpeg(
     try:
         source.file.seek(0)
         file = _TimedFile(source.file, reading)
-        with av.open(file, options=_OPTIONS, metadata_errors="replace") as container:
+        options = {**_OPTIONS, "formatprobesize": _BRIEFLY} if doubtful else _OPTIONS
+        with av.open(file, options=options, metadata_errors="replace") as container:
             weak = not known and container.format.name in _FRAMES_ONLY
-            if weak and no_frames:
-                raise FfmpegError("these look like raw samples")
             opened = not weak
             stream = _best(container, av.stream.Disposition.default)
             if stream is None:
                 film = any(one.type == "video" for one in container.streams)
                 raise FfmpegError("found no sound in it", recognised=opened or film)
             _check_claim(container, stream, source, reading)
-            return _Decoder(av, container, stream, source, reading, weak=weak).decoded()
+            in_order = (1.0 if doubtful else _IN_ORDER) if weak else None
+            return _Decoder(av, container, stream, source, reading, in_order).decoded()
     except (SafeASRError, FfmpegError):
         raise
     except Exception as error:
@@ -157,32 +163,33 @@ class _Decoder:
         stream: Any,
         source: Source,
         reading: Reading,
-        *,
-        weak: bool,
+        in_order: float | None,
     ) -> None:
         stream.codec_context.thread_count = 1
         self._av = av
         self._packets = container.demux(stream)
         self._reading = reading
-        self._weak = weak
+        self._in_order = in_order
         self._collected = Collected(reading.sample_rate, reading, source.shown)
         self._good = self._bad = 0
 
     def decoded(self) -> Decoded:
         for block in self._blocks():
             self._collected.add(block.astype(np.float32) * np.float32(2.0**-15))
-        if self._weak:
-            self._judge()
+        self._judge()
         samples = self._collected.samples()
         if not len(samples):
-            raise FfmpegError("found no sound in it", recognised=not self._weak)
+            raise FfmpegError("found no sound in it", recognised=self._in_order is None)
         bad, all_ = self._bad, self._good + self._bad
         damage = f"{bad} of {all_} packets could not be decoded" if bad else None
         return Decoded(samples, damage)
 
     def _judge(self) -> None:
         """Random bytes hold frames too, but most of what follows one is none."""
-        if self._good < _IN_ORDER * (self._good + self._bad):
+        if self._in_order is None:
+            return
+        enough = self._in_order < 1 or self._good >= _LEAST_IN_ORDER
+        if not enough or self._good < self._in_order * (self._good + self._bad):
             raise FfmpegError("Invalid data found when processing input")
 
     def _blocks(self) -> Iterator[NDArray[np.int16]]:
@@ -225,7 +232,7 @@ class _Decoder:
                 frames = []
             else:
                 self._good += bool(packet.size)
-            if self._weak and self._good + self._bad == _JUDGED_PACKETS:
+            if self._good + self._bad == _JUDGED_PACKETS:
                 self._judge()
             yield from frames
 

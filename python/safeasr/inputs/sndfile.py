@@ -18,6 +18,7 @@ from safeasr.errors import SafeASRError
 from safeasr.inputs.arrays import checked_rate
 from safeasr.inputs.headers import Patched, mended
 from safeasr.inputs.mpeg import LOOK_AT, is_mpeg_stream
+from safeasr.inputs.pcm import looks_like_pcm16
 from safeasr.inputs.reading import Collected, Reading
 from safeasr.inputs.sources import Source
 
@@ -112,7 +113,8 @@ def _require_real(source: Source) -> None:
     """Leave to FFmpeg what libsndfile takes for one of its formats too easily."""
     head = source.head(LOOK_AT)
     if len(head) >= 2 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:
-        real = is_mpeg_stream(head)
+        # Quiet noise is full of what MP3 of an unstated bit rate begins with.
+        real = is_mpeg_stream(head) and not looks_like_pcm16(source.sample())
     elif head[:2] == b"\x01\x04":  # Akai's MPC 2000; the sample's name follows
         real = head[2:18].isascii() and head[2:18].decode("ascii").isprintable()
     else:
