@@ -10,6 +10,7 @@ __all__ = ["LOOK_AT", "seems_to_be"]
 #: Bytes from the beginning that are looked at.
 LOOK_AT: Final = 4096
 
+_TAG: Final = "an MP3's tag with no MP3 behind it"
 #: Where a signature lies, what it is, and whose it is. Four bytes at least: samples could be fewer.
 _SIGNATURES: Final = (
     (0, b"PK\x03\x04", "a ZIP archive (or an Office document)"),
@@ -42,6 +43,9 @@ _SIGNATURES: Final = (
     (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
     (0, b"MATLAB 5.0 MAT-file", "a MATLAB file"),
     (0, b"{\\rtf1", "an RTF document"),
+    (0, b"ID3\x02", _TAG),
+    (0, b"ID3\x03", _TAG),
+    (0, b"ID3\x04", _TAG),
     (0, b"MThd\x00\x00\x00\x06", "MIDI, which holds notes and no sound"),
 )
 _TEXTS: Final = (
@@ -52,6 +56,8 @@ _TEXTS: Final = (
     (("version https://git-lfs",), "a Git LFS pointer: the file itself was not fetched"),
     (("{", "["), "JSON"),
 )
+#: So much text is text even behind zeros, which are silence else.
+_AFTER_ZEROS: Final = 16
 _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -91,7 +97,8 @@ def _as_text(head: bytes) -> str | None:
     for encoding, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
         if len(zeros) > 1 and not zeros.strip(b"\0"):
             return _decoded(head, encoding)
-    return _decoded(head, "utf-8")
+    bare = head.lstrip(b"\0")
+    return _decoded(bare if len(bare) >= _AFTER_ZEROS else head, "utf-8")
 
 
 def _decoded(head: bytes, encoding: str) -> str | None:

@@ -52,17 +52,23 @@ def call_options(given: Mapping[str, Any], defaults: ModelOptions, family: Optio
     Raises:
         ValueError: for a value that an option cannot have.
     """
-    merged = {**defaults.call_defaults, **checked(given, GENERATE, family)}
+    own = checked(given, GENERATE, family)
+    merged = {**defaults.call_defaults, **own}
+
+    def audio_option(name: str, default: Any = None) -> Any:
+        """None in a call stands for what the constructor got."""
+        values = (own.get(name), defaults.call_defaults.get(name), default)
+        return next((value for value in values if value is not None), None)
+
+    fs = audio_option("fs")
     return CallOptions(
         key=merged.get("key"),
-        fs=None if merged.get("fs") is None else int(merged["fs"]),
+        fs=None if fs is None else int(fs),
         data_type=merged.get("data_type"),
         max_audio_seconds=float(
-            COMMON["max_audio_seconds"].default
-            if merged.get("max_audio_seconds") is None
-            else merged["max_audio_seconds"]
+            audio_option("max_audio_seconds", COMMON["max_audio_seconds"].default)
         ),
-        strict_audio=bool(merged.get("strict_audio")),
+        strict_audio=bool(audio_option("strict_audio", False)),
         output_dir=merged.get("output_dir"),
         disable_pbar=bool(merged.get("disable_pbar", defaults.disable_pbar)),
         family={k: v for k, v in merged.items() if k not in HOTWORDS},
