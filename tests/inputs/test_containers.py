@@ -130,7 +130,7 @@ def test_damage_in_the_middle(encoded: dict[str, bytes], name: str) -> None:
     assert len(whole) // 2 < len(left) <= 1.1 * len(whole)
     if caught:
         assert "is damaged" in str(caught[0].message)
-        with pytest.raises(AudioError, match="is damaged: .*strict_audio"):
+        with pytest.raises(AudioError, match=r"is damaged: .*strict_audio"):
             load_audio(bytes(data), strict=True)
 
 

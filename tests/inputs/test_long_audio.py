@@ -108,8 +108,8 @@ def test_a_hundred_gigabytes_of_nothing(tmp_path: Path, name: str) -> None:
     """Sparse, so that it takes no disk; nothing of it is read into memory."""
     path = tmp_path / name
     header = {
-        "a.wav": b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\1\0\1\0\x80\x3e\0\0\0\x7d\0\0\2\0\x10\0data"
-        b"\xff\xff\xff\xff",
+        "a.wav": b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\1\0\1\0\x80\x3e\0\0\0\x7d\0\0\2\0"
+        b"\x10\0data\xff\xff\xff\xff",
         "a.au": b".snd\0\0\0\x18\xff\xff\xff\xff\0\0\0\3\0\0\x3e\x80\0\0\0\1",
     }.get(name, b"")
     try:

@@ -81,5 +81,5 @@ def test_all_that_is_there_is_read(tmp_path: Path, wave: np.ndarray, name: str, 
 def test_a_wav_without_samples_stays_empty() -> None:
     empty = sndfile_bytes("WAV", np.zeros(0, np.float32), 16000)
     for data in (empty, empty + b"LIST\x04\x00\x00\x00INFO"):
-        with pytest.raises(AudioError, match="no samples|no sound"):
+        with pytest.raises(AudioError, match=r"no samples|no sound"):
             load_audio(data)

@@ -36,7 +36,7 @@ _FRAMES_ONLY: Final = frozenset(
 #: Packets from the beginning by which such a file is judged: this part of them must be in order.
 _JUDGED_PACKETS: Final = 50
 _IN_ORDER: Final = 0.75
-#: So many packets at least, of what might as well be raw samples.
+#: And so many packets at least.
 _LEAST_IN_ORDER: Final = 3
 
 _OPTIONS: Final = {
@@ -188,8 +188,8 @@ class _Decoder:
         """Random bytes hold frames too, but most of what follows one is none."""
         if self._in_order is None:
             return
-        enough = self._in_order < 1 or self._good >= _LEAST_IN_ORDER
-        if not enough or self._good < self._in_order * (self._good + self._bad):
+        needed = max(_LEAST_IN_ORDER, self._in_order * (self._good + self._bad))
+        if self._good < needed:
             raise FfmpegError("Invalid data found when processing input")
 
     def _blocks(self) -> Iterator[NDArray[np.int16]]:

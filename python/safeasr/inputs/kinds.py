@@ -95,7 +95,7 @@ def _as_text(head: bytes) -> str | None:
             return _decoded(head[len(mark) :], encoding)
     # Without a mark, UTF-16 is known by its zeros: of a language with Latin letters.
     for encoding, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
-        if len(zeros) > 1 and not zeros.strip(b"\0"):
+        if len(zeros) >= _AFTER_ZEROS and not zeros.strip(b"\0"):
             return _decoded(head, encoding)
     bare = head.lstrip(b"\0")
     return _decoded(bare if len(bare) >= _AFTER_ZEROS else head, "utf-8")
