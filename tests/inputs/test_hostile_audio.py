@@ -201,8 +201,8 @@ def test_lists_inside_of_real_recordings(canary: Canary, kind: str) -> None:
 def test_films_that_keep_their_samples_elsewhere(canary: Canary) -> None:
     """A MOV may name another file by an alias or a URL, absolute or beside itself."""
     data = ffmpeg_bytes("mov", "pcm_s16le", speech(1.0), 16000)
-    at = data.index(b"url \0\0\0\1") if b"url \0\0\0\1" in data else data.index(b"alis") - 0
-    for kind in (b"url ", b"alis", b"rsrc"):
+    at = data.index(b"url \0\0\0\1") if b"url \0\0\0\1" in data else data.index(b"\x61lis") - 0
+    for kind in (b"url ", b"\x61lis", b"rsrc"):
         name = bytes(canary.path)
         entry = kind + bytes(4) + b"file://" + name + b"\0"
         changed = data[:at] + entry + data[at + len(entry) :]

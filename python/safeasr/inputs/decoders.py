@@ -59,15 +59,22 @@ def decode(source: Source, reading: Reading) -> NDArray[np.float32]:
         AudioError: if they cannot be decoded; it says what they seem to be.
         DeadlineExceededError: if the deadline passed.
     """
+    try:
+        return _decode(source, reading)
+    finally:
+        # A caller's file object whose errors the decoders took for its end.
+        failed = getattr(source.file, "failed", None)
+        if failed is not None:
+            raise AudioError(f"the file object cannot be read: {failed}") from failed
+
+
+def _decode(source: Source, reading: Reading) -> NDArray[np.float32]:
     if reading.is_pcm:
         return _raw(source, reading)
     if not source.size:
         raise AudioError(f"audio {source.shown} is empty")
     decoded = _encoded(source, reading)
     if isinstance(decoded, Decoded):
-        failed = getattr(source.file, "failed", None)
-        if failed is not None:
-            raise AudioError(f"the file object cannot be read: {failed}") from failed
         if decoded.damage is not None:
             reading.report_damage(source.shown, decoded.damage)
         return decoded.samples
@@ -104,7 +111,7 @@ def _encoded(source: Source, reading: Reading) -> Decoded | AudioError:
 def _unrecognised(source: Source, reading: Reading, failed: AudioError) -> NDArray[np.float32]:
     kind = seems_to_be(source.head(LOOK_AT))
     if kind is not None:
-        raise AudioError(f"{failed}; it seems to be {kind}") from failed
+        raise AudioError(f"{failed}; it seems to be {kind}{_odd(source)}") from failed
     try:
         headerless = decode_headerless(source, reading)
     except SndfileError as error:
@@ -119,13 +126,19 @@ def _unrecognised(source: Source, reading: Reading, failed: AudioError) -> NDArr
         ) from failed
     if not source.is_bytes or source.size % 2:
         raise AudioError(
-            f'{failed}; it seems to be raw 16-bit samples: say so by data_type="pcm"'
+            f'{failed}; it seems to be raw 16-bit samples: say so by data_type="pcm"{_odd(source)}'
         ) from failed
     warn(
         f"audio {source.shown} has no header and looks like raw 16-bit samples: it is read so, at "
         f'{reading.fs} Hz. Say so by fs={reading.fs} or data_type="pcm"'
     )
     return _raw(source, reading)
+
+
+def _odd(source: Source) -> str:
+    if not source.is_bytes or source.size % 2 == 0:
+        return ""
+    return f"; as 16-bit PCM, {source.size} bytes are not whole samples"
 
 
 def _raw(source: Source, reading: Reading) -> NDArray[np.float32]:

@@ -124,7 +124,7 @@ def expand_inputs(
     input: Any,
     *,
     key: str | Sequence[str] | None = None,
-    fs: int | None = None,
+    fs: float | None = None,
     data_type: str | Sequence[str] | None = None,
     input_len: Any = None,
     sample_rate: int = DEFAULT_SAMPLE_RATE,

@@ -31,7 +31,7 @@ class CallOptions:
     """
 
     key: Any
-    fs: int | None
+    fs: float | None
     data_type: Any
     max_audio_seconds: float
     strict_audio: bool
@@ -63,7 +63,7 @@ def call_options(given: Mapping[str, Any], defaults: ModelOptions, family: Optio
     fs = audio_option("fs")
     return CallOptions(
         key=merged.get("key"),
-        fs=None if fs is None else int(fs),
+        fs=fs,
         data_type=merged.get("data_type"),
         max_audio_seconds=float(
             audio_option("max_audio_seconds", COMMON["max_audio_seconds"].default)
