@@ -178,3 +178,30 @@ def test_formats_without_a_header_are_known_by_name(tmp_path: Path, ending: str)
     path.write_text('{"error": "not found"}' * 100)  # to libsndfile any such name is sound
     with pytest.raises(AudioError, match="seems to be JSON"):
         load_audio(path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_damaged_bytes_are_audio_or_an_audio_error(
+    encoded: dict[str, bytes], name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing else is raised, and no callback prints what it could not raise."""
+    if name not in encoded:
+        pytest.skip("no encoder")
+    rng = np.random.default_rng(NAMES.index(name))
+    patches = [b"\xff" * 4, bytes(4), b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"\x80"]
+    for number in range(30):
+        data = bytearray(encoded[name])
+        for _ in range(1 + number % 4):
+            place = int(rng.integers(min(len(data), int(rng.choice([64, 300, len(data)])))))
+            patch = patches[int(rng.integers(len(patches)))]
+            data[place : place + len(patch) * (number % 3 > 0)] = patch
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                samples = load_audio(bytes(data), max_seconds=600.0)
+            except AudioError as error:
+                assert str(error)
+            else:
+                assert samples.dtype == np.float32
+                assert np.isfinite(samples).all()
+    assert "Exception ignored" not in capfd.readouterr().err

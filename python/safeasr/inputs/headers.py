@@ -163,7 +163,7 @@ def _mended_au(head: bytes, size: int) -> dict[int, bytes] | None:
 
 
 class Patched:
-    """A file with some of its bytes replaced, as it is read."""
+    """A file with some of its bytes replaced as it is read, perhaps none, and of few errors."""
 
     def __init__(self, file: BinaryIO, patches: dict[int, bytes]) -> None:
         """Lay bytes over a file.
@@ -187,8 +187,11 @@ class Patched:
         return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """As a file's."""
-        return self._file.seek(offset, whence)
+        """As a file's; but where a damaged header leads to no place at all, nothing happens."""
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError):
+            return self._file.tell()
 
     def tell(self) -> int:
         """As a file's."""

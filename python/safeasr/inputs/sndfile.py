@@ -128,11 +128,12 @@ def _handle(source: Source) -> Any:
     if os.name == "posix" and not source.is_bytes and hasattr(source.file, "fileno"):
         try:
             descriptor = source.file.fileno()
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            return descriptor
         except OSError:  # a BytesIO
-            return source.file
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        return descriptor
-    return source.file
+            pass
+    # libsndfile's callbacks print what a file raises.
+    return Patched(source.file, {})
 
 
 def _decode(handle: Any, source: Source, reading: Reading, **raw: Any) -> Decoded:
