@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import shutil
 import warnings
@@ -197,11 +198,8 @@ def test_damaged_bytes_are_audio_or_an_audio_error(
             data[place : place + len(patch) * (number % 3 > 0)] = patch
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            try:
+            with contextlib.suppress(AudioError):
                 samples = load_audio(bytes(data), max_seconds=600.0)
-            except AudioError as error:
-                assert str(error)
-            else:
                 assert samples.dtype == np.float32
                 assert np.isfinite(samples).all()
     assert "Exception ignored" not in capfd.readouterr().err
