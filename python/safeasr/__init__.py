@@ -18,6 +18,7 @@ from safeasr.calls.future import Future
 from safeasr.errors import (
     AudioError,
     AudioFileNotFoundError,
+    AudioTooLongError,
     CancelledError,
     CorruptBundleError,
     DeadlineExceededError,
@@ -38,6 +39,7 @@ from safeasr.text.rich_text import rich_transcription_postprocess
 __all__ = [
     "AudioError",
     "AudioFileNotFoundError",
+    "AudioTooLongError",
     "AutoModel",
     "CancelledError",
     "CorruptBundleError",

@@ -133,13 +133,16 @@ class AutoModel(Assembled):
 
         Args:
             input: path, URL, list file (.scp, .txt, .json, .jsonl), float32 or int16 array, tensor,
-                bytes, file object, or a list of these.
+                bytes, buffer, file object, or a list of these. Bytes are a file's contents; raw
+                16-bit PCM with ``fs=`` or ``data_type="pcm"``.
             input_len: lengths of features given with ``data_type="fbank"``.
             progress_callback: called as ``fn(done, total)`` after each utterance, in order.
             timeout: time limit of this call in seconds, reading the audio included; default: the
                 model's.
-            **options: FunASR's options of ``generate``, and ``download_timeout`` (seconds) and
-                ``max_download_bytes`` for URLs. They hold for this call alone.
+            **options: FunASR's options of ``generate``; ``max_audio_seconds`` (default 36,000), the
+                longest recording that is taken; ``strict_audio=True`` to refuse damaged files; and
+                ``download_timeout`` (seconds) and ``max_download_bytes`` for URLs. They hold for
+                this call alone.
 
         Returns:
             One dict for each utterance, in the order of the input: ``key``, ``text``, and
@@ -149,6 +152,7 @@ class AutoModel(Assembled):
         Raises:
             AudioError: if an input cannot be read as audio.
             NotAllowedError: if it names a file or URL that the model may not open.
+            AudioTooLongError: if it is longer than ``max_audio_seconds``.
             QueueFullError: if there was no room in the queue within the timeout.
             DeadlineExceededError: if the timeout passed.
             EngineClosedError: if the model is closed.

@@ -13,6 +13,7 @@ from concurrent.futures import CancelledError
 __all__ = [
     "AudioError",
     "AudioFileNotFoundError",
+    "AudioTooLongError",
     "CancelledError",
     "CorruptBundleError",
     "DeadlineExceededError",
@@ -89,6 +90,15 @@ class NotAllowedError(AudioError, PermissionError):
     Raised before anything is opened, by models made with ``allow_paths=False`` or ``allow_urls=``,
     and for a list file from a URL that names files of this machine. Pass the audio itself: bytes,
     an array, or an open file. It is an ``AudioError`` and a ``PermissionError`` too.
+    """
+
+
+class AudioTooLongError(AudioError):
+    """A recording is longer than ``max_audio_seconds``.
+
+    Raised when its header says so and may be right, and else while it is decoded, so that a small
+    file that unpacks to days of silence takes no more memory than the limit allows. The message
+    says both lengths. Cut the recording, or give a larger ``max_audio_seconds``.
     """
 
 

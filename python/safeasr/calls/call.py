@@ -91,6 +91,8 @@ class Calls:
             max_bytes=call.max_download_bytes,
             deadline=deadline,
             access=self.options.access,
+            max_seconds=call.max_audio_seconds,
+            strict=call.strict_audio,
         )
         return Call(self, call, deadline, utterances)
 

@@ -10,14 +10,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
 from safeasr.deadlines import require_time
 from safeasr.errors import AudioError, UnsupportedModelError
-from safeasr.inputs.audio import DEFAULT_SAMPLE_RATE, checked_rate, is_tensor
+from safeasr.inputs.audio import (
+    DEFAULT_MAX_SECONDS,
+    DEFAULT_SAMPLE_RATE,
+    checked_rate,
+    is_buffer,
+    is_tensor,
+)
 from safeasr.inputs.download import DEFAULT_MAX_BYTES, DEFAULT_TIMEOUT_S
 from safeasr.inputs.features import split_features
 from safeasr.inputs.listfiles import LIST_EXTENSIONS, read_list, require_urls_only
@@ -28,14 +34,14 @@ from safeasr.printable import printable, quoted
 
 __all__ = ["Utterance", "expand_inputs", "random_key", "waits_for_others"]
 
-_KINDS: Final = ("sound", "fbank", "text")
+_KINDS: Final = ("sound", "pcm", "fbank", "text")
 
 
 def expand_inputs(
     input: Any,
     *,
     key: str | Sequence[str] | None = None,
-    fs: int = DEFAULT_SAMPLE_RATE,
+    fs: float | None = None,
     data_type: str | Sequence[str] | None = None,
     input_len: Any = None,
     sample_rate: int = DEFAULT_SAMPLE_RATE,
@@ -43,6 +49,8 @@ def expand_inputs(
     max_bytes: int = DEFAULT_MAX_BYTES,
     deadline: float | None = None,
     access: Access = ANYTHING,
+    max_seconds: float = DEFAULT_MAX_SECONDS,
+    strict: bool = False,
 ) -> list[Utterance]:
     """The utterances of one call, in order.
 
@@ -53,14 +61,18 @@ def expand_inputs(
         key: name of the utterance. One name for a list of several is used for those that are no
             files, which are named after the file. A list of names is used one by one. None: the
             file's name without ending, the key in the list file, or a random key each.
-        fs: rate in Hz of arrays, raw PCM bytes and ``.pcm`` files.
-        data_type: "sound" (also None), "fbank" for features, or "text".
+        fs: rate in Hz of arrays and raw PCM. Given, it says too that bytes without a header are raw
+            PCM. None: 16,000.
+        data_type: "sound" (also None), "pcm" for files and bytes of raw 16-bit samples, "fbank" for
+            features, or "text".
         input_len: frames of each row of a batch of features; only for "fbank".
         sample_rate: the model's rate in Hz.
         timeout_s: time limit of each download, in seconds.
         max_bytes: size limit of each download and of list files, in bytes.
         deadline: time of the monotonic clock by which a list file must have come; None: no limit.
         access: which files and hosts may be named.
+        max_seconds: the longest recording that is taken.
+        strict: damaged audio is refused.
 
     Returns:
         At least one utterance, unless a list or list file is empty.
@@ -75,11 +87,26 @@ def expand_inputs(
         DeadlineExceededError: if the deadline passed.
     """
     kind = _checked_kind(data_type)
-    fs, sample_rate = checked_rate(fs), checked_rate(sample_rate, "sample_rate")
+    is_pcm = kind == "pcm"
+    if is_pcm:
+        kind = "sound"
     names = _checked_keys(key)
     name = names if isinstance(names, str) else None
     finder = _Finder(name, kind, timeout_s, max_bytes, deadline, access)
     found: list[tuple[str, object]]
+    template = Utterance(
+        key="",
+        source=None,
+        kind=kind,
+        fs=None if fs is None else checked_rate(fs),
+        sample_rate=checked_rate(sample_rate, "sample_rate"),
+        timeout_s=timeout_s,
+        max_bytes=max_bytes,
+        access=access,
+        is_pcm=is_pcm,
+        max_seconds=max_seconds,
+        strict=strict,
+    )
     if kind == "fbank":
         found = [(name or random_key(), one) for one in split_features(input, input_len)]
     elif isinstance(input, (list, tuple)) and not _is_flat_samples(input):
@@ -90,9 +117,9 @@ def expand_inputs(
         if len(names) != len(found):
             raise AudioError(f"{len(names)} keys were given for {len(found)} inputs")
         found = [(new, source) for new, (_, source) in zip(names, found, strict=True)]
-    rest = (fs, sample_rate, timeout_s, max_bytes, access)
     return [
-        Utterance(name_, source, kind, index, *rest) for index, (name_, source) in enumerate(found)
+        replace(template, key=name_, source=source, index=index)
+        for index, (name_, source) in enumerate(found)
     ]
 
 
@@ -111,8 +138,10 @@ def _checked_kind(data_type: Any) -> str:
         return "sound"
     if isinstance(data_type, str) and data_type in _KINDS:
         return data_type
+    shown = tuple(data_type) if isinstance(data_type, list) else data_type
     raise UnsupportedModelError(
-        f"data_type={printable(repr(data_type))} is not supported: use 'sound', 'fbank' or 'text'"
+        f"data_type={printable(repr(shown))} is not supported: use 'sound', 'pcm', 'fbank' or "
+        "'text'"
     )
 
 
@@ -244,7 +273,8 @@ class _Finder:
 
 def _may_be_audio(item: Any) -> bool:
     return (
-        isinstance(item, (str, bytes, bytearray, memoryview))
+        isinstance(item, str)
+        or is_buffer(item)
         or (isinstance(item, (list, tuple)) and _is_flat_samples(item))
         or is_tensor(item)
         or hasattr(item, "__array__")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safeasr.errors import AudioError
-from safeasr.inputs.audio import DEFAULT_SAMPLE_RATE, load_audio
+from safeasr.inputs.audio import DEFAULT_MAX_SECONDS, DEFAULT_SAMPLE_RATE, load_audio
 from safeasr.inputs.download import DEFAULT_MAX_BYTES, DEFAULT_TIMEOUT_S
 from safeasr.inputs.features import load_features
 from safeasr.options.access import ANYTHING, Access
@@ -47,22 +47,28 @@ class Utterance:
         source: what the caller gave: path, URL, array, tensor, bytes, file object, or text.
         kind: "sound", "fbank" (features) or "text".
         index: position in the expanded input.
-        fs: rate in Hz of samples that do not state their own.
+        fs: rate in Hz of samples that do not state their own; None: nobody said, 16,000.
         sample_rate: rate in Hz of what :meth:`load` returns.
         timeout_s: time limit of a download, in seconds.
         max_bytes: size limit of a download, in bytes.
         access: which hosts a URL may lead to.
+        is_pcm: files and bytes are raw 16-bit samples.
+        max_seconds: the longest recording that is taken.
+        strict: damaged audio is refused.
     """
 
     key: str
     source: object
     kind: str = "sound"
     index: int = 0
-    fs: int = DEFAULT_SAMPLE_RATE
+    fs: int | None = None
     sample_rate: int = DEFAULT_SAMPLE_RATE
     timeout_s: float = DEFAULT_TIMEOUT_S
     max_bytes: int = DEFAULT_MAX_BYTES
     access: Access = ANYTHING
+    is_pcm: bool = False
+    max_seconds: float = DEFAULT_MAX_SECONDS
+    strict: bool = False
 
     @property
     def from_file(self) -> bool:
@@ -75,7 +81,7 @@ class Utterance:
         """The item's data; decodes files and downloads URLs.
 
         Args:
-            allow_empty: no samples are samples too, as in a piece of a stream.
+            allow_empty: it is a piece of a stream: it may hold no samples, and bytes are raw ones.
             deadline: time of the monotonic clock by which it must be done; None: no limit.
 
         Returns:
@@ -101,6 +107,9 @@ class Utterance:
                 allow_empty=allow_empty,
                 deadline=deadline,
                 access=self.access,
+                is_pcm=self.is_pcm,
+                max_seconds=self.max_seconds,
+                strict=self.strict,
             )
         except AudioError as error:
             raise type(error)(f"input {self.index} (key {quoted(self.key)}): {error}") from error

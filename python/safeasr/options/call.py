@@ -20,8 +20,10 @@ class CallOptions:
 
     Attributes:
         key: name or names of the input.
-        fs: rate in Hz of arrays.
-        data_type: "sound" or "fbank".
+        fs: rate in Hz of arrays and raw PCM; None: nobody said.
+        data_type: "sound", "pcm" or "fbank".
+        max_audio_seconds: the longest recording that is taken.
+        strict_audio: damaged audio is refused.
         output_dir: directory for FunASR's result files, or None.
         disable_pbar: no progress bar.
         download_timeout: longest that the download of a URL may take, in seconds.
@@ -31,8 +33,10 @@ class CallOptions:
     """
 
     key: Any
-    fs: int
+    fs: float | None
     data_type: Any
+    max_audio_seconds: float
+    strict_audio: bool
     output_dir: str | None
     disable_pbar: bool
     download_timeout: float
@@ -55,21 +59,24 @@ def call_options(given: Mapping[str, Any], defaults: ModelOptions, family: Optio
     """
     # Those of the constructor are the operator's own.
     defaults.access.require_options(given)
-    merged = {**defaults.call_defaults, **checked(given, GENERATE, family)}
+    own = checked(given, GENERATE, family)
+    merged = {**defaults.call_defaults, **own}
+
+    def common(name: str) -> Any:
+        """None in a call stands for what the constructor got."""
+        values = (own.get(name), defaults.call_defaults.get(name), COMMON[name].default)
+        return next((value for value in values if value is not None), None)
+
     return CallOptions(
         key=merged.get("key"),
-        fs=int(merged.get("fs") or 16000),
+        fs=common("fs"),
         data_type=merged.get("data_type"),
+        max_audio_seconds=float(common("max_audio_seconds")),
+        strict_audio=bool(common("strict_audio")),
         output_dir=merged.get("output_dir"),
         disable_pbar=bool(merged.get("disable_pbar", defaults.disable_pbar)),
-        download_timeout=float(_value(merged, "download_timeout")),
-        max_download_bytes=int(_value(merged, "max_download_bytes")),
+        download_timeout=float(common("download_timeout")),
+        max_download_bytes=int(common("max_download_bytes")),
         family={k: v for k, v in merged.items() if k not in HOTWORDS},
         hotwords=HOTWORDS.own(merged),
     )
-
-
-def _value(merged: Mapping[str, Any], name: str) -> Any:
-    """Of a common option; None stands for its default."""
-    given = merged.get(name)
-    return COMMON[name].default if given is None else given

@@ -11,8 +11,20 @@ SECONDS = number("a number of seconds above 0", least=1e-9)
 #: Options of a call that every model understands, or that only say how FunASR batches.
 COMMON = Options(
     Option("key", ANY, help="Name or names of the input."),
-    Option("fs", number("a rate in Hz above 0", least=1), 16000, help="Rate of arrays."),
-    Option("data_type", ANY, help="sound or fbank."),
+    Option(
+        "fs",
+        number("a rate in Hz above 0", least=1, most=1e9),  # inputs/ knows which are whole
+        16000,
+        help="Rate of arrays and raw PCM; given, bytes may be raw PCM.",
+    ),
+    Option("data_type", ANY, help="sound, pcm or fbank."),
+    Option(
+        "max_audio_seconds",
+        number("a number of seconds above 0", least=1e-3),
+        36_000.0,
+        help="The longest recording that is taken.",
+    ),
+    Option("strict_audio", FLAG, False, help="Refuse audio of which parts are damaged."),
     Option("output_dir", ANY, help="Directory for FunASR's result files."),
     Option("disable_pbar", ANY, help="No progress bar."),
     Option(

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from safeasr.calls.future import Future
 from safeasr.deadlines import deadline_after, seconds_left
 from safeasr.errors import AudioError, CancelledError, DeadlineExceededError, ForkedProcessError
+from safeasr.inputs.arrays import bytes_or_array
 from safeasr.inputs.audio import checked_rate, load_audio
-from safeasr.inputs.decoders import decode_pcm16
+from safeasr.inputs.pcm import decode_pcm16
 from safeasr.options.checks import not_negative
 from safeasr.pipeline.steps import Runs
 from safeasr.stream.jobs import Job, JobQueue, Pipeline
@@ -276,7 +277,9 @@ class Stream:
 
     def _as_samples(self, samples: Any) -> NDArray[np.float32]:
         if isinstance(samples, (bytes, bytearray, memoryview)):
-            return decode_pcm16(samples)
+            samples = bytes_or_array(samples)
+            if not isinstance(samples, np.ndarray):
+                return decode_pcm16(samples)
         if isinstance(samples, (list, tuple)) and not samples:
             return np.zeros(0, np.float32)
         if isinstance(samples, str) or hasattr(samples, "read") or hasattr(samples, "__fspath__"):
