@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,18 @@ from safeasr.assembled import Assembled
 from safeasr.calls.awaiting import start_and_wait
 from safeasr.calls.future import Future
 from safeasr.deadlines import seconds_left
-from safeasr.errors import EngineClosedError
+from safeasr.errors import DeadlineExceededError, EngineClosedError
 from safeasr.loading.export import export_bundle
+from safeasr.nets.precision import PRECISIONS
 from safeasr.options.call import CallOptions
+from safeasr.options.checks import time_limit
+from safeasr.options.kinds import CALLABLE, PATH, one_of, require, shown
 from safeasr.stream.stream import Stream
+from safeasr.warn import warn
 
 __all__ = ["AutoModel"]
+
+_PRECISION = one_of(*PRECISIONS)
 
 
 class AutoModel(Assembled):
@@ -144,23 +151,36 @@ class AutoModel(Assembled):
             EngineClosedError: if the model is closed.
             InferenceError: if the network failed on an input.
         """
+        if progress_callback is not None:
+            require(CALLABLE, "progress_callback", progress_callback)
         call = self._calls.begin(input, input_len, self._calls.check(options), timeout)
         return call.run(progress_callback)
 
-    def export(self, output_dir: str | None = None, precision: str | None = None, **_: Any) -> str:
+    def export(
+        self, output_dir: str | None = None, precision: str | None = None, **others: Any
+    ) -> str:
         """Write the model's bundle to a directory of your own.
 
         Args:
             output_dir: an empty or new directory; default: ``<model directory>/safeasr_bundle``.
             precision: "float32", "bfloat16", "int8" or "float16"; default: what the model runs
                 in.
+            **others: FunASR's (``type``, ``quantize``, ...); they have no effect, and are named in
+                a warning.
 
         Returns:
             The directory.
 
         Raises:
             ExportError: if the directory is not empty, or the model cannot have the precision.
+            OptionError: if an argument is of a wrong type.
         """
+        if output_dir is not None:
+            output_dir = require(PATH, "output_dir", output_dir)
+        if precision is not None:
+            precision = require(_PRECISION, "precision", precision)
+        for name in others:
+            warn(f"option {shown(name)} of export has no effect")
         out = Path(output_dir) if output_dir else self._directory / "safeasr_bundle"
         bundle = export_bundle(
             self._directory,
@@ -204,7 +224,7 @@ class AutoModel(Assembled):
     def _start(
         self, input: Any, input_len: Any, timeout: float | None, options: CallOptions
     ) -> Future[list[dict[str, Any]]]:
-        no_waiting = timeout == 0
+        no_waiting = time_limit(timeout) == 0
         call = self._calls.begin(input, input_len, options, timeout, unlimited=no_waiting)
         return call.start(no_waiting=no_waiting)
 
@@ -217,11 +237,21 @@ class AutoModel(Assembled):
         <safeasr.calls.future.Future.cancel>`.
         """
         deadline, checked = self._calls.deadline(timeout), self._calls.check(options)
+        begun: list[Future[list[dict[str, Any]]]] = []
 
         def start() -> Future[list[dict[str, Any]]]:
-            return self._start(input, input_len, seconds_left(deadline), checked)
+            left = seconds_left(deadline)
+            # Not 0: that would be no limit, but no waiting for room either.
+            limit = math.inf if left is None else max(left, 1e-9)
+            begun.append(self._start(input, input_len, limit, checked))
+            return begun[0]
 
-        return await start_and_wait(start, deadline)
+        try:
+            return await start_and_wait(start, deadline)
+        except DeadlineExceededError as error:
+            if not begun or error.results is not None:
+                raise
+            return begun[0]._end_early(error)
 
     def stream(
         self,

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from safeasr.options.checker import GENERATE, checked
+from safeasr.options.checker import GENERATE, checked, without_none
 from safeasr.options.declared import Options
 from safeasr.options.model import ModelOptions
-from safeasr.options.names import HOTWORDS
+from safeasr.options.names import COMMON, HOTWORDS
 
 __all__ = ["CallOptions", "call_options"]
 
@@ -24,6 +24,7 @@ class CallOptions:
         data_type: "sound" or "fbank".
         output_dir: directory for FunASR's result files, or None.
         disable_pbar: no progress bar.
+        keep_errors: an input that fails has its error in the place of its result.
         family: options that the model's family understands.
         hotwords: options of the hotword correction.
     """
@@ -33,6 +34,7 @@ class CallOptions:
     data_type: Any
     output_dir: str | None
     disable_pbar: bool
+    keep_errors: bool
     family: Mapping[str, Any]
     hotwords: Mapping[str, Any]
 
@@ -46,15 +48,17 @@ def call_options(given: Mapping[str, Any], defaults: ModelOptions, family: Optio
         family: options of the model's family.
 
     Raises:
-        ValueError: for a value that an option cannot have.
+        OptionError: for a value that an option cannot have.
     """
-    merged = {**defaults.call_defaults, **checked(given, GENERATE, family)}
+    own = checked(given, GENERATE, family)
+    merged = {**defaults.call_defaults, **without_none(own)}
     return CallOptions(
         key=merged.get("key"),
-        fs=int(merged.get("fs") or 16000),
+        fs=merged.get("fs", COMMON["fs"].default),
         data_type=merged.get("data_type"),
         output_dir=merged.get("output_dir"),
         disable_pbar=bool(merged.get("disable_pbar", defaults.disable_pbar)),
+        keep_errors=merged.get("on_error") == "return",
         family={k: v for k, v in merged.items() if k not in HOTWORDS},
         hotwords=HOTWORDS.own(merged),
     )

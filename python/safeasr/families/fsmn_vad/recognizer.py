@@ -12,7 +12,7 @@ from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.errors import AudioError
 from safeasr.families.base import Accepts, Task
-from safeasr.families.cached import stream_of
+from safeasr.families.cached import submit_cached
 from safeasr.families.fsmn_vad.options import CHUNK_MS, MODEL_OPTIONS, OPTIONS
 from safeasr.families.programs import live_limits, reading
 from safeasr.families.terms import Terms
@@ -131,9 +131,7 @@ class FsmnVadRecognizer:
                 is_final=is_final,
                 terms=terms.for_engine(),
             )
-        with stream_of(self, engine, options, is_final=is_final) as stream:
-            ticket: _ext.Ticket = stream.submit(data, is_final=is_final, terms=terms.for_engine())
-            return ticket
+        return submit_cached(self, engine, data, options, terms, is_final=is_final)
 
     def finish(
         self, result: Mapping[str, Any], key: str, options: Mapping[str, Any]
