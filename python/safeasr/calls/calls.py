@@ -139,6 +139,8 @@ class Calls:
             if not call.keep_errors:
                 raise
             whole = error
+        except ValueError as error:
+            raise OptionError(f"key: {error}") from None
         # One by one: most of them may be fine.
         items = list(input) if isinstance(input, (list, tuple)) and input_len is None else [input]
         keys = call.key if isinstance(call.key, list) else [call.key] * len(items)

@@ -109,8 +109,9 @@ def _is_number(value: Any, least: float, most: float) -> bool:
         as_float = float(value)
     except OverflowError:
         return False
-    exact: Any = value  # a float may have been rounded into the range
-    return bool(least <= as_float <= most and least <= exact <= most)  # NaN is not
+    # Whole numbers are compared as they are: as floats they may be rounded.
+    exact: Any = value if isinstance(value, numbers.Integral) else as_float
+    return bool(least <= exact <= most)  # NaN is not
 
 
 def _plain_number(value: Any) -> int | float:
@@ -162,7 +163,8 @@ def _is_path(value: Any) -> bool:
     if not isinstance(value, (str, os.PathLike)):
         return False  # a number would be taken for a descriptor, and closed
     path = os.fspath(value)
-    return isinstance(path, str) and "\0" not in path
+    # Encoded for its error: half a surrogate pair names no file.
+    return isinstance(path, str) and b"\0" not in os.fsencode(path)
 
 
 NAME = Kind("a str", lambda value: isinstance(value, str), str)

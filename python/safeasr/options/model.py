@@ -195,8 +195,7 @@ def model_options(
         idle_threads=threads if intra_op_threads is not None else min(cores, _MOST_IDLE_THREADS),
         max_batch_size=max_batch_size,
         max_batch_frames=max_batch_frames,
-        # Limited because the engine counts nanoseconds in 64 bits.
-        max_wait_ms=min(max_wait_ms, 1e9),
+        max_wait_ms=max_wait_ms,
         queue_size=queue_size,
         timeout=time_limit(timeout),
         device=chosen,

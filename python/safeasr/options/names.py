@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from safeasr.options.declared import ANY, FLAG, Option, Options, number, one_of, whole
@@ -30,14 +31,18 @@ _MOST_THREADS = 1024
 
 
 def _is_hotwords(value: Any) -> bool:
-    return isinstance(value, (str, dict)) or _WORDS.accepts(value)
+    if isinstance(value, Mapping):
+        return all(_WORD.accepts(one) for pair in value.items() for one in pair)
+    return isinstance(value, str) or _WORDS.accepts(value)
 
 
 def _is_device(value: Any) -> bool:
     return isinstance(value, str) or type(value).__name__ == "device"  # torch's
 
 
-_WORD = Kind("a str or None", lambda value: value is None or isinstance(value, str))
+_WORD = Kind(
+    "a str or a number", lambda one: one is None or NAME.accepts(one) or number().accepts(one)
+)
 _WORDS = list_of(_WORD, "a list of str", most=10_000_000)
 _NAMES = list_of(
     Kind("a str or a number", lambda v: NAME.accepts(v) or whole().accepts(v), str), "names"
@@ -156,6 +161,8 @@ _THREADS = whole(
 _ROOM = whole(
     f"a whole number of at least 1 and at most {_MOST_WAITING}", least=1, most=_MOST_WAITING
 )
+#: Whoever waits longer for company waits for nobody.
+_WAIT = number("a number that is not negative, of ms, and at most 60000", least=0, most=60_000)
 #: Arguments of the constructor that FunASR does not have, or that are named there.
 OWN_OPTIONS = Options(
     Option("model", PATH),
@@ -164,7 +171,7 @@ OWN_OPTIONS = Options(
     Option("intra_op_threads", _THREADS),
     Option("max_batch_size", _ROOM),
     Option("max_batch_frames", whole("a whole number of at least 1", least=1, most=2**40)),
-    Option("max_wait_ms", _NOT_NEGATIVE),
+    Option("max_wait_ms", _WAIT),
     Option("queue_size", _ROOM),
     Option("max_streams", _COUNT),
     Option("timeout", TIME_LIMIT),

@@ -23,7 +23,7 @@ from safeasr.warn import warn
 __all__ = ["Streams"]
 
 _MODE = one_of("online", "offline", "2pass")
-_CHUNK_MS = number("a number of ms above 0", least=1e-9)
+_CHUNK_MS = number("a number of ms above 0", least=1e-9, most=1e11)
 #: FunASR's own examples look back so far; its defaults, 0 and 0, cost accuracy.
 _LOOK_BACK = {"encoder_chunk_look_back": 4, "decoder_chunk_look_back": 1}
 #: Chunks of the detector in ms: how soon it can say that speech begins or ends.

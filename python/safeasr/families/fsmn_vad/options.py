@@ -21,8 +21,10 @@ __all__ = ["CHUNK_MS", "FIXED_OPTIONS", "MODEL_OPTIONS", "OPTIONS", "UNREAD_OPTI
 #: FunASR's chunk_size where none is given, in ms.
 CHUNK_MS = 60000.0
 
-_TIME = number("a time of 0 ms or more", least=0)
-_CHUNK = number("a number of ms above 0", least=1e-9)
+_TIME = number("a time of 0 ms or more", least=0, most=1e11)
+#: Infinity is a fair way to say never.
+_SILENCE = number("a time of 0 ms or more", least=0)
+_CHUNK = number("a number of ms above 0", least=1e-9, most=1e11)
 _COUNT = whole("a whole number of at least 1", least=1)
 _MODE = whole("0 (one utterance) or 1 (several)", least=0, most=1)
 _IDS = list_of(whole(), "a list of at least one whole number", least=1)
@@ -55,7 +57,7 @@ _OF_MODEL = Options(
     _of_model("sil_pdf_ids", _IDS, [0], "Scores that together are silence."),
 )
 _OF_BOTH = Options(
-    Option("max_end_silence_time", _TIME, 800, help="Silence that ends a segment."),
+    Option("max_end_silence_time", _SILENCE, 800, help="Silence that ends a segment."),
     Option("speech_noise_thres", number(), 0.6, help="By how much speech must exceed silence."),
 )
 #: What FunASR's VADXOptions takes from the model and from the constructor.

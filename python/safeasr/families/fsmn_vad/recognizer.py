@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
-from safeasr.errors import AudioError
+from safeasr.errors import AudioError, OptionError
 from safeasr.families.base import Accepts, Task
 from safeasr.families.cached import submit_cached
 from safeasr.families.fsmn_vad.options import CHUNK_MS, MODEL_OPTIONS, OPTIONS
@@ -96,9 +96,12 @@ class FsmnVadRecognizer:
         """The options as the extension takes them; arguments as in :meth:`stream_options`.
 
         Raises:
-            ValueError: if one of them makes no sense; names it.
+            OptionError: if one of them makes no sense; names it.
         """
-        return _ext.VadOptions(**self.stream_options(options, streaming=streaming))
+        try:
+            return _ext.VadOptions(**self.stream_options(options, streaming=streaming))
+        except ValueError as error:
+            raise OptionError(str(error)) from None
 
     def open(self, engine: _ext.Engine, options: Mapping[str, Any]) -> _ext.VadStream:
         """A new stream with the options of FunASR's ``generate``."""

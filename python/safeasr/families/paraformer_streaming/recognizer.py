@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
-from safeasr.errors import AudioError
+from safeasr.errors import AudioError, OptionError, SafeASRError
 from safeasr.families.base import Accepts, Task
 from safeasr.families.cached import CACHE, submit_cached
 from safeasr.families.programs import live_limits, load_programs, reading, refuse_beam_search
@@ -80,7 +80,11 @@ class ParaformerStreamingRecognizer:
 
     def open(self, engine: _ext.Engine, options: Mapping[str, Any]) -> _ext.ParaformerStream:
         """A new stream with the options of FunASR's ``generate``."""
-        return self._runner.open(engine, **self._runner_options(options))
+        chosen = self._runner_options(options)
+        try:
+            return self._runner.open(engine, **chosen)
+        except ValueError as error:  # of a range that only the network knows
+            raise OptionError(str(error)) from None
 
     def _runner_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """By the extension's names."""
@@ -103,13 +107,15 @@ class ParaformerStreamingRecognizer:
             raise AudioError(f"expected samples, got features of shape {data.shape}")
         is_final = terms.from_file or bool(options.get("is_final", False))
         if options.get("cache") is None:
-            return self._runner.submit(
-                engine,
-                data,
-                **self._runner_options(options),
-                is_final=is_final,
-                terms=terms.for_engine(),
-            )
+            chosen = self._runner_options(options)
+            try:
+                return self._runner.submit(
+                    engine, data, **chosen, is_final=is_final, terms=terms.for_engine()
+                )
+            except SafeASRError:
+                raise
+            except ValueError as error:
+                raise OptionError(str(error)) from None
         return submit_cached(self, engine, data, options, terms, is_final=is_final)
 
     def finish(
