@@ -140,7 +140,8 @@ def plain_given(given: Mapping[str, Any]) -> dict[str, Any]:
     for name in _UNSUPPORTED_MODELS:
         if given.get(name) is not None:
             raise UnsupportedModelError(f"{name}={shown(given[name])} is not supported yet")
-    return {**given, **plain(given, AUTO_MODEL, CONSTRUCTOR_OPTIONS | CONFIG)}
+    known = CONSTRUCTOR_OPTIONS | CONFIG | COMMON | HOTWORDS
+    return {**given, **plain(given, AUTO_MODEL, known)}
 
 
 def model_options(

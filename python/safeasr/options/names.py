@@ -36,12 +36,20 @@ def _is_hotwords(value: Any) -> bool:
     return isinstance(value, str) or _WORDS.accepts(value)
 
 
+def _plain_hotwords(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {_WORD.plain(wrong): _WORD.plain(right) for wrong, right in value.items()}
+    return value if isinstance(value, str) else _WORDS.plain(value)
+
+
 def _is_device(value: Any) -> bool:
     return isinstance(value, str) or type(value).__name__ == "device"  # torch's
 
 
 _WORD = Kind(
-    "a str or a number", lambda one: one is None or NAME.accepts(one) or number().accepts(one)
+    "a str or a number",
+    lambda one: one is None or NAME.accepts(one) or number().accepts(one),
+    lambda one: None if one is None else str(one),
 )
 _WORDS = list_of(_WORD, "a list of str", most=10_000_000)
 _NAMES = list_of(
@@ -57,7 +65,7 @@ _DATA_TYPE = Kind(
     "a str or a list of them", lambda value: NAME.accepts(value) or _KINDS.accepts(value)
 )
 _DEVICE = Kind("a device's name (str)", _is_device, str)
-_HOTWORD_LIST = Kind("a str, a list of str, or a dict of str", _is_hotwords)
+_HOTWORD_LIST = Kind("a str, a list of str, or a dict of str", _is_hotwords, _plain_hotwords)
 _PATHS = list_of(PATH, "paths", least=1)
 _CHECKPOINTS = Kind(
     "a path (str or os.PathLike) or a list of them",
