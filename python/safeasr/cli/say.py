@@ -13,7 +13,7 @@ def complain(message: str) -> None:
     """A line on the standard error, if there is one that can be written to."""
     # None: print would turn to the standard output, where results belong.
     if sys.stderr is not None:
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(Exception):
             put_line(" ".join(message.split()), sys.stderr)
 
 
@@ -30,5 +30,5 @@ def is_terminal(stream: IO[str] | None) -> bool:
     """Whether somebody looks at it."""
     try:
         return stream is not None and stream.isatty()
-    except ValueError:  # closed
+    except Exception:  # closed, or a stand-in of somebody's own
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import sys
 from collections import deque
@@ -140,12 +141,13 @@ def _progress(total: int) -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+    shown = total > 1 and is_terminal(sys.stderr) and not is_terminal(sys.stdout)
     return Progress(
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=total < 2 or not is_terminal(sys.stderr) or is_terminal(sys.stdout),
+        console=Console(stderr=True) if shown else Console(file=io.StringIO()),
+        disable=not shown,
         transient=True,
     )
 
