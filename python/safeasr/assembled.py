@@ -6,24 +6,30 @@ import atexit
 import weakref
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 from safeasr._extension import _ext
 from safeasr.calls.calls import Calls
 from safeasr.errors import OptionError
+from safeasr.loading.export import export_bundle
 from safeasr.loading.load import load_model
+from safeasr.nets.precision import PRECISIONS
 from safeasr.options.checker import of_model, plain
 from safeasr.options.checks import flag
+from safeasr.options.kinds import PATH, one_of, require, shown
 from safeasr.options.model import model_arguments, model_options, plain_given
 from safeasr.options.names import CONFIG
 from safeasr.pipeline.companions import Companions
 from safeasr.pipeline.recording import segmented
 from safeasr.pipeline.steps import Runs
 from safeasr.stream.opening import Streams
+from safeasr.warn import warn
 
 __all__ = ["Assembled"]
 
+_PRECISION = one_of(*PRECISIONS)
 _Self = TypeVar("_Self", bound="Assembled")
 #: Streams that may be open at a time, for each device.
 _MAX_STREAMS = 16_384
@@ -118,6 +124,41 @@ class Assembled:
             self._recognizer, self._engine, self._options, self._recordings.require_open
         )
         _open_models.add(self)
+
+    def export(
+        self, output_dir: str | None = None, precision: str | None = None, **others: Any
+    ) -> str:
+        """Write the model's bundle to a directory of your own.
+
+        Args:
+            output_dir: an empty or new directory; default: ``<model directory>/safeasr_bundle``.
+            precision: "float32", "bfloat16", "int8" or "float16"; default: what the model runs
+                in.
+            **others: FunASR's (``type``, ``quantize``, ...); they have no effect, and are named in
+                a warning.
+
+        Returns:
+            The directory.
+
+        Raises:
+            ExportError: if the directory is not empty, or the model cannot have the precision.
+            OptionError: if an argument is of a wrong type.
+        """
+        if output_dir is not None:
+            output_dir = require(PATH, "output_dir", output_dir)
+        if precision is not None:
+            precision = require(_PRECISION, "precision", precision)
+        for name in others:
+            warn(f"option {shown(name)} of export has no effect")
+        out = Path(output_dir) if output_dir else self._directory / "safeasr_bundle"
+        bundle = export_bundle(
+            self._directory,
+            out,
+            self._options.overrides,
+            trust_remote_code=self._trust,
+            precision=precision or self.precision,
+        )
+        return str(bundle.path)
 
     def stats(self) -> dict[str, Any]:
         """Counters of the engine since the model was made.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from safeasr.assembled import Assembled
@@ -12,17 +11,12 @@ from safeasr.calls.awaiting import start_and_wait
 from safeasr.calls.future import Future
 from safeasr.deadlines import seconds_left
 from safeasr.errors import DeadlineExceededError, EngineClosedError
-from safeasr.loading.export import export_bundle
-from safeasr.nets.precision import PRECISIONS
 from safeasr.options.call import CallOptions
 from safeasr.options.checks import time_limit
-from safeasr.options.kinds import CALLABLE, PATH, one_of, require, shown
+from safeasr.options.kinds import CALLABLE, require
 from safeasr.stream.stream import Stream
-from safeasr.warn import warn
 
 __all__ = ["AutoModel"]
-
-_PRECISION = one_of(*PRECISIONS)
 
 
 class AutoModel(Assembled):
@@ -97,6 +91,7 @@ class AutoModel(Assembled):
 
         Raises:
             UnsupportedModelError: if the model's class or an option is not supported.
+            OptionError: if an argument has a value that it cannot have; before anything is loaded.
             ExportError: if the model cannot be found, downloaded or exported.
             CorruptBundleError: if a bundle is damaged.
         """
@@ -137,7 +132,10 @@ class AutoModel(Assembled):
             progress_callback: called as ``fn(done, total)`` after each utterance, in order.
             timeout: time limit of this call in seconds, reading the audio included; default: the
                 model's.
-            **options: FunASR's options of ``generate``. They hold for this call alone.
+            **options: FunASR's options of ``generate``, and ``on_error``: "return" puts ``{"key":
+                ..., "error": the exception}`` in the place of an input that fails, also of one
+                that the timeout left over; "raise" (the default) raises what fails first. They
+                hold for this call alone; those given to the constructor are its defaults.
 
         Returns:
             One dict for each utterance, in the order of the input: ``key``, ``text``, and
@@ -145,51 +143,22 @@ class AutoModel(Assembled):
             segments ``[[start_ms, end_ms], ...]``.
 
         Raises:
+            OptionError: if an argument or an option has a value that it cannot have. Nothing was
+                queued then.
             AudioError: if an input cannot be read as audio.
             QueueFullError: if there was no room in the queue within the timeout.
             DeadlineExceededError: if the timeout passed.
             EngineClosedError: if the model is closed.
             InferenceError: if the network failed on an input.
+            OutputError: if the results cannot be written to ``output_dir``.
+
+        What it raises, ``KeyboardInterrupt`` too, has an attribute ``results``: a result or None
+        for each input, as far as they were done.
         """
         if progress_callback is not None:
             require(CALLABLE, "progress_callback", progress_callback)
         call = self._calls.begin(input, input_len, self._calls.check(options), timeout)
         return call.run(progress_callback)
-
-    def export(
-        self, output_dir: str | None = None, precision: str | None = None, **others: Any
-    ) -> str:
-        """Write the model's bundle to a directory of your own.
-
-        Args:
-            output_dir: an empty or new directory; default: ``<model directory>/safeasr_bundle``.
-            precision: "float32", "bfloat16", "int8" or "float16"; default: what the model runs
-                in.
-            **others: FunASR's (``type``, ``quantize``, ...); they have no effect, and are named in
-                a warning.
-
-        Returns:
-            The directory.
-
-        Raises:
-            ExportError: if the directory is not empty, or the model cannot have the precision.
-            OptionError: if an argument is of a wrong type.
-        """
-        if output_dir is not None:
-            output_dir = require(PATH, "output_dir", output_dir)
-        if precision is not None:
-            precision = require(_PRECISION, "precision", precision)
-        for name in others:
-            warn(f"option {shown(name)} of export has no effect")
-        out = Path(output_dir) if output_dir else self._directory / "safeasr_bundle"
-        bundle = export_bundle(
-            self._directory,
-            out,
-            self._options.overrides,
-            trust_remote_code=self._trust,
-            precision=precision or self.precision,
-        )
-        return str(bundle.path)
 
     # -- What FunASR does not have ----------------------------------------------------------------
 
@@ -215,9 +184,10 @@ class AutoModel(Assembled):
             **options: as in :meth:`generate`.
 
         Raises:
-            AudioError: if an input cannot be read as audio.
-            QueueFullError: if there was no room in the queue.
+            AudioError: if an input cannot be read as audio (with ``on_error="raise"``).
+            QueueFullError: if there was no room in the queue. Nothing was accepted.
             EngineClosedError: if the model is closed.
+            OptionError: if an argument or an option has a value that it cannot have.
         """
         return self._start(input, input_len, timeout, self._calls.check(options))
 
@@ -234,7 +204,8 @@ class AutoModel(Assembled):
         """:meth:`generate` for asyncio: decoding and waiting do not block the event loop.
 
         Cancelling the task cancels the future, see :meth:`Future.cancel
-        <safeasr.calls.future.Future.cancel>`.
+        <safeasr.calls.future.Future.cancel>`. Whoever wants what was done by then keeps a future of
+        :meth:`submit` instead.
         """
         deadline, checked = self._calls.deadline(timeout), self._calls.check(options)
         begun: list[Future[list[dict[str, Any]]]] = []
@@ -291,7 +262,7 @@ class AutoModel(Assembled):
 
         Raises:
             UnsupportedModelError: if a model that the mode needs is missing.
-            ValueError: if an option makes no sense.
+            OptionError: if an option makes no sense.
             EngineClosedError: if the model is closed.
         """
         if self.closed:
