@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from safeasr.assembled import Assembled
 from safeasr.calls.future import Future
-from safeasr.errors import EngineClosedError
+from safeasr.errors import DeadlineExceededError, EngineClosedError
 from safeasr.inputs.expand import waits_for_others
-from safeasr.loading.export import export_bundle
+from safeasr.options.checks import time_limit
+from safeasr.options.kinds import CALLABLE, require
 from safeasr.stream.stream import Stream
 
 __all__ = ["AutoModel"]
@@ -96,6 +96,7 @@ class AutoModel(Assembled):
 
         Raises:
             UnsupportedModelError: if the model's class or an option is not supported.
+            OptionError: if an argument has a value that it cannot have; before anything is loaded.
             ExportError: if the model cannot be found, downloaded or exported.
             CorruptBundleError: if a bundle is damaged.
         """
@@ -139,10 +140,13 @@ class AutoModel(Assembled):
             progress_callback: called as ``fn(done, total)`` after each utterance, in order.
             timeout: time limit of this call in seconds, reading the audio included; default: the
                 model's.
-            **options: FunASR's options of ``generate``; ``max_audio_seconds`` (default 36,000), the
-                longest recording that is taken; ``strict_audio=True`` to refuse damaged files; and
-                ``download_timeout`` (seconds) and ``max_download_bytes`` for URLs. They hold for
-                this call alone.
+            **options: FunASR's options of ``generate``; ``on_error``: "return" puts ``{"key": ...,
+                "error": the exception}`` in the place of an input that fails, also of one that the
+                timeout left over, "raise" (the default) raises what fails first;
+                ``max_audio_seconds`` (default 36,000), the longest recording that is taken;
+                ``strict_audio=True`` to refuse damaged files; ``download_timeout`` (seconds) and
+                ``max_download_bytes`` for URLs. They hold for this call alone; those given to the
+                constructor are its defaults.
 
         Returns:
             One dict for each utterance, in the order of the input: ``key``, ``text``, and
@@ -150,6 +154,8 @@ class AutoModel(Assembled):
             segments ``[[start_ms, end_ms], ...]``.
 
         Raises:
+            OptionError: if an argument or an option has a value that it cannot have. Nothing was
+                queued then.
             AudioError: if an input cannot be read as audio.
             NotAllowedError: if it names a file or URL that the model may not open.
             AudioTooLongError: if it is longer than ``max_audio_seconds``.
@@ -157,34 +163,16 @@ class AutoModel(Assembled):
             DeadlineExceededError: if the timeout passed.
             EngineClosedError: if the model is closed.
             InferenceError: if the network failed on an input.
+            OutputError: if the results cannot be written to ``output_dir``.
+
+        What it raises, ``KeyboardInterrupt`` too, has an attribute ``results``: a result or None
+        for each input, as far as they were done.
         """
+        if progress_callback is not None:
+            require(CALLABLE, "progress_callback", progress_callback)
         deadline = self._calls.deadline(timeout)
         call = self._calls.begin(input, input_len, self._calls.check(options), deadline)
         return call.run(progress_callback)
-
-    def export(self, output_dir: str | None = None, precision: str | None = None, **_: Any) -> str:
-        """Write the model's bundle to a directory of your own.
-
-        Args:
-            output_dir: an empty or new directory; default: ``<model directory>/safeasr_bundle``.
-            precision: "float32", "bfloat16", "int8" or "float16"; default: what the model runs
-                in.
-
-        Returns:
-            The directory.
-
-        Raises:
-            ExportError: if the directory is not empty, or the model cannot have the precision.
-        """
-        out = Path(output_dir) if output_dir else self._directory / "safeasr_bundle"
-        bundle = export_bundle(
-            self._directory,
-            out,
-            self._options.overrides,
-            trust_remote_code=self._trust,
-            precision=precision or self.precision,
-        )
-        return str(bundle.path)
 
     # -- What FunASR does not have ----------------------------------------------------------------
 
@@ -210,11 +198,12 @@ class AutoModel(Assembled):
             **options: as in :meth:`generate`.
 
         Raises:
-            AudioError: if an input cannot be read as audio.
-            QueueFullError: if there was no room in the queue.
+            AudioError: if an input cannot be read as audio (with ``on_error="raise"``).
+            QueueFullError: if there was no room in the queue. Nothing was accepted.
             EngineClosedError: if the model is closed.
+            OptionError: if an argument or an option has a value that it cannot have.
         """
-        no_waiting = timeout == 0
+        no_waiting = time_limit(timeout) == 0
         deadline = None if no_waiting else self._calls.deadline(timeout)
         call = self._calls.begin(input, input_len, self._calls.check(options), deadline)
         return call.start(no_waiting=no_waiting)
@@ -226,16 +215,25 @@ class AutoModel(Assembled):
 
         Audio is read on threads of the model's own: what waits for the network does not hold up
         what is at hand. Cancelling the task ends that too, and cancels the future, see
-        :meth:`Future.cancel <safeasr.calls.future.Future.cancel>`.
+        :meth:`Future.cancel <safeasr.calls.future.Future.cancel>`. Whoever wants what was done by
+        then keeps a future of :meth:`submit` instead.
         """
         deadline, checked = self._calls.deadline(timeout), self._calls.check(options)
+        begun: list[Future[list[dict[str, Any]]]] = []
 
         def start() -> Future[list[dict[str, Any]]]:
-            return self._calls.begin(input, input_len, checked, deadline).start(no_waiting=False)
+            call = self._calls.begin(input, input_len, checked, deadline)
+            begun.append(call.start(no_waiting=False))
+            return begun[0]
 
-        return await self._readers.start_and_wait(
-            start, deadline, waits_for_others=waits_for_others(input)
-        )
+        try:
+            return await self._readers.start_and_wait(
+                start, deadline, waits_for_others=waits_for_others(input)
+            )
+        except DeadlineExceededError as error:
+            if not begun or error.results is not None:
+                raise
+            return begun[0]._end_early(error)
 
     def stream(
         self,
@@ -275,7 +273,7 @@ class AutoModel(Assembled):
 
         Raises:
             UnsupportedModelError: if a model that the mode needs is missing.
-            ValueError: if an option makes no sense.
+            OptionError: if an option makes no sense.
             EngineClosedError: if the model is closed.
         """
         if self.closed:

@@ -9,6 +9,7 @@ catches ``concurrent.futures.CancelledError`` catches safeasr's.
 from __future__ import annotations
 
 from concurrent.futures import CancelledError
+from typing import Any
 
 __all__ = [
     "AudioError",
@@ -22,8 +23,12 @@ __all__ = [
     "ExtensionMismatchError",
     "ForkedProcessError",
     "InferenceError",
+    "InterruptedCallError",
     "NotAllowedError",
+    "OptionError",
+    "OptionFileNotFoundError",
     "OutOfMemoryError",
+    "OutputError",
     "QueueFullError",
     "SafeASRError",
     "UnsupportedModelError",
@@ -37,6 +42,29 @@ class SafeASRError(Exception):
     Catch it to handle any refusal or failure of the package in one place. An exception that is
     not a ``SafeASRError`` is a mistake in the call (``TypeError``, ``ValueError``) or a defect of
     safeasr worth reporting.
+
+    Attributes:
+        results: what the call had done when it failed: one entry for each input in order, its
+            result or None. None where no call for a result failed, such as while a model is made.
+    """
+
+    results: list[dict[str, Any] | None] | None = None
+
+
+class OptionError(SafeASRError, ValueError, TypeError):
+    """An argument or an option has a value that it cannot have.
+
+    Raised before anything of the call is read or queued. The message names the option, what was
+    expected, what came, and where it was given. It is a ``ValueError`` and a ``TypeError`` too, for
+    handlers of either.
+    """
+
+
+class OptionFileNotFoundError(OptionError, FileNotFoundError):
+    """An option names a file that is not there.
+
+    Raised before anything of the call is read or queued; the message names the option and the path.
+    It is a ``FileNotFoundError`` too, as in FunASR.
     """
 
 
@@ -172,4 +200,22 @@ class OutOfMemoryError(InferenceError, MemoryError):
     waiting for the batches of other workers. Cut the recording (``vad_model`` does), use fewer
     workers, or free memory that others hold. A model that cannot be loaded or exported for want of
     memory raises it too: nothing is wrong with the model. It is a ``MemoryError`` too.
+    """
+
+
+class OutputError(SafeASRError, OSError):
+    """Results could not be written to ``output_dir``.
+
+    Raised before anything is queued where nothing can be written there, and afterwards where it
+    fails only then, as on a full disk: the attribute ``results`` then holds all results. It is an
+    ``OSError`` too.
+    """
+
+
+class InterruptedCallError(SafeASRError, RuntimeError):
+    """A signal handler used what the call that it interrupted was in the middle of.
+
+    The interrupted call cannot go on before the handler has returned, so what the handler asked for
+    could never come. Let the handler set a flag, or start a thread. Nothing was queued. It is a
+    ``RuntimeError`` too.
     """

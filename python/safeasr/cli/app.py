@@ -12,6 +12,7 @@ import typer
 
 from safeasr._version import __version__
 from safeasr.cli import bench, bundles, transcribe
+from safeasr.cli.say import complain
 from safeasr.errors import SafeASRError
 
 __all__ = ["app", "run"]
@@ -52,12 +53,8 @@ def _options(
     _debug = debug
 
 
-def _one_line(message: Any) -> str:
-    return " ".join(str(message).split())
-
-
 def _show_warning(message: Any, *_: Any, **__: Any) -> None:
-    print(f"warning: {_one_line(message)}", file=sys.stderr)
+    complain(f"warning: {message}")
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -80,6 +77,6 @@ def run(arguments: list[str] | None = None) -> int:
         if _debug:
             traceback.print_exc()
         else:
-            print(f"error: {_one_line(error)}", file=sys.stderr)
+            complain(f"error: {error}")
         return 1
     return 0

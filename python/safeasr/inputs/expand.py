@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from safeasr.deadlines import require_time
-from safeasr.errors import AudioError, UnsupportedModelError
+from safeasr.errors import AudioError, OptionError, UnsupportedModelError
 from safeasr.inputs.audio import (
     DEFAULT_MAX_SECONDS,
     DEFAULT_SAMPLE_RATE,
@@ -78,9 +78,9 @@ def expand_inputs(
         At least one utterance, unless a list or list file is empty.
 
     Raises:
-        AudioError: if ``input`` is of a type that cannot be audio, a list file is malformed,
-            features have a wrong shape, a key is no string, or the number of keys is not the number
-            of utterances. Audio files are looked at only when an utterance is loaded.
+        AudioError: if ``input`` is of a type that cannot be audio, a list file is malformed, or
+            features have a wrong shape. Audio files are looked at only when an utterance is loaded.
+        OptionError: if a key is no string, or the number of keys is not that of utterances.
         NotAllowedError: if a file or URL is named that ``access`` does not allow, and for a list
             file from a URL that names anything but URLs.
         UnsupportedModelError: if ``data_type`` is of another kind, such as ("sound", "text").
@@ -115,7 +115,7 @@ def expand_inputs(
         found = finder.single(input)
     if isinstance(names, list):
         if len(names) != len(found):
-            raise AudioError(f"{len(names)} keys were given for {len(found)} inputs")
+            raise OptionError(f"{len(names)} keys were given for {len(found)} inputs")
         found = [(new, source) for new, (_, source) in zip(names, found, strict=True)]
     return [
         replace(template, key=name_, source=source, index=index)
@@ -149,12 +149,12 @@ def _checked_keys(key: Any) -> str | list[str] | None:
     if key is None or isinstance(key, str):
         return key
     if isinstance(key, (bytes, bytearray, Mapping, Set)) or not isinstance(key, Iterable):
-        raise AudioError(f"key must be a str or a list of str, got {type(key).__name__}")
+        raise OptionError(f"key must be a str or a list of str, got {type(key).__name__}")
     keys = list(key)
     for one in keys:
         # Numbers are fine, as they are in list files.
         if isinstance(one, bool) or not isinstance(one, (str, int, np.integer)):
-            raise AudioError(f"key must be a str or a list of str, got {type(one).__name__} in it")
+            raise OptionError(f"key must be a str or a list of str, got {type(one).__name__} in it")
     return [str(one) for one in keys]
 
 

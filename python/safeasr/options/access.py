@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from safeasr.errors import NotAllowedError
+from safeasr.errors import NotAllowedError, OptionError
 
 __all__ = ["ANYTHING", "Access", "access", "is_address"]
 
@@ -107,15 +107,15 @@ def access(allow_urls: Any, allow_paths: Any) -> Access:
     """The switches as ``AutoModel`` takes them.
 
     Raises:
-        ValueError: for a value that they cannot have.
+        OptionError: for a value that they cannot have.
     """
     if not isinstance(allow_paths, bool):
-        raise ValueError(f"allow_paths must be True or False, got {allow_paths!r}")
+        raise OptionError(f"allow_paths must be True or False, got {allow_paths!r}")
     if isinstance(allow_urls, bool) or allow_urls == "public":
         return Access(allow_urls, allow_paths)
     hosts = allow_urls if isinstance(allow_urls, (list, tuple, set, frozenset)) else (None,)
     if not all(isinstance(one, str) and one.strip(".") and "/" not in one for one in hosts):
-        raise ValueError(
+        raise OptionError(
             "allow_urls must be True, False, 'public', or a list of host names such as "
             f"['audio.example.com', '.example.org'], got {allow_urls!r}"
         )

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.settings import Settings
-from safeasr.errors import AudioError
+from safeasr.errors import AudioError, OptionError
 from safeasr.families.base import Accepts, Task
-from safeasr.families.cached import stream_of
+from safeasr.families.cached import submit_cached
 from safeasr.families.frontends import frontend_of
 from safeasr.families.fsmn_vad.options import CHUNK_MS, MODEL_OPTIONS, OPTIONS
 from safeasr.families.programs import live_limits, load_programs, reading
@@ -108,9 +108,12 @@ class FsmnVadRecognizer:
         """The options as the extension takes them; arguments as in :meth:`stream_options`.
 
         Raises:
-            ValueError: if one of them makes no sense; names it.
+            OptionError: if one of them makes no sense; names it.
         """
-        return _ext.VadOptions(**self.stream_options(options, streaming=streaming))
+        try:
+            return _ext.VadOptions(**self.stream_options(options, streaming=streaming))
+        except ValueError as error:
+            raise OptionError(str(error)) from None
 
     def open(self, engine: _ext.Engine, options: Mapping[str, Any]) -> _ext.VadStream:
         """A new stream with the options of FunASR's ``generate``."""
@@ -143,9 +146,7 @@ class FsmnVadRecognizer:
                 is_final=is_final,
                 terms=terms.for_engine(),
             )
-        with stream_of(self, engine, options, is_final=is_final) as stream:
-            ticket: _ext.Ticket = stream.submit(data, is_final=is_final, terms=terms.for_engine())
-            return ticket
+        return submit_cached(self, engine, data, options, terms, is_final=is_final)
 
     def finish(
         self, result: Mapping[str, Any], key: str, options: Mapping[str, Any]

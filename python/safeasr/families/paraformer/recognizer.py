@@ -25,10 +25,12 @@ from safeasr.text.timestamps import paraformer_timestamps
 
 __all__ = ["OPTIONS", "ParaformerRecognizer"]
 
+#: Within what times can be told in 64 bits.
+_MS = number("a number of ms", least=-1e15, most=1e15)
 OPTIONS = Options(
     Option("pred_timestamp", FLAG, False, help="When each token was said."),
     Option("output_timestamp", FLAG, False, help="The same, by another name."),
-    Option("begin_time", number("a number of ms"), 0, help="Added to all times."),
+    Option("begin_time", _MS, 0, help="Added to all times."),
 )
 
 

@@ -24,6 +24,7 @@ from safeasr.families.sense_voice.network import (
 )
 from safeasr.families.terms import Terms
 from safeasr.options.declared import ANY, FLAG, Option, Options, one_of
+from safeasr.options.kinds import shown
 from safeasr.text.pieces import Pieces
 from safeasr.text.word_times import TimedPiece, words_of_pieces
 from safeasr.warn import warn
@@ -71,7 +72,9 @@ class SenseVoiceRecognizer:
         language = options.get("language")
         if language is not None and self._language(language) is None:
             # FunASR says nothing and lets the model guess.
-            warn(f"language={language!r} is not one of {', '.join(LANGUAGES)}: taken for 'auto'")
+            warn(
+                f"language={shown(language)} is not one of {', '.join(LANGUAGES)}: taken for 'auto'"
+            )
         if options.get("ban_emo_unk") and self._vocab_size <= UNKNOWN_EMOTION:
             raise UnsupportedModelError(
                 f"ban_emo_unk: the model has {self._vocab_size} tokens, and none with the number "
