@@ -15,6 +15,7 @@ from safeasr.errors import (
     AudioError,
     AudioFileNotFoundError,
     DeadlineExceededError,
+    OptionError,
     UnsupportedModelError,
 )
 from safeasr.inputs.expand import expand_inputs, waits_for_others
@@ -106,13 +107,13 @@ def test_list_files_that_are_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", [5, 5.0, b"k", bytearray(b"k"), {"k": 1}, {"k"}, True, object()])
 def test_keys_that_are_none(key: Any) -> None:
-    with pytest.raises(AudioError, match="key must be a str or a list of str, got"):
+    with pytest.raises(OptionError, match="key must be a str or a list of str, got"):
         expand_inputs(WAVE, key=key)
 
 
 @pytest.mark.parametrize("key", [[None], [b"k"], [["k"]], [1.5], [True], ("a", None)])
 def test_keys_in_a_list_that_are_none(key: Any) -> None:
-    with pytest.raises(AudioError, match=r"got .* in it"):
+    with pytest.raises(OptionError, match=r"got .* in it"):
         expand_inputs([WAVE] * len(key), key=key)
 
 

@@ -120,13 +120,15 @@ def _have_graphs(device: str) -> bool:
 def model_arguments(**arguments: Any) -> dict[str, Any]:
     """The named arguments of ``AutoModel`` as plain Python; those that are None are left out.
 
+    A switch that keeps strangers out is never None: nobody should have to guess what that allows.
+
     Raises:
         OptionError: for a value that an argument cannot have.
     """
     return {
         name: require(OWN_OPTIONS[name].kind, name, value)
         for name, value in arguments.items()
-        if value is not None
+        if value is not None or name.startswith("allow_")
     }
 
 

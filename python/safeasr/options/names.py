@@ -80,6 +80,12 @@ _SECTION = Kind(
 _RATE = whole("a rate in Hz, a whole number from 1000 to 768000", least=1000, most=768_000)
 _NOT_NEGATIVE = number("a number that is not negative", least=0)
 
+_HOSTS = list_of(NAME, "host names")
+_URLS = Kind(
+    "True, False, 'public', or a list of host names",
+    lambda value: isinstance(value, bool) or value == "public" or _HOSTS.accepts(value),
+    lambda value: value if isinstance(value, (bool, str)) else _HOSTS.plain(value),
+)
 _AUDIO_SECONDS = number("a number of seconds above 0", least=1e-3)
 _BYTES = whole("a whole number of at least 1", least=1)
 #: Above 0: nothing can be had in no time.
@@ -192,8 +198,8 @@ OWN_OPTIONS = Options(
     Option("max_streams", _COUNT),
     Option("timeout", TIME_LIMIT),
     Option("cuda_graphs", FLAG),
-    Option("allow_urls", ANY),  # access.py knows
-    Option("allow_paths", ANY),
+    Option("allow_urls", _URLS),
+    Option("allow_paths", FLAG),
     Option("online_model", PATH),
     Option("vad_model", PATH),
     Option("vad_kwargs", DICT),
