@@ -52,6 +52,7 @@ class FamilyCase:
         clip: a recording of so many seconds, by a seed.
         lengths: of recordings that bring different answers, in s.
         graphs: its steps can be recorded as graphs.
+        encoder: its config.yaml has an ``encoder_conf`` and a ``frontend_conf``.
     """
 
     name: str
@@ -62,6 +63,7 @@ class FamilyCase:
     clip: Callable[[float, int], Samples] = speech
     lengths: Sequence[float] = _LENGTHS
     graphs: bool = False
+    encoder: bool = True
 
     @property
     def family(self) -> Family:

@@ -20,5 +20,6 @@ CASE = FamilyCase(
         for shape, conf in SHAPES.items()
     },
     calls=[{}],
+    encoder=False,
     lengths=(0.3, 0.7, 1.5, 1.5, 1.5, 2.4, 4.1),
 )

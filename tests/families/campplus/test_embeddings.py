@@ -101,6 +101,13 @@ def test_refused(tmp_path: Path, make_model: Callable[..., AutoModel]) -> None:
         AutoModel(str(path), model_conf={"config_str": "batchnorm-prelu"})
     with pytest.raises(ExportError, match="checkpoint"):
         AutoModel(str(path), model_conf={"growth_rate": 8})
+    for value in (0, -1, "abc", 10**9, 1.5, [4]):
+        with pytest.raises(ExportError, match=r"model_conf\.growth_rate must be"):
+            AutoModel(str(path), model_conf={"growth_rate": value})
+    whole = next(case for case in SPEAKERS if case.name == "eres2netv2").write(tmp_path / "e")
+    for blocks in ([1, 1, 1, 1], [1, 1, 3, 1], [1, 1, 2], [1, 1, 2, 0], 3, None):
+        with pytest.raises(ExportError, match=r"checkpoint|model_conf\.num_blocks must be"):
+            AutoModel(str(whole), model_conf={"num_blocks": blocks})
     with pytest.raises(AudioError, match="expected samples"):
         make_model(path).generate(np.zeros((20, 80), np.float32), data_type="fbank")
 

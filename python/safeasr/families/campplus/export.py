@@ -26,8 +26,15 @@ MELS: Final = 80
 _FRONTEND: Final[dict[str, Any]] = {
     "sample_rate": 16000,
     "n_mels": MELS,
+    "frame_length_ms": 25.0,
+    "frame_shift_ms": 10.0,
+    "lfr_m": 1,
+    "lfr_n": 1,
     "window": "povey",
+    "snip_edges": True,
     "upscale_samples": False,
+    "cmvn_shift": [],
+    "cmvn_scale": [],
 }
 
 
