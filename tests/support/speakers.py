@@ -9,6 +9,8 @@ from typing import Any
 import torch
 import yaml
 
+from support.audio import speech
+
 __all__ = ["write_speaker_dir"]
 
 
@@ -17,7 +19,8 @@ def write_speaker_dir(
 ) -> Path:
     """Make a FunASR model directory of a speaker model; returns it.
 
-    Its norms have statistics, as those of trained models: with none they would do nothing.
+    Its norms have statistics, as those of trained models: with none they would do nothing. Its
+    embeddings lie around zero, so that their signs tell recordings apart.
     """
     from funasr import AutoModel  # noqa: F401  (fills the register)
     from funasr.register import tables
@@ -36,5 +39,21 @@ def write_speaker_dir(
                 if module.affine:
                     module.weight.uniform_(0.5, 1.5)
                     module.bias.normal_(0, 0.2)
+        _centre(network.eval())
     torch.save(network.state_dict(), path / name)
     return path
+
+
+def _centre(network: torch.nn.Module) -> None:
+    """Take the mean embedding of some recordings from all that come."""
+    from funasr.models.campplus.utils import extract_feature
+
+    clips = [torch.from_numpy(speech(seconds, seed=seed)) for seed, seconds in enumerate([1, 2, 3])]
+    features = [extract_feature([clip])[0] for clip in clips]
+    mean = torch.cat([network(one.float()) for one in features]).mean(dim=0)
+    state = network.state_dict()
+    if "model.seg_1.bias" in state:
+        state["model.seg_1.bias"] -= mean
+    else:  # what the last norm takes away, before it divides
+        norm = "xvector.dense.nonlinear.batchnorm"
+        state[f"{norm}.running_mean"] += mean * torch.sqrt(state[f"{norm}.running_var"] + 1e-5)

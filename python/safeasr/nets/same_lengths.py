@@ -19,10 +19,9 @@ _TOGETHER = 64
 class BySameLengths(nn.Module):
     """A network of (utterances, frames, size) as a program of ragged rows."""
 
-    def __init__(self, network: nn.Module, output_size: int) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.output_size = output_size
         self.together = _TOGETHER
 
     def forward(self, rows: Tensor, positions: Tensor, offsets: Tensor) -> Tensor:
@@ -38,17 +37,22 @@ class BySameLengths(nn.Module):
             (utterances, output size) float32.
         """
         count = offsets.size(0) - 1
-        lengths = offsets[1:] - offsets[:-1]
-        found = torch.zeros([count, self.output_size], dtype=rows.dtype, device=rows.device)
-        open_ones = torch.ones([count], dtype=torch.bool)
+        ends: list[int] = offsets.tolist()
         most = 1 if rows.device.type == "cpu" else self.together
+        open_ones = [True for _ in range(count)]
+        found = [rows for _ in range(count)]
         for first in range(count):
-            if bool(open_ones[first]):
-                frames = int(lengths[first])
-                same = ((lengths == frames) & open_ones).nonzero().flatten()[:most]
-                open_ones[same] = False
-                index = offsets[:-1][same].unsqueeze(1) + torch.arange(frames).unsqueeze(0)
-                together = rows.index_select(0, index.flatten().to(rows.device))
-                given = together.view(same.size(0), frames, rows.size(1))
-                found[same.to(rows.device)] = self.network(given)
-        return found
+            if open_ones[first]:
+                frames = ends[first + 1] - ends[first]
+                places: list[int] = []
+                pieces: list[Tensor] = []
+                for other in range(first, count):
+                    same = ends[other + 1] - ends[other] == frames
+                    if same and open_ones[other] and len(places) < most:
+                        open_ones[other] = False
+                        places.append(other)
+                        pieces.append(rows.narrow(0, ends[other], frames))
+                answers = self.network(torch.stack(pieces))
+                for place, answer in zip(places, answers.unbind(0)):  # noqa: B905  (scripted)
+                    found[place] = answer
+        return torch.stack(found)

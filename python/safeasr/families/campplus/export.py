@@ -50,7 +50,7 @@ def speaker_bundle(
         network: (utterances, frames, mels) to (utterances, size).
         size: of the embeddings.
     """
-    save_program(BySameLengths(network.eval(), size), out / "model.ts")
+    save_program(BySameLengths(network.eval()), out / "model.ts")
     return Bundle(
         path=out,
         family=family,
