@@ -14,11 +14,12 @@ from typing import Any
 from safeasr._extension import _ext
 from safeasr.calls.dispatcher import forbid_waiting, on_callback_thread
 from safeasr.calls.future import Future
+from safeasr.calls.kinds import kind_of_input
 from safeasr.calls.os_threads import threads_are_green
 from safeasr.calls.result_writer import ResultWriter
 from safeasr.calls.waiting import wait_for
 from safeasr.deadlines import seconds_left
-from safeasr.errors import AudioError, DeadlineExceededError, QueueFullError
+from safeasr.errors import DeadlineExceededError, InputError, QueueFullError
 from safeasr.families.base import Recognizer
 from safeasr.families.terms import Terms
 from safeasr.inputs.expand import Utterance, expand_inputs
@@ -88,7 +89,7 @@ class Calls:
             input,
             key=call.key,
             fs=call.fs,
-            data_type=call.data_type,
+            data_type=kind_of_input(self.recognizer, call.data_type),
             input_len=input_len,
             sample_rate=self.recognizer.sample_rate,
             deadline=deadline,
@@ -178,7 +179,7 @@ class Call:
         )
         try:
             return self._submit_on(terms, data)
-        except AudioError as error:
+        except InputError as error:
             raise type(error)(
                 f"input {utterance.index} (key {utterance.key!r}): {error}"
             ) from error

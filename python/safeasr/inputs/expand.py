@@ -19,11 +19,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from safeasr.errors import AudioError, UnsupportedModelError
+from safeasr.errors import AudioError, InputError, UnsupportedModelError
 from safeasr.inputs.audio import DEFAULT_SAMPLE_RATE, checked_rate, is_tensor, load_audio
 from safeasr.inputs.download import DEFAULT_MAX_BYTES, DEFAULT_TIMEOUT_S, is_url, url_path, url_stem
 from safeasr.inputs.features import load_features, split_features
 from safeasr.inputs.listfiles import LIST_EXTENSIONS, read_list
+from safeasr.inputs.texts import checked_text
 
 __all__ = ["Utterance", "expand_inputs", "random_key"]
 
@@ -70,7 +71,7 @@ class Utterance:
 
     def load(
         self, *, allow_empty: bool = False, deadline: float | None = None
-    ) -> NDArray[np.float32]:
+    ) -> NDArray[np.float32] | str:
         """The item's data; decodes files and downloads URLs.
 
         Args:
@@ -80,17 +81,19 @@ class Utterance:
         Returns:
             Samples of shape [samples] at ``sample_rate`` for "sound", features of shape
             [frames, width] for "fbank"; float32, C-contiguous. May share memory with ``source``.
+            A str for "text".
 
         Raises:
             AudioError: if the data cannot be had; the message begins with index and key. It is
                 an ``AudioFileNotFoundError`` if a file is missing.
+            InputError: if it is no text.
             DeadlineExceededError: if the deadline passed.
         """
         try:
             if self.kind == "fbank":
                 return load_features(self.source)
-            if self.kind != "sound":
-                raise AudioError(f"an input of kind {self.kind!r} holds no samples")
+            if self.kind == "text":
+                return checked_text(self.source)
             return load_audio(
                 self.source,
                 self.fs,
@@ -100,7 +103,7 @@ class Utterance:
                 allow_empty=allow_empty,
                 deadline=deadline,
             )
-        except AudioError as error:
+        except InputError as error:
             raise type(error)(f"input {self.index} (key {self.key!r}): {error}") from error
 
 
@@ -139,6 +142,7 @@ def expand_inputs(
     Raises:
         AudioError: if ``input`` is of a type that cannot be audio, a list file is malformed, or
             features have a wrong shape. Files are looked at only when an utterance is loaded.
+        InputError: if it is no text, and ``data_type`` is "text".
         UnsupportedModelError: if ``data_type`` is of another kind, such as ("sound", "text").
         ValueError: if the number of keys is not the number of utterances.
         DeadlineExceededError: if the deadline passed.
@@ -215,10 +219,12 @@ def _single(
     if isinstance(item, str) and is_url(item):
         if url_path(item).lower().endswith(LIST_EXTENSIONS):
             return [(key or random_key(), source) for key, source in read(item)]
+        if kind == "text":
+            return [_unnamed(item, name, kind)]
         return [(name if name is not None else url_stem(item) or random_key(), item)]
     if path is not None and kind == "sound" and os.path.exists(path):
         return [(name if name is not None else _stem(path), path)]
-    return [_unnamed(item if path is None else path, name, kind)]
+    return [_unnamed(item if path is None or kind == "text" else path, name, kind)]
 
 
 def _list_item(item: Any, name: str | None, kind: str) -> tuple[str, object]:
@@ -230,12 +236,12 @@ def _list_item(item: Any, name: str | None, kind: str) -> tuple[str, object]:
                 f"a list file cannot be an item of a list, give it alone: {os.path.basename(path)}"
             )
         return _stem(path), path
-    return _unnamed(item if path is None else path, name, kind)
+    return _unnamed(item if path is None or kind == "text" else path, name, kind)
 
 
 def _unnamed(item: Any, name: str | None, kind: str) -> tuple[str, object]:
-    if kind == "text" and not isinstance(item, str):
-        raise AudioError(f"expected text, got {type(item).__name__}")
+    if kind == "text":
+        checked_text(item)
     if kind == "sound" and not _may_be_audio(item):
         raise AudioError(
             "expected audio (a path, URL, array, tensor, bytes or binary file object) or a list "

@@ -12,7 +12,7 @@ from safeasr.bundles.bundle import Bundle, is_bundle, read_bundle
 from safeasr.bundles.model_dir import read_model_dir
 from safeasr.errors import UnsupportedModelError
 from safeasr.families import family_of_bundle, family_of_class
-from safeasr.families.base import Recognizer, UsesGraphs
+from safeasr.families.base import Recognizer, StepwiseRecognizer, UsesGraphs
 from safeasr.loading.export import open_bundle
 from safeasr.loading.find import find_model
 from safeasr.options.declared import Options
@@ -33,7 +33,7 @@ class Loaded:
     """
 
     directory: Path
-    recognizer: Recognizer
+    recognizer: Recognizer | StepwiseRecognizer
     precision: str
 
 

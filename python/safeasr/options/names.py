@@ -50,5 +50,5 @@ OWN = frozenset(
 CONFIG_KEYS = frozenset(
     "model_conf encoder encoder_conf decoder decoder_conf predictor predictor_conf frontend "
     "frontend_conf tokenizer tokenizer_conf ctc_conf normalize specaug specaug_conf "
-    "init_param".split()
+    "init_param jieba_usr_dict".split()
 )

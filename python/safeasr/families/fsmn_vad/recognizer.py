@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
-from safeasr.errors import AudioError
 from safeasr.families.base import Accepts, Task
 from safeasr.families.cached import stream_of
 from safeasr.families.fsmn_vad.options import CHUNK_MS, MODEL_OPTIONS, OPTIONS
@@ -119,8 +118,6 @@ class FsmnVadRecognizer:
 
         A file is whole; an array in short chunks may be a beginning.
         """
-        if data.ndim != 1:
-            raise AudioError(f"expected samples, got features of shape {data.shape}")
         streaming = not terms.from_file and self._streams(options)
         is_final = terms.from_file or bool(options.get("is_final", not streaming))
         if options.get("cache") is None:

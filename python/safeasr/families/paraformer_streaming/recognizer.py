@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
-from safeasr.errors import AudioError
 from safeasr.families.base import Accepts, Task
 from safeasr.families.cached import stream_of
 from safeasr.families.programs import live_limits, load_programs, reading, refuse_beam_search
@@ -107,8 +106,6 @@ class ParaformerStreamingRecognizer:
         terms: Terms,
     ) -> _ext.Ticket:
         """Queue the next samples of the stream in ``cache``, or of one of their own."""
-        if data.ndim != 1:
-            raise AudioError(f"expected samples, got features of shape {data.shape}")
         is_final = terms.from_file or bool(options.get("is_final", False))
         if options.get("cache") is None:
             return self._runner.submit(

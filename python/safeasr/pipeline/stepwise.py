@@ -1,0 +1,124 @@
+"""Models that need several requests for an utterance: as recognisers like any other."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, MutableMapping
+from typing import Any, TypeGuard, cast
+
+from safeasr._extension import _ext
+from safeasr.calls.os_threads import allocate_lock
+from safeasr.families.base import LoadedModel, Recognizer, StepwiseRecognizer
+from safeasr.families.terms import Terms
+from safeasr.pipeline.steps import Run, Runs, Steps
+
+__all__ = ["as_recognizer", "is_recognizer"]
+
+#: The entry of a cache by which calls with it take turns.
+_TURNS = "safeasr"
+
+
+def is_recognizer(model: LoadedModel) -> TypeGuard[Recognizer]:
+    """Whether a model's answer to an utterance is one request."""
+    return hasattr(model, "submit")
+
+
+def as_recognizer(model: Recognizer | StepwiseRecognizer, runs: Runs) -> Recognizer:
+    """The model itself, or as one whose answers are one ticket each.
+
+    Args:
+        model: what was loaded.
+        runs: where utterances that are under way are noted.
+    """
+    if is_recognizer(model):
+        return model
+    return _Stepwise(cast(StepwiseRecognizer, model), runs)
+
+
+class _Turns:
+    """Whose turn it is with a cache: whoever comes waits for the one that came before."""
+
+    def __init__(self) -> None:
+        self._lock = allocate_lock()
+        self._last: Run | None = None
+
+    def take(self, run: Run) -> Run | None:
+        """Become the last; returns the one before."""
+        with self._lock:
+            before, self._last = self._last, run
+        return before
+
+
+class _Utterance(Run):
+    """An utterance on its way."""
+
+    def __init__(self, runs: Runs) -> None:
+        super().__init__()
+        self.todo: Steps | None = None
+        self._runs = runs
+
+    def steps(self) -> Steps:
+        assert self.todo is not None
+        return self.todo
+
+    def ended(self) -> None:
+        self._runs.remove(self)
+
+
+class _Stepwise:
+    """A stepwise model as a recogniser. Calls with one ``cache`` are answered in their order."""
+
+    def __init__(self, main: StepwiseRecognizer, runs: Runs) -> None:
+        self._main = main
+        self._runs = runs
+        self.task, self.accepts, self.streams = main.task, main.accepts, main.streams
+        self.sample_rate, self.options = main.sample_rate, main.options
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Raise for options whose meaning cannot be honoured."""
+        self._main.check(options)
+
+    def submit(
+        self, engine: _ext.Engine, data: Any, options: Mapping[str, Any], terms: Terms
+    ) -> _ext.Ticket:
+        """Queue one utterance."""
+        run = _Utterance(self._runs)
+        before = self._before(run, options.get("cache"))
+        run.todo = self._steps(before, engine, data, options, terms)
+        try:
+            self._runs.add_when_there_is_room(run, terms.patience)
+        except BaseException:
+            run.cancel()  # whoever comes next with this cache waits for it
+            raise
+        if run.begin():
+            run.get()  # what was refused at once is raised at once
+        return run
+
+    @staticmethod
+    def _before(run: Run, cache: MutableMapping[str, Any] | None) -> Run | None:
+        if cache is None:
+            return None
+        turns = cache.setdefault(_TURNS, _Turns())
+        if not isinstance(turns, _Turns):
+            raise ValueError("this cache belongs to another model: begin with cache={}")
+        return turns.take(run)
+
+    def _steps(
+        self,
+        before: Run | None,
+        engine: _ext.Engine,
+        data: Any,
+        options: Mapping[str, Any],
+        terms: Terms,
+    ) -> Steps:
+        if before is not None and not before.finished():
+            # One that failed left the cache as it was, and its caller knows.
+            with contextlib.suppress(Exception):
+                yield before
+            # Here is no thread that may wait for room.
+            terms = terms.later_stage()
+        return (yield from self._main.steps(engine, data, options, terms))
+
+    def finish(self, result: Any, key: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """FunASR's result dict."""
+        return self._main.finish(result, key, options)
