@@ -12,13 +12,13 @@ from typing import Any, Final
 import numpy as np
 
 from safeasr import (
-    AudioError,
     CancelledError,
     DeadlineExceededError,
+    InputError,
     QueueFullError,
 )
 from soak.served import LOST, Question, Served
-from support.cases import live_answers, said
+from support.cases import live_answers, plain, said
 
 __all__ = ["WrongAnswerError", "one_call"]
 
@@ -69,13 +69,13 @@ def one_call(served: Sequence[Served], order: random.Random) -> str:
 
 
 def _same(found: Any, wanted: Any, what: str) -> None:
-    if found != wanted:
+    if plain(found) != plain(wanted):
         raise WrongAnswerError(f"{what}: expected {wanted!r}, got {found!r}")
 
 
 def _source(question: Question, order: random.Random) -> Any:
     form = order.randrange(5)
-    if form < 2:
+    if form < 2 or not question.flac:
         return question.wave
     return [question.path, question.flac, io.BytesIO(question.flac)][form - 2]
 
@@ -136,11 +136,12 @@ def _deadline(at: Served, order: random.Random) -> str:
 
 
 def _refused(at: Served, order: random.Random) -> str:
-    value = order.choice(_BAD)
+    # To a model that takes text, every str is text.
+    value = order.choice([one for one in _BAD if not (at.text and isinstance(one, str))])
     try:
         found = at.model.generate(value, key="k")
-    except AudioError:
-        return "AudioError"
+    except InputError:
+        return "InputError"
     raise WrongAnswerError(f"{at.name}: {value!r} was answered with {found!r}")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from safeasr import AutoModel
 from safeasr.families import family_of_class, model_classes
@@ -28,6 +29,7 @@ __all__ = [
     "of_all",
     "of_calls",
     "of_streams",
+    "plain",
     "said",
 ]
 
@@ -51,6 +53,7 @@ class FamilyCase:
         clip: a recording of so many seconds, by a seed.
         lengths: of recordings that bring different answers, in s.
         graphs: its steps can be recorded as graphs.
+        text: it takes text; its recordings are texts, the longer the more words.
     """
 
     name: str
@@ -58,9 +61,10 @@ class FamilyCase:
     shapes: Mapping[str, Callable[[Path], Path]]
     calls: Sequence[dict[str, Any]] = ()
     live: Callable[[int], list[LiveJob]] | None = None
-    clip: Callable[[float, int], Samples] = speech
+    clip: Callable[[float, int], Any] = speech
     lengths: Sequence[float] = _LENGTHS
     graphs: bool = False
+    text: bool = False
 
     @property
     def family(self) -> Family:
@@ -76,11 +80,15 @@ class FamilyCase:
         """A small model directory of the usual shape."""
         return next(iter(self.shapes.values()))(path)
 
-    def clips(self) -> list[Samples]:
+    def given(self, clip: Samples) -> Any:
+        """The recording itself, or a text of a length like that."""
+        return self.clip(len(clip) / 16000, len(clip)) if self.text else clip
+
+    def clips(self) -> list[Any]:
         """Recordings with different answers."""
         return [self.clip(seconds, seed) for seed, seconds in enumerate(self.lengths)]
 
-    def jobs(self) -> list[tuple[Samples, dict[str, Any]]]:
+    def jobs(self) -> list[tuple[Any, dict[str, Any]]]:
         """Each recording with all options of calls."""
         return [(clip, options) for clip in self.clips() for options in self.calls]
 
@@ -95,6 +103,17 @@ def _case_of(family: str) -> FamilyCase:
 def said(result: Mapping[str, Any]) -> str:
     """What a result says: its text, or the segments of a detector."""
     return str(result["text"] if "text" in result else result["value"])
+
+
+def plain(results: Any) -> Any:
+    """Results in which tensors are lists: what can be compared."""
+    if isinstance(results, torch.Tensor):
+        return results.tolist()
+    if isinstance(results, list):
+        return [plain(one) for one in results]
+    if isinstance(results, dict):
+        return {name: plain(value) for name, value in results.items()}
+    return results
 
 
 def live_answers(model: AutoModel, job: LiveJob) -> list[str]:

@@ -124,7 +124,7 @@ def _random_network(config: Mapping[str, Any], shares: tuple[float, ...]) -> tor
                 value.mul_(1 + 0.2 * torch.randn(value.shape))
         network.decoder.weight.mul_(8)
         network.decoder.bias[wanted == 0] = -1e4
-        for _ in range(200):
+        for _ in range(80):
             scores = network.punc_forward(ids, torch.full((40,), 25), **arguments)[0]
             found = torch.bincount(scores.argmax(-1).flatten(), minlength=len(shares)) / 1000
             network.decoder.bias.add_((wanted - found) * 2)
@@ -154,8 +154,10 @@ def write_punc_dir(path: Path, shape: PuncShape, *, live: bool = False, seed: in
 
 
 _SPACES = [" ", "  ", "\t", "\n", "\u3000", "\xa0", "\u2003", "\x1c"]
-_ODD = ["，", "。", "?", "!", "ｈｅｌｌｏ", "１２", "😀", "👩‍👩‍👧", "é", "ß", "Ω", "\x00", "\x07", "\u200b", "_",
-        "don't", "it's", "U.S.", "3.14", "-", "»", "ไทย", "한국어", "ひらがな", "\ufeff", "Å", "ÿ"]  # fmt: skip
+_ODD = [
+    *"，。?!éßΩÅÿ»_-\x00\x07\u200b\ufeff",
+    *"ｈｅｌｌｏ １２ 😀 👩‍👩‍👧 don't it's U.S. 3.14 ไทย 한국어 ひらがな".split(),
+]
 
 
 def text_of(words: int, seed: int, odd: float = 0.1) -> str:
@@ -179,6 +181,11 @@ def text_of(words: int, seed: int, odd: float = 0.1) -> str:
             glued = order.random() < 0.2
             parts.append(english if glued else f" {english}{order.choice(_SPACES)}")
     return "".join(parts[:words]).strip() or "今天"
+
+
+def spoken(seconds: float, seed: int) -> str:
+    """As many words as are said in that time."""
+    return text_of(max(1, round(12 * seconds)), seed)
 
 
 @dataclass(frozen=True)
@@ -225,11 +232,3 @@ class PuncOracle:
         return PuncAnswer(
             result["text"], None if numbers is None else numbers.flatten().tolist(), clear
         )
-
-
-def plain(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Results whose tensors are lists, so that they can be compared."""
-    return [
-        {k: v.tolist() if isinstance(v, torch.Tensor) else v for k, v in one.items()}
-        for one in results
-    ]
