@@ -207,8 +207,12 @@ class PuncOracle:
     """A fresh FunASR model, used by one thread, one text at a time."""
 
     def __init__(self, path: Path | str) -> None:
+        import jieba
         from funasr import AutoModel
 
+        # FunASR adds a model's dictionary to this, for the whole process.
+        jieba.dt = jieba.Tokenizer()
+        jieba.load_userdict, jieba.cut = jieba.dt.load_userdict, jieba.dt.cut
         with contextlib.redirect_stdout(io.StringIO()):
             self.model = AutoModel(
                 model=str(path), device="cpu", ncpu=1, disable_update=True, disable_pbar=True,

@@ -55,6 +55,11 @@ def _sources(inputs: Sequence[str]) -> list[tuple[str, object]]:
     return found
 
 
+def _as_list(value: Any) -> Any:
+    """The tensors in results, for JSON."""
+    return value.tolist()
+
+
 class _Writer:
     """Results to a file or the standard output, each as soon as it is there."""
 
@@ -69,7 +74,7 @@ class _Writer:
             self._all.append(result)
             return
         if self._form is _Format.JSONL:
-            line = json.dumps(result, ensure_ascii=False)
+            line = json.dumps(result, ensure_ascii=False, default=_as_list)
         else:
             line = str(result.get("text", result.get("value")))
             if self._with_keys:
@@ -78,7 +83,8 @@ class _Writer:
 
     def close(self) -> None:
         if self._form is _Format.JSON:
-            print(json.dumps(self._all, ensure_ascii=False, indent=1), file=self._out)
+            text = json.dumps(self._all, ensure_ascii=False, indent=1, default=_as_list)
+            print(text, file=self._out)
 
 
 def _results(

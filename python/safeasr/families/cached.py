@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from safeasr._extension import _ext
 
-__all__ = ["CachedStream", "stream_of"]
+__all__ = ["CACHE_ENTRY", "CachedStream", "stream_of"]
 
 #: The one entry that safeasr makes in a cache.
 CACHE_ENTRY = "safeasr"

@@ -9,13 +9,11 @@ from typing import Any, TypeGuard, cast
 from safeasr._extension import _ext
 from safeasr.calls.os_threads import allocate_lock
 from safeasr.families.base import LoadedModel, Recognizer, StepwiseRecognizer
+from safeasr.families.cached import CACHE_ENTRY
 from safeasr.families.terms import Terms
 from safeasr.pipeline.steps import Run, Runs, Steps
 
 __all__ = ["as_recognizer", "is_recognizer"]
-
-#: The entry of a cache by which calls with it take turns.
-_TURNS = "safeasr"
 
 
 def is_recognizer(model: LoadedModel) -> TypeGuard[Recognizer]:
@@ -98,7 +96,7 @@ class _Stepwise:
     def _before(run: Run, cache: MutableMapping[str, Any] | None) -> Run | None:
         if cache is None:
             return None
-        turns = cache.setdefault(_TURNS, _Turns())
+        turns = cache.setdefault(CACHE_ENTRY, _Turns())
         if not isinstance(turns, _Turns):
             raise ValueError("this cache belongs to another model: begin with cache={}")
         return turns.take(run)

@@ -10,6 +10,7 @@ import torch
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.families.base import Accepts, Task
+from safeasr.families.cached import CACHE_ENTRY
 from safeasr.families.ct_transformer.recognizer import SPLIT_SIZE, Pieces, Punctuated
 from safeasr.families.terms import Terms
 from safeasr.options.declared import ANY, Option, Options, Where
@@ -52,6 +53,11 @@ class CtTransformerStreaming:
             return
         if not isinstance(cache, MutableMapping):
             raise TypeError(f"cache must be a dict, got {type(cache).__name__}")
+        if cache and not {_KEPT, CACHE_ENTRY} & set(cache):
+            raise ValueError(
+                f"this cache was filled by something else (it has {sorted(map(str, cache))[:3]}): "
+                "begin with cache={}"
+            )
         kept = cache.get(_KEPT, [])
         if not isinstance(kept, list) or not all(isinstance(word, str) for word in kept):
             raise ValueError(f"cache[{_KEPT!r}] must be a list of words, got {kept!r}")
