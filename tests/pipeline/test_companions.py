@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from safeasr import AutoModel, UnsupportedModelError
 from safeasr.families.terms import Terms
 from safeasr.loading.load import load_model
 from safeasr.pipeline.companions import Companions
-from safeasr.pipeline.steps import Runs
+from safeasr.pipeline.steps import Runs, Steps
 from safeasr.pipeline.stepwise import as_recognizer, is_recognizer
 from support.cases import plain
 from support.punctuation import WHOLE_SHAPES, text_of, write_punc_dir
@@ -31,6 +30,16 @@ def companions(model: AutoModel, name: str | None) -> Companions:
     return Companions(model._companions.main, load, {"punc_model": name}, demo=False)
 
 
+def answer(steps: Steps) -> Any:
+    ticket = next(steps)
+    while True:
+        assert ticket.wait(60)
+        try:
+            ticket = steps.send(ticket.get())
+        except StopIteration as end:
+            return end.value
+
+
 def test_its_steps(model: AutoModel, punctuation: str) -> None:
     """On the engine of the recogniser; what comes of them is what the model says alone."""
     beside = companions(model, punctuation)
@@ -38,13 +47,8 @@ def test_its_steps(model: AutoModel, punctuation: str) -> None:
     assert punctuator is not None and beside.punctuator() is punctuator
     assert "split_size" in beside.options_of("punc_model")
     text = text_of(70, 1)
-    steps = punctuator.steps(model._engine, text, {}, Terms())
-    ticket = next(steps)
-    with pytest.raises(StopIteration) as ended:
-        while True:
-            assert ticket.wait(60)
-            ticket = steps.send(ticket.get())
-    result = punctuator.finish(ended.value.value, "k", {})
+    given = answer(punctuator.steps(model._engine, text, {}, Terms()))
+    result = punctuator.finish(given, "k", {})
     with AutoModel(punctuation, num_workers=1) as alone:
         assert plain(result) == plain(alone.generate(text, key="k")[0])
     assert len(result["punc_array"]) == len(punctuator.words_of(text))

@@ -23,7 +23,7 @@ SIZES: list[dict[str, Any]] = [{}, {"split_size": 3}, {"split_size": 11}]
 TEXTS = [text_of(2 + 4 * seed, seed) for seed in range(18)] + [text_of(260, 1, odd=0)]
 #: What comes bit by bit, from words to more than are read at a time.
 SPOKEN = [
-    [text_of(2 + (7 * who + 5 * i) % 29, 100 * who + i) for i in range(9)] for who in range(8)
+    [text_of(2 + (7 * who + 5 * i) % 29, 100 * who + i) for i in range(7)] for who in range(6)
 ]
 State = tuple[str, list[int] | None, list[str]]
 
@@ -81,7 +81,7 @@ def test_texts_that_come_bit_by_bit(served: Served) -> None:
             assert state == (answer.text, answer.numbers, funasrs["pre_text"]), (who, text)
             compared += 1
             kept += before > 0
-    assert compared > 25 and kept > 15
+    assert compared > 15 and kept > 8
 
 
 def test_16_threads_with_a_cache_each(served: Served) -> None:
