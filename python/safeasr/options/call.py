@@ -21,7 +21,7 @@ class CallOptions:
     Attributes:
         key: name or names of the input.
         fs: rate in Hz of arrays.
-        data_type: "sound" or "fbank".
+        data_type: "sound", "fbank" or "text"; None: what the model takes.
         output_dir: directory for FunASR's result files, or None.
         disable_pbar: no progress bar.
         family: options that the model's family understands.

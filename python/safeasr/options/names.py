@@ -10,7 +10,7 @@ __all__ = ["COMMON", "CONFIG_KEYS", "CONSTRUCTOR", "HOTWORDS", "OF_SOME_MODELS",
 COMMON = Options(
     Option("key", ANY, help="Name or names of the input."),
     Option("fs", number("a rate in Hz above 0", least=1), 16000, help="Rate of arrays."),
-    Option("data_type", ANY, help="sound or fbank."),
+    Option("data_type", ANY, help="sound, fbank or text."),
     Option("output_dir", ANY, help="Directory for FunASR's result files."),
     Option("disable_pbar", ANY, help="No progress bar."),
     *(
