@@ -36,7 +36,7 @@ _BAD: Final[list[Any]] = [
     b"RIFF\0\0\0\0WAVEfmt ",
     b"fLaC" + bytes(200),
     b"<html><body>502 Bad Gateway</body></html>",
-    b"#EXTM3U\n#EXTINF:10,\n/etc/passwd\n",
+    b"#EXTM3U\n#EXTINF:10,\n/etc/passwd\n\n",  # of an even length it would be samples
     io.StringIO("speech"),
     [1, 2, 3],
     {"a": 1},

@@ -109,7 +109,7 @@ def plain(results: Any) -> Any:
     """Results in which tensors are lists: what can be compared."""
     if isinstance(results, torch.Tensor):
         return results.tolist()
-    if isinstance(results, list):
+    if isinstance(results, (list, tuple)):
         return [plain(one) for one in results]
     if isinstance(results, dict):
         return {name: plain(value) for name, value in results.items()}
