@@ -34,16 +34,17 @@ def as_recognizer(model: Recognizer | StepwiseRecognizer, runs: Runs) -> Recogni
 
 
 class _Turns:
-    """Whose turn it is with a cache: whoever comes waits for the one that came before."""
+    """Whose turn it is with a cache: whoever comes waits for all that came before."""
 
     def __init__(self) -> None:
         self._lock = allocate_lock()
-        self._last: Run | None = None
+        self._waiting: list[Run] = []
 
-    def take(self, run: Run) -> Run | None:
-        """Become the last; returns the one before."""
+    def take(self, run: Run) -> list[Run]:
+        """Become the last; returns those before that have not ended."""
         with self._lock:
-            before, self._last = self._last, run
+            before = [one for one in self._waiting if not one.finished()]
+            self._waiting = [*before, run]
         return before
 
 
@@ -81,8 +82,10 @@ class _Stepwise:
     ) -> _ext.Ticket:
         """Queue one utterance."""
         run = _Utterance(self._runs)
-        before = self._before(run, options.get("cache"))
-        run.todo = self._steps(before, engine, data, options, terms)
+        if options.get("cache") is None:
+            run.todo = self._main.steps(engine, data, options, terms)
+        else:
+            run.todo = self._in_turn(run, engine, data, options, terms)
         try:
             self._runs.add_when_there_is_room(run, terms.patience)
         except BaseException:
@@ -92,30 +95,37 @@ class _Stepwise:
             run.get()  # what was refused at once is raised at once
         return run
 
-    @staticmethod
-    def _before(run: Run, cache: MutableMapping[str, Any] | None) -> Run | None:
-        if cache is None:
-            return None
-        turns = cache.setdefault(CACHE_ENTRY, _Turns())
-        if not isinstance(turns, _Turns):
-            raise ValueError("this cache belongs to another model: begin with cache={}")
-        return turns.take(run)
-
-    def _steps(
+    def _in_turn(
         self,
-        before: Run | None,
+        run: Run,
         engine: _ext.Engine,
         data: Any,
         options: Mapping[str, Any],
         terms: Terms,
     ) -> Steps:
-        if before is not None and not before.finished():
-            # One that failed left the cache as it was, and its caller knows.
-            with contextlib.suppress(Exception):
-                yield before
-            # Here is no thread that may wait for room.
-            terms = terms.later_stage()
-        return (yield from self._main.steps(engine, data, options, terms))
+        """The steps of a call with a cache, which changes at their end or not at all."""
+        cache: MutableMapping[str, Any] = options["cache"]
+        turns = cache.setdefault(CACHE_ENTRY, _Turns())
+        if not isinstance(turns, _Turns):
+            raise ValueError("this cache belongs to another model: begin with cache={}")
+        before = turns.take(run)
+
+        def steps() -> Steps:
+            wanted = terms
+            for one in before:
+                if not one.finished():
+                    # One that failed left the cache as it was, and its caller knows.
+                    with contextlib.suppress(Exception):
+                        yield one
+                    # Here is no thread that may wait for room.
+                    wanted = terms.later_stage()
+            own = dict(cache)
+            result = yield from self._main.steps(engine, data, {**options, "cache": own}, wanted)
+            if run.start():  # from here on it cannot be cancelled any more
+                cache.update(own)
+            return result
+
+        return steps()
 
     def finish(self, result: Any, key: str, options: Mapping[str, Any]) -> dict[str, Any]:
         """FunASR's result dict."""

@@ -71,7 +71,7 @@ def test_16_threads_with_other_options_each(served: Served) -> None:
     """Pieces of all share batches; each answer is the one that it is alone, to the last mark."""
     alone = [plain(served.model.generate(text, key="k", **given)) for text, given in JOBS]
     before = served.model.stats()
-    order = random.Random(3).choices(range(len(JOBS)), k=160)
+    order = random.Random(3).choices(range(len(JOBS)), k=112)
 
     def run(thread: int) -> list[int]:
         return [

@@ -126,16 +126,23 @@ def submitted(model: AutoModel, texts: list[str]) -> list[Any]:
 
 def test_what_was_cancelled_never_came(model: AutoModel) -> None:
     first, second = text_of(15, 1), text_of(15, 2)
-    cache: dict[str, Any] = {}
-    kept = model.submit(first, cache=cache)
-    given_up = model.submit(text_of(900, 3), cache=cache)
-    last = model.submit(second, cache=cache)
-    given_up.cancel()
-    with pytest.raises(CancelledError):
-        given_up.result(30)
-    assert [plain(one.result(30)[0]["punc_array"]) for one in (kept, last)] == [
-        state[1] for state in by_bits(model, [first, second])
-    ]
+    expected = [state[1] for state in by_bits(model, [first, second])]
+    for waits in (False, True):
+        cache: dict[str, Any] = {}
+        # One that waits is given up, too: who comes behind it still waits for those before.
+        kept = model.submit(first, cache=cache, split_size=2 if waits else 20)
+        given_up = model.submit(text_of(900, 3), cache=cache)
+        last = model.submit(second, cache=cache)
+        if not waits:
+            kept.result(30)
+        given_up.cancel()
+        with pytest.raises(CancelledError):
+            given_up.result(30)
+        assert last.result(30)
+        if not waits:
+            assert [plain(one.result(30)[0]["punc_array"]) for one in (kept, last)] == expected
+        else:
+            assert kept.done()
 
 
 def test_what_funasr_raises_for(model: AutoModel) -> None:

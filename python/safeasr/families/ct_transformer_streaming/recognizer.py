@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Generator, Mapping, MutableMapping
 from typing import Any
 
@@ -60,7 +61,7 @@ class CtTransformerStreaming:
             )
         kept = cache.get(_KEPT, [])
         if not isinstance(kept, list) or not all(isinstance(word, str) for word in kept):
-            raise ValueError(f"cache[{_KEPT!r}] must be a list of words, got {kept!r}")
+            raise ValueError(f"cache[{_KEPT!r}] must be a list of words, got {reprlib.repr(kept)}")
 
     def words_of(self, text: str) -> list[str]:
         """The words that marks stand behind."""
