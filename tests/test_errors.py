@@ -35,6 +35,12 @@ def test_own_errors_share_a_base_and_survive_pickling(kind: type[Exception]) -> 
         (errors.AudioFileNotFoundError, FileNotFoundError),
         (errors.AudioFileNotFoundError, errors.AudioError),
         (errors.ExtensionMismatchError, ImportError),
+        (errors.InterruptedCallError, RuntimeError),
+        (errors.OptionError, TypeError),
+        (errors.OptionError, ValueError),
+        (errors.OptionFileNotFoundError, FileNotFoundError),
+        (errors.OptionFileNotFoundError, errors.OptionError),
+        (errors.OutputError, OSError),
         (errors.CorruptBundleError, ValueError),
     ],
 )

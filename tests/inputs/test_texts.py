@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from safeasr import AudioError, InputError, UnsupportedModelError
 from safeasr.inputs.expand import expand_inputs
+from safeasr.options.access import Access
 
 
 def texts(input: Any, **options: Any) -> list[object]:
@@ -78,3 +80,16 @@ def test_list_files_hold_texts(tmp_path: Path) -> None:
         texts(str(broken))
     with pytest.raises(UnsupportedModelError, match="'texts'"):
         expand_inputs("a", data_type="texts")
+
+
+def test_where_nothing_may_be_opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What would be opened elsewhere is text, and nobody is told what is there."""
+    there = tmp_path / "there.txt"
+    there.write_text("hello")
+    named = [str(there), str(tmp_path / "a.wav"), "http://127.0.0.1:9/list.txt"]
+    for look in ("exists", "isfile"):
+        monkeypatch.setattr(os.path, look, lambda name: pytest.fail(f"looked at {name}"))
+    for text in named:
+        assert texts(text, access=Access(urls=False, paths=False)) == [text]
+    with pytest.raises(InputError, match=r"expected text \(str\), got PosixPath"):
+        texts(there, access=Access(paths=False))

@@ -54,6 +54,7 @@ class FamilyCase:
         lengths: of recordings that bring different answers, in s.
         graphs: its steps can be recorded as graphs.
         text: it takes text; its recordings are texts, the longer the more words.
+        encoder: its config.yaml has an ``encoder_conf``, and a ``frontend_conf`` if it takes audio.
     """
 
     name: str
@@ -65,6 +66,7 @@ class FamilyCase:
     lengths: Sequence[float] = _LENGTHS
     graphs: bool = False
     text: bool = False
+    encoder: bool = True
 
     @property
     def family(self) -> Family:
@@ -101,18 +103,26 @@ def _case_of(family: str) -> FamilyCase:
 
 
 def said(result: Mapping[str, Any]) -> str:
-    """What a result says: its text, or the segments of a detector."""
+    """What a result says: its text, the segments of a detector, what an embedding points to.
+
+    An embedding's numbers are rounded in other ways by other kernels, its signs hardly ever are.
+    """
+    if "spk_embedding" in result:
+        return "".join("-+"[number > 0] for number in result["spk_embedding"].flatten().tolist())
     return str(result["text"] if "text" in result else result["value"])
 
 
 def plain(results: Any) -> Any:
-    """Results in which tensors are lists: what can be compared."""
+    """Results that can be compared and written as JSON: tensors as lists, or as what they say."""
     if isinstance(results, torch.Tensor):
         return results.tolist()
     if isinstance(results, (list, tuple)):
         return [plain(one) for one in results]
     if isinstance(results, dict):
-        return {name: plain(value) for name, value in results.items()}
+        found = {name: plain(value) for name, value in results.items()}
+        if "spk_embedding" in results:
+            found["spk_embedding"] = said(results)
+        return found
     return results
 
 

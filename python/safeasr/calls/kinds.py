@@ -10,7 +10,12 @@ from safeasr.families.base import TASKS, Accepts, LoadedModel
 __all__ = ["kind_of_input"]
 
 #: What each ``data_type`` brings.
-_BROUGHT: Final[dict[Any, Accepts]] = {"sound": "samples", "fbank": "features", "text": "text"}
+_BROUGHT: Final[dict[Any, Accepts]] = {
+    "sound": "samples",
+    "pcm": "samples",
+    "fbank": "features",
+    "text": "text",
+}
 
 
 def kind_of_input(model: LoadedModel, data_type: Any) -> Any:

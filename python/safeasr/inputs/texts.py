@@ -6,7 +6,8 @@ import os
 from typing import Any, Final
 
 from safeasr.errors import InputError
-from safeasr.inputs.decoders import shorten
+from safeasr.options.access import ANYTHING, Access
+from safeasr.printable import quoted
 
 __all__ = ["checked_text"]
 
@@ -16,11 +17,15 @@ _RECORDINGS: Final = tuple(
 )
 
 
-def checked_text(item: Any) -> str:
+def checked_text(item: Any, access: Access = ANYTHING) -> str:
     """The item, if it is text.
 
     A URL is text like any other: nothing is downloaded. So is a path, but for that of a recording,
     which is a mistake.
+
+    Args:
+        item: what came.
+        access: where no paths may be named, nothing is looked up on the disk.
 
     Raises:
         InputError: if it is no str, has half of a surrogate pair, or names a recording that is
@@ -36,6 +41,6 @@ def checked_text(item: Any) -> str:
             raise InputError(
                 f"expected text, got half of a surrogate pair ({broken}) at character {error.start}"
             ) from None
-    if item.lower().endswith(_RECORDINGS) and os.path.isfile(item):
-        raise InputError(f"expected text, got the path of a recording: {shorten(item)}")
+    if access.paths and item.lower().endswith(_RECORDINGS) and os.path.isfile(item):
+        raise InputError(f"expected text, got the path of a recording: {quoted(item)}")
     return item

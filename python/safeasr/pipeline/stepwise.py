@@ -7,7 +7,8 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any, TypeGuard, cast
 
 from safeasr._extension import _ext
-from safeasr.calls.os_threads import allocate_lock
+from safeasr.calls.os_threads import allocate_rlock
+from safeasr.errors import OptionError
 from safeasr.families.base import LoadedModel, Recognizer, StepwiseRecognizer
 from safeasr.families.cached import CACHE_ENTRY
 from safeasr.families.terms import Terms
@@ -37,15 +38,21 @@ class _Turns:
     """Whose turn it is with a cache: whoever comes waits for all that came before."""
 
     def __init__(self) -> None:
-        self._lock = allocate_lock()
-        self._waiting: list[Run] = []
+        self._lock = allocate_rlock()
+        self._waiting: list[_Utterance] = []
 
-    def take(self, run: Run) -> list[Run]:
+    def take(self, run: _Utterance) -> list[_Utterance]:
         """Become the last; returns those before that have not ended."""
         with self._lock:
-            before = [one for one in self._waiting if not one.finished()]
-            self._waiting = [*before, run]
-        return before
+            self._waiting.append(run)  # first: a signal handler that comes now stands behind
+            before = self._waiting[: self._waiting.index(run)]
+        return [one for one in before if not one.finished()]
+
+    def leave(self, run: _Utterance) -> None:
+        """Let the next one go on."""
+        with self._lock:
+            if run in self._waiting:
+                self._waiting.remove(run)
 
 
 class _Utterance(Run):
@@ -54,7 +61,20 @@ class _Utterance(Run):
     def __init__(self, runs: Runs) -> None:
         super().__init__()
         self.todo: Steps | None = None
+        self.turns: _Turns | None = None
+        self.before: list[_Utterance] = []
+        self.submitted_by: int | None = _ext.thread_id()
         self._runs = runs
+
+    def is_interrupted(self) -> bool:
+        """Whether the calling thread submits it or is at its steps: this is a signal handler."""
+        return self.submitted_by == _ext.thread_id() or super().runs_here()
+
+    def runs_here(self) -> bool:
+        """Nor can it be waited for while one before it is interrupted."""
+        return self.is_interrupted() or any(
+            one.is_interrupted() for one in self.before if not one.finished()
+        )
 
     def steps(self) -> Steps:
         assert self.todo is not None
@@ -62,6 +82,9 @@ class _Utterance(Run):
 
     def ended(self) -> None:
         self._runs.remove(self)
+        self.before = []  # futures that are kept must not keep all that came before them
+        if self.turns is not None:
+            self.turns.leave(self)
 
 
 class _Stepwise:
@@ -82,22 +105,27 @@ class _Stepwise:
     ) -> _ext.Ticket:
         """Queue one utterance."""
         run = _Utterance(self._runs)
-        if options.get("cache") is None:
-            run.todo = self._main.steps(engine, data, options, terms)
-        else:
-            run.todo = self._in_turn(run, engine, data, options, terms)
         try:
-            self._runs.add_when_there_is_room(run, terms.patience)
-        except BaseException:
-            run.cancel()  # whoever comes next with this cache waits for it
-            raise
-        if run.begin():
+            if options.get("cache") is None:
+                run.todo = self._main.steps(engine, data, options, terms)
+            else:
+                run.todo = self._in_turn(run, engine, data, options, terms)
+            try:
+                self._runs.add_when_there_is_room(run, terms.patience)
+            except BaseException:
+                run.cancel()  # whoever comes next with this cache waits for it
+                run.ended()
+                raise
+            ended = run.begin()
+        finally:
+            run.submitted_by = None
+        if ended:
             run.get()  # what was refused at once is raised at once
         return run
 
     def _in_turn(
         self,
-        run: Run,
+        run: _Utterance,
         engine: _ext.Engine,
         data: Any,
         options: Mapping[str, Any],
@@ -107,8 +135,9 @@ class _Stepwise:
         cache: MutableMapping[str, Any] = options["cache"]
         turns = cache.setdefault(CACHE_ENTRY, _Turns())
         if not isinstance(turns, _Turns):
-            raise ValueError("this cache belongs to another model: begin with cache={}")
-        before = turns.take(run)
+            raise OptionError("this cache belongs to another model: begin with cache={}")
+        run.turns = turns
+        before = run.before = turns.take(run)
 
         def steps() -> Steps:
             wanted = terms

@@ -63,6 +63,17 @@ def test_audio_is_refused(model: AutoModel, tmp_path: Path) -> None:
     assert model.stats()["submitted"] == 0
 
 
+def test_errors_in_their_places(model: AutoModel) -> None:
+    wrong = "今天\ud83d"
+    found = model.generate(["今天", 7, wrong, "好的"], key=list("abcd"), on_error="return")
+    assert [one["key"] for one in found] == list("abcd")
+    assert ["error" in one for one in found] == [False, True, True, False]
+    assert all(type(one["error"]) is InputError for one in found[1:3])
+    assert plain(found[3]) == plain(model.generate("好的", key="d")[0])
+    with pytest.raises(InputError, match="data_type='sound'"):  # the call itself is wrong
+        model.generate(["今天"], data_type="sound", on_error="return")
+
+
 def test_text_is_refused_where_audio_belongs() -> None:
     expected = r"expected samples or features, got data_type='text'.*speech recognition"
     with AutoModel("demo", num_workers=1) as model, pytest.raises(InputError, match=expected):
@@ -193,14 +204,17 @@ def changed(usual: Path, tmp_path: Path) -> Callable[..., Path]:
     [
         ({"encoder": "TransformerEncoder"}, UnsupportedModelError, "encoder='TransformerEncoder'"),
         ({"encoder_conf": {"input_layer": "conv2d"}}, UnsupportedModelError, "input_layer"),
-        ({"encoder_conf": {"input_size": 64}}, UnsupportedModelError, "input_size=64.*embed_unit"),
+        ({"encoder_conf": {"input_size": 64}}, ExportError, "input_size must be 32, as"),
         ({"encoder_conf": {"num_blocks": 3}}, ExportError, "lacks .* parameters"),
+        ({"encoder_conf": {"num_blocks": 1}}, ExportError, "parameters have no place"),
+        ({"encoder_conf": {"attention_heads": 3}}, ExportError, "heads must be a divisor"),
+        ({"model_conf": {"embed_unit": "32"}}, ExportError, r"model_conf\.embed_unit must be"),
         ({"tokenizer": "SentencepiecesTokenizer"}, UnsupportedModelError, "tokenizer="),
         ({"tokenizer_conf": {"unk_symbol": "<none>"}}, ExportError, "has no '<none>'"),
         ({"tokenizer_conf": {"seg_dict": "x"}}, UnsupportedModelError, "seg_dict='x'"),
         ({"model_conf": {"punc_list": []}}, ExportError, "punc_list must be"),
         ({"model_conf": {"punc_list": ["_", 3]}}, ExportError, "punc_list must be"),
-        ({"model_conf": {"sentence_end_id": 6}}, ExportError, "one of the 6 marks, got 6"),
+        ({"model_conf": {"sentence_end_id": 6}}, ExportError, "from 0 to 5, got 6"),
         ({"model_conf": {"punc_list": ["_", "。"], "sentence_end_id": 1}}, ExportError, "fit"),
     ],
 )  # fmt: skip
@@ -214,11 +228,11 @@ def test_models_that_are_none(
 def test_damaged_files(changed: Callable[..., Path]) -> None:
     directory = changed()
     (directory / "jieba_usr_dict").write_bytes("今天 5\n".encode("gbk"))
-    with pytest.raises(ExportError, match=r"dictionary .*jieba_usr_dict is not UTF-8"):
+    with pytest.raises(ExportError, match=r"jieba_usr_dict is not dictionary in UTF-8"):
         AutoModel(str(directory), num_workers=1)
     (directory / "jieba_usr_dict").unlink()
     (directory / "tokens.json").write_text(json.dumps(["a", "a", "<unk>"]))
-    with pytest.raises(ExportError, match="has a word twice"):
+    with pytest.raises(ExportError, match="token 'a' stands at 0 and at 1"):
         AutoModel(str(directory), num_workers=1)
 
 

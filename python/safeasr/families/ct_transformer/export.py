@@ -11,10 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from safeasr.bundles.bundle import Bundle
+from safeasr.bundles.damage import read_small
 from safeasr.bundles.model_dir import ModelDir, read_vocabulary, read_weights
 from safeasr.bundles.program import save_program
-from safeasr.errors import ExportError, UnsupportedModelError
-from safeasr.families.checkpoints import ENCODER_KEYS, load_parameters, pick, require, section
+from safeasr.bundles.settings import Settings
+from safeasr.bundles.tables import check_vocabulary
+from safeasr.errors import ExportError
+from safeasr.families.checkpoints import (
+    encoder_arguments,
+    load_parameters,
+    refuse_leftovers,
+    require,
+)
 from safeasr.families.ct_transformer.network import CtTransformerNetwork
 from safeasr.nets.precision import narrow
 from safeasr.nets.sanm_encoder import SanmEncoder
@@ -28,26 +36,19 @@ DICTIONARY = "jieba_usr_dict"
 MakeNetwork = Callable[[SanmEncoder, int, int, int], nn.Module]
 
 
-def _marks(conf: Mapping[str, Any]) -> dict[str, Any]:
-    names, end = conf.get("punc_list"), conf.get("sentence_end_id", 3)
-    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
-        raise ExportError(f"model_conf.punc_list must be a list of marks, got {names!r}")
-    if not isinstance(end, int) or not 0 <= end < len(names):
-        raise ExportError(
-            f"model_conf.sentence_end_id must be the number of one of the {len(names)} marks, "
-            f"got {end!r}"
-        )
-    return {"marks": names, "sentence_end": end}
+def _marks(conf: Settings) -> dict[str, Any]:
+    names = conf.texts("punc_list", least=1)
+    return {"marks": names, "sentence_end": conf.whole("sentence_end_id", 3, most=len(names) - 1)}
 
 
 def _vocabulary(model: ModelDir) -> tuple[list[str], int]:
     """The words, and the number of the one that stands for all others."""
     tokens = read_vocabulary(model.tokens)
-    unknown = str(dict(model.config.get("tokenizer_conf") or {}).get("unk_symbol", "<unk>"))
+    check_vocabulary(model.tokens, tokens, None)
+    conf = model.settings.section("tokenizer_conf", optional=True)
+    unknown = conf.text("unk_symbol", "<unk>")
     if unknown not in tokens:
         raise ExportError(f"the vocabulary {model.tokens} has no {unknown!r}")
-    if len(set(tokens)) < len(tokens):
-        raise ExportError(f"the vocabulary {model.tokens} has a word twice")
     return tokens, tokens.index(unknown)
 
 
@@ -55,7 +56,7 @@ def build_network(
     kind: str,
     encoder_class: str,
     make: MakeNetwork,
-    config: Mapping[str, Any],
+    config: Mapping[str, Any] | Settings,
     weights: Mapping[str, Tensor],
     vocabulary: int,
 ) -> nn.Module:
@@ -73,8 +74,9 @@ def build_network(
         UnsupportedModelError: if it is another network.
         ExportError: if the checkpoint does not fit.
     """
+    config = Settings.of(config)
     require(kind, config, "encoder", encoder_class)
-    conf, encoder_conf = section(config, "model_conf"), section(config, "encoder_conf")
+    conf, encoder_conf = config.section("model_conf"), config.section("encoder_conf")
     require(kind, encoder_conf, "normalize_before", True)
     require(kind, encoder_conf, "concat_after", False)
     require(kind, encoder_conf, "lora_list", None)
@@ -82,21 +84,19 @@ def build_network(
     require(kind, encoder_conf, "positionwise_layer_type", "linear")
     require(kind, encoder_conf, "interctc_layer_idx", [])
     # FunASR's own default is "conv2d".
-    require(kind, {"input_layer": "conv2d", **encoder_conf}, "input_layer", "pe")
-    width, hidden = int(conf.get("embed_unit", 128)), int(conf.get("att_unit", 256))
+    require(kind, {"input_layer": "conv2d", **encoder_conf.values}, "input_layer", "pe")
+    width, hidden = conf.whole("embed_unit", 128, least=1), conf.whole("att_unit", 256, least=1)
     for key, name, size in (
         ("input_size", "embed_unit", width),
         ("output_size", "att_unit", hidden),
     ):
-        if int(encoder_conf.get(key, 256)) != size:
-            raise UnsupportedModelError(
-                f"encoder_conf.{key}={encoder_conf.get(key, 256)!r} does not fit "
-                f"model_conf.{name}={size}"
-            )
+        if encoder_conf.whole(key, 256, least=1) != size:
+            raise encoder_conf.wrong(key, f"{size}, as {conf.name(name)}")
+    sizes, marks = encoder_arguments(encoder_conf), _marks(conf)["marks"]
     with torch.device("meta"):
-        encoder = SanmEncoder(width, **pick(encoder_conf, *ENCODER_KEYS), input_layer="pe")
-        network = make(encoder, vocabulary, width, len(_marks(conf)["marks"]))
-    load_parameters(network, weights, "")
+        encoder = SanmEncoder(width, **sizes, input_layer="pe")
+        network = make(encoder, vocabulary, width, len(marks))
+    refuse_leftovers(weights, load_parameters(network, weights, ""))
     return network
 
 
@@ -113,19 +113,19 @@ def export_as(
     with_dictionary: bool,
 ) -> Bundle:
     """Write model.ts, and the dictionary if there is one; arguments as of :func:`build_network`."""
-    require(kind, model.config, "tokenizer", "CharTokenizer")
-    tokenizer = dict(model.config.get("tokenizer_conf") or {})
+    require(kind, model.settings, "tokenizer", "CharTokenizer")
+    tokenizer = model.settings.section("tokenizer_conf", optional=True)
     require(kind, tokenizer, "seg_dict", None)
     require(kind, tokenizer, "non_linguistic_symbols", None, [])
     tokens, unknown = _vocabulary(model)
-    marks = _marks(section(model.config, "model_conf"))
+    marks = _marks(model.settings.section("model_conf"))
     weights = read_weights(model.checkpoint, trust_remote_code=trust_remote_code)
-    network = build_network(kind, encoder_class, make, model.config, weights, len(tokens))
+    network = build_network(kind, encoder_class, make, model.settings, weights, len(tokens))
     narrow(network, precision)
     save_program(network, out / "model.ts")
     dictionary = model.find(DICTIONARY) if with_dictionary else None
     if dictionary is not None:
-        _check_dictionary(dictionary)
+        read_small(dictionary, "dictionary")
         shutil.copyfile(dictionary, out / DICTIONARY)
     return Bundle(
         path=out,
@@ -148,13 +148,6 @@ def export_as(
             },
         },
     )
-
-
-def _check_dictionary(path: Path) -> None:
-    try:
-        path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ExportError(f"the dictionary {path} is not UTF-8 text: {error}") from error
 
 
 def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: str) -> Bundle:

@@ -50,10 +50,11 @@ class Pieces:
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
         with reading(bundle):
             [program] = load_programs(bundle, device, ("model",))
-            settings = bundle.decoding
-            self._unknown = int(settings["unknown"])
-            self.marks = Marks(tuple(settings["marks"]), int(settings["sentence_end"]))
-            self.marks.ends_sentence(self.marks.sentence_end)
+            settings = bundle.settings
+            self._unknown = settings.whole("unknown", most=len(bundle.tokens) - 1)
+            marks = settings.texts("marks", least=1)
+            end = settings.whole("sentence_end", most=len(marks) - 1)
+            self.marks = Marks(tuple(marks), end)
             dictionary = "dictionary" in bundle.assets
             try:
                 self.cut = dictionary_cut(bundle.asset("dictionary")) if dictionary else None

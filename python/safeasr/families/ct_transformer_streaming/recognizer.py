@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Generator, Mapping, MutableMapping
+from itertools import islice
 from typing import Any
 
 import torch
 
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
+from safeasr.errors import OptionError
 from safeasr.families.base import Accepts, Task
-from safeasr.families.cached import CACHE_ENTRY
+from safeasr.families.cached import CACHE, CACHE_ENTRY
 from safeasr.families.ct_transformer.recognizer import SPLIT_SIZE, Pieces, Punctuated
 from safeasr.families.terms import Terms
-from safeasr.options.declared import ANY, Option, Options, Where
+from safeasr.options.declared import Option, Options, Where
+from safeasr.options.kinds import shown
 from safeasr.text.punctuation import join_live
 from safeasr.text.word_split import split_words
 
@@ -22,8 +24,7 @@ __all__ = ["OPTIONS", "CtTransformerStreaming"]
 
 OPTIONS = Options(
     SPLIT_SIZE,
-    # Not checked: a cache that is no dict is a TypeError, as in any other function.
-    Option("cache", ANY, where=Where.CALL, help="A dict that holds the text from call to call."),
+    Option("cache", CACHE, where=Where.CALL, help="A dict that holds the text from call to call."),
 )
 #: FunASR's entry of a cache: the words behind the last sentence end.
 _KEPT = "pre_text"
@@ -46,22 +47,20 @@ class CtTransformerStreaming:
         """Refuse a cache that is none.
 
         Raises:
-            TypeError: if it is no dict.
-            ValueError: if it was filled by something else.
+            OptionError: if it was filled by something else.
         """
         cache = options.get("cache")
         if cache is None:
             return
-        if not isinstance(cache, MutableMapping):
-            raise TypeError(f"cache must be a dict, got {type(cache).__name__}")
-        if cache and not {_KEPT, CACHE_ENTRY} & set(cache):
-            raise ValueError(
-                f"this cache was filled by something else (it has {sorted(map(str, cache))[:3]}): "
-                "begin with cache={}"
+        if cache and _KEPT not in cache and CACHE_ENTRY not in cache:
+            some = [shown(key) for key in islice(cache, 3)]
+            raise OptionError(
+                f"this cache was filled by something else (it has {', '.join(some)}): begin with "
+                "cache={}"
             )
         kept = cache.get(_KEPT, [])
         if not isinstance(kept, list) or not all(isinstance(word, str) for word in kept):
-            raise ValueError(f"cache[{_KEPT!r}] must be a list of words, got {reprlib.repr(kept)}")
+            raise OptionError(f"cache[{_KEPT!r}] must be a list of words, got {shown(kept)}")
 
     def words_of(self, text: str) -> list[str]:
         """The words that marks stand behind."""

@@ -12,16 +12,18 @@ from torch import Tensor
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.model_dir import ModelDir, read_vocabulary, read_weights
 from safeasr.bundles.program import save_program
+from safeasr.bundles.settings import Settings
+from safeasr.bundles.tables import check_vocabulary
 from safeasr.families.checkpoints import (
-    DECODER_KEYS,
-    ENCODER_KEYS,
-    PREDICTOR_KEYS,
     check_paraformer,
+    decoder_arguments,
+    encoder_arguments,
     load_parameters,
-    offline_frontend,
-    pick,
-    section,
+    paraformer_decoding,
+    predictor_arguments,
+    refuse_leftovers,
 )
+from safeasr.families.frontends import offline_frontend
 from safeasr.families.paraformer.network import DecoderProgram, EncoderProgram
 from safeasr.nets.cif_predictor import CifWeights
 from safeasr.nets.precision import narrow
@@ -34,24 +36,30 @@ _KIND = "Paraformer"
 
 
 def build_networks(
-    config: Mapping[str, Any], weights: Mapping[str, Tensor], input_size: int, vocab_size: int
+    config: Mapping[str, Any] | Settings,
+    weights: Mapping[str, Tensor],
+    input_size: int,
+    vocab_size: int,
 ) -> tuple[EncoderProgram, DecoderProgram]:
     """The two networks of a Paraformer, with the checkpoint's weights in float32."""
+    config = Settings.of(config)
     check_paraformer(_KIND, config, encoder="SANMEncoder", input_layers=("pe", None))
-    encoder_conf, decoder_conf, predictor_conf = (
-        section(config, name) for name in ("encoder_conf", "decoder_conf", "predictor_conf")
-    )
+    encoder_conf = config.section("encoder_conf")
     with torch.device("meta"):
-        encoder = SanmEncoder(input_size, **pick(encoder_conf, *ENCODER_KEYS, "input_layer"))
-        predictor = CifWeights(**pick(predictor_conf, *PREDICTOR_KEYS))
-        decoder = ParaformerDecoder(
-            vocab_size,
-            encoder.size,
-            **pick(decoder_conf, *DECODER_KEYS, "att_layer_num", "kernel_size", "sanm_shfit"),
+        encoder = SanmEncoder(
+            input_size,
+            input_layer=encoder_conf.values["input_layer"],
+            **encoder_arguments(encoder_conf),
         )
-    load_parameters(encoder, weights, "encoder.")
-    load_parameters(predictor, weights, "predictor.")
-    load_parameters(decoder, weights, "decoder.")
+        size = encoder.size
+        predictor = CifWeights(**predictor_arguments(config.section("predictor_conf"), size))
+        decoder = ParaformerDecoder(
+            vocab_size, size, **decoder_arguments(config.section("decoder_conf"), size)
+        )
+    taken = load_parameters(encoder, weights, "encoder.")
+    taken |= load_parameters(predictor, weights, "predictor.")
+    taken |= load_parameters(decoder, weights, "decoder.")
+    refuse_leftovers(weights, taken)
     return EncoderProgram(encoder, predictor), DecoderProgram(decoder)
 
 
@@ -60,14 +68,14 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
     tokens = read_vocabulary(model.tokens)
     frontend = offline_frontend(_KIND, model)
     weights = read_weights(model.checkpoint, trust_remote_code=trust_remote_code)
+    check_vocabulary(model.tokens, tokens, weights.get("decoder.output_layer.weight"))
     encoder, decoder = build_networks(
-        model.config, weights, frontend["n_mels"] * frontend["lfr_m"], len(tokens)
+        model.settings, weights, frontend["n_mels"] * frontend["lfr_m"], len(tokens)
     )
+    ids, integration = paraformer_decoding(model.settings)
     for program, file in ((encoder, "encoder.ts"), (decoder, "decoder.ts")):
         narrow(program, precision)
         save_program(program, out / file)
-    conf = dict(model.config.get("model_conf") or {})
-    predictor = dict(model.config["predictor_conf"])
     return Bundle(
         path=out,
         family="paraformer",
@@ -76,15 +84,7 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
         frontend=frontend,
         tokens=tokens,
         precision=precision,
-        decoding={
-            "blank_id": int(conf.get("blank_id", 0)),
-            "sos": int(conf.get("sos", 1)),
-            "eos": int(conf.get("eos", 2)),
-            "tail_threshold": float(predictor.get("tail_threshold", 0.0)),
-            "tail_mask": bool(predictor.get("tail_mask", True)),
-            "cif_left": int(predictor["l_order"]),
-            "cif_right": int(predictor["r_order"]),
-        },
+        decoding={**ids, **integration},
         signatures={
             "encoder": {
                 "inputs": [
