@@ -123,9 +123,10 @@ def test_futures_and_postprocessing(usual: Path, make_model: Callable[..., AutoM
     text = text_of(50, 1)
     threes = plain(model.generate(text, key="k", split_size=3))
     assert plain(model.submit(text, key="k").result(60)) == threes, "of the constructor"
-    assert plain(model.generate(text, key="k", split_size=None)) == plain(
-        model.generate(text, key="k", split_size=20)
-    ), "None stands for FunASR's default"
+    assert plain(model.generate(text, key="k", split_size=None)) == threes, "None: not given"
+    twenty = plain(model.generate(text, key="k", split_size=20))
+    assert twenty != threes
+    assert plain(make_model(usual).generate(text, key="k")) == twenty, "FunASR's default"
     [result] = model.generate("今天", postprocess_hotwords="今天=>昨天")
     assert result["text"].startswith("昨天")
 
