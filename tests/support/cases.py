@@ -52,6 +52,7 @@ class FamilyCase:
         live: a number of streams, all different, if it takes streams.
         clip: a recording of so many seconds, by a seed.
         lengths: of recordings that bring different answers, in s.
+        shortest: what it answers at least, in s.
         graphs: its steps can be recorded as graphs.
         text: it takes text; its recordings are texts, the longer the more words.
         encoder: its config.yaml has an ``encoder_conf``, and a ``frontend_conf`` if it takes audio.
@@ -64,6 +65,7 @@ class FamilyCase:
     live: Callable[[int], list[LiveJob]] | None = None
     clip: Callable[[float, int], Any] = speech
     lengths: Sequence[float] = _LENGTHS
+    shortest: float = 0.0
     graphs: bool = False
     text: bool = False
     encoder: bool = True
