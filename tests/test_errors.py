@@ -30,6 +30,8 @@ def test_own_errors_share_a_base_and_survive_pickling(kind: type[Exception]) -> 
     [
         (errors.DeadlineExceededError, TimeoutError),
         (errors.AudioError, ValueError),
+        (errors.AudioError, errors.InputError),
+        (errors.InputError, ValueError),
         (errors.AudioFileNotFoundError, FileNotFoundError),
         (errors.AudioFileNotFoundError, errors.AudioError),
         (errors.ExtensionMismatchError, ImportError),

@@ -22,6 +22,7 @@ from benchmarks.urgency.measure import an_hour, percentiles, segments_of, timed
 from safeasr import AutoModel
 from safeasr.bench.closed_loop import speech_like
 from safeasr.families.terms import Terms
+from safeasr.pipeline.stepwise import is_recognizer
 
 
 def live_behind_recordings(model: AutoModel, chunk_s: float, queued: int) -> dict[str, Any]:
@@ -172,6 +173,7 @@ def short_calls_beside_hours(seconds: float) -> dict[str, Any]:
 
     def segments(model: AutoModel, stop: threading.Event) -> None:
         main, engine = model._companions.main, model._engine
+        assert is_recognizer(main)
         pending: list[Any] = []
         while not stop.is_set():
             for piece in pieces:

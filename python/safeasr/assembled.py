@@ -25,6 +25,7 @@ from safeasr.options.names import CONFIG
 from safeasr.pipeline.companions import Companions
 from safeasr.pipeline.recording import segmented
 from safeasr.pipeline.steps import Runs
+from safeasr.pipeline.stepwise import as_recognizer
 from safeasr.stream.opening import Streams
 from safeasr.warn import warn
 
@@ -85,7 +86,7 @@ class Assembled:
             overrides=self._options.overrides,
             **source,
         )
-        self._directory, self._recognizer = loaded.directory, loaded.recognizer
+        self._directory = loaded.directory
         self.precision = loaded.precision
         self.model_path = str(self._directory)
         options = self._options  # not self: a cycle keeps dropped models until a collection
@@ -96,7 +97,7 @@ class Assembled:
             }
         }
         self._companions = Companions(
-            self._recognizer,
+            loaded.recognizer,
             lambda role, name: (
                 load_model(name, options, **source, **of_role.get(role, {})).recognizer
             ),
@@ -105,6 +106,7 @@ class Assembled:
         )
         self._vad_kwargs = self._companions.vad_options(vad_kwargs)
         self._recordings = Runs(self._options.queue_size)
+        self._recognizer = as_recognizer(loaded.recognizer, self._recordings)
         if beside["vad_model"] is not None:
             self._recognizer = segmented(
                 self._recognizer, self._companions, self._vad_kwargs, self._recordings

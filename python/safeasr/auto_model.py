@@ -135,7 +135,8 @@ class AutoModel(Assembled):
         Args:
             input: path, URL, list file (.scp, .txt, .json, .jsonl), float32 or int16 array, tensor,
                 bytes, buffer, file object, or a list of these. Bytes are a file's contents; raw
-                16-bit PCM with ``fs=`` or ``data_type="pcm"``.
+                16-bit PCM with ``fs=`` or ``data_type="pcm"``. For a punctuation model text, a list
+                file of texts, or a list of texts.
             input_len: lengths of features given with ``data_type="fbank"``.
             progress_callback: called as ``fn(done, total)`` after each utterance, in order.
             timeout: time limit of this call in seconds, reading the audio included; default: the
@@ -151,11 +152,13 @@ class AutoModel(Assembled):
         Returns:
             One dict for each utterance, in the order of the input: ``key``, ``text``, and
             ``timestamp`` if asked for; of a voice activity detector ``key`` and ``value``, its
-            segments ``[[start_ms, end_ms], ...]``.
+            segments ``[[start_ms, end_ms], ...]``; of a punctuation model ``key``, ``text`` and
+            ``punc_array``, the numbers of the marks, a tensor (words,) int64.
 
         Raises:
             OptionError: if an argument or an option has a value that it cannot have. Nothing was
                 queued then.
+            InputError: if an input is not what the model takes.
             AudioError: if an input cannot be read as audio.
             NotAllowedError: if it names a file or URL that the model may not open.
             AudioTooLongError: if it is longer than ``max_audio_seconds``.

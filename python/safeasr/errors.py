@@ -23,6 +23,7 @@ __all__ = [
     "ExtensionMismatchError",
     "ForkedProcessError",
     "InferenceError",
+    "InputError",
     "InterruptedCallError",
     "NotAllowedError",
     "OptionError",
@@ -94,7 +95,16 @@ class EngineClosedError(SafeASRError):
     """
 
 
-class AudioError(SafeASRError, ValueError):
+class InputError(SafeASRError, ValueError):
+    """An input is not what the model takes.
+
+    Raised before anything is queued: for audio where a model takes text, for text that is no
+    string or that no encoding knows. The message names the item (its index and key), what the model
+    takes and what came. Its subclass ``AudioError`` is for audio. It is a ``ValueError`` too.
+    """
+
+
+class AudioError(InputError):
     """An input could not be turned into samples.
 
     Raised for unreadable or corrupt files, failed downloads, empty audio, samples that are not

@@ -22,6 +22,7 @@ READERS: dict[str, Reader] = {
     "number": lambda s: s.number("a", least=-5, most=5),
     "flag": lambda s: s.flag("a"),
     "text": lambda s: s.text("a"),
+    "texts": lambda s: s.texts("a"),
     "section": lambda s: s.section("a"),
     "wholes": lambda s: s.wholes("a", most=10),
     "numbers": lambda s: s.numbers("a"),
@@ -31,6 +32,7 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("number", 5, 5.0), ("number", -5.0, -5.0), ("number", 0.25, 0.25),
     ("flag", True, True), ("flag", 0, False), ("flag", 1, True),
     ("text", "", ""), ("text", "b", "b"),
+    ("texts", [], []), ("texts", ("a", ""), ["a", ""]),
     ("wholes", [], []), ("wholes", (1, 2), [1, 2]),
     ("numbers", [1, -2.5], [1.0, -2.5]),
 ]  # fmt: skip
@@ -54,7 +56,7 @@ def test_what_does_not_fit_is_named(kind: str, value: Any) -> None:
     settings = Settings({"a": value}, "some.yaml", path=("conf",))
     types = {
         "whole": int, "number": float, "flag": bool, "text": str, "section": Settings,
-        "wholes": list, "numbers": list,
+        "wholes": list, "numbers": list, "texts": list,
     }  # fmt: skip
     try:
         found = READERS[kind](settings)
@@ -71,6 +73,11 @@ def test_what_is_missing_is_named(kind: str) -> None:
     settings = Settings({}, "there/bundle.json", CorruptBundleError, ("one", "two"))
     with pytest.raises(CorruptBundleError, match=r"there/bundle\.json has no one\.two\.a"):
         READERS[kind](settings)
+
+
+def test_lists_that_are_too_short() -> None:
+    with pytest.raises(ExportError, match=r"a must be a list of at least 1 strings, got \[\]"):
+        Settings({"a": []}).texts("a", least=1)
 
 
 def test_sections_keep_where_they_come_from() -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from safeasr import AudioError, AutoModel
+from safeasr import AudioError, AutoModel, InputError
 from safeasr.families import model_classes
 from safeasr.loading.load import options_of
 from support.cases import CASES, FamilyCase, of_all
+
+BROUGHT = {"fbank": "features", "text": "text", "sound": "samples"}
 
 
 def test_every_class_has_a_case() -> None:
@@ -31,9 +33,12 @@ def test_cases(case: FamilyCase, tmp_path: Path) -> None:
     with AutoModel(str(directory), num_workers=1, disable_pbar=True) as model:
         recognizer = model._recognizer
         assert recognizer.streams == (case.live is not None)
-        assert "samples" in recognizer.accepts
-        if "features" not in recognizer.accepts:
-            with pytest.raises(AudioError, match="expected samples"):
-                model.generate(np.zeros((10, 560), np.float32), data_type="fbank")
+        assert ("text" if case.text else "samples") in recognizer.accepts
+        wrong, expected = (InputError, "text") if case.text else (AudioError, "samples")
+        features = np.zeros((10, 560), np.float32)
+        for data, kind in ((features, "fbank"), ("text", "text"), (features[0], "sound")):
+            if BROUGHT[kind] not in recognizer.accepts:
+                with pytest.raises(wrong, match=f"expected {expected}.*got data_type='{kind}'"):
+                    model.generate(data, data_type=kind)
     # Tests on the made-up devices send it to another process.
     assert pickle.loads(pickle.dumps(case)).name == case.name

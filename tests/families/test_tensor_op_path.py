@@ -67,8 +67,8 @@ def test_calls(case: FamilyCase, tmp_path: Path, make_model: Callable[..., AutoM
 
     def ask(model: AutoModel) -> Any:
         with ThreadPoolExecutor(8) as pool:
-            found = pool.map(lambda job: model.generate(job[0], key="k", **job[1])[0], jobs)
-            return [plain(one) for one in found]
+            results = list(pool.map(lambda job: model.generate(job[0], key="k", **job[1]), jobs))
+        return plain(results)
 
     usual, forced = both_ways(lambda: make_model(directory, max_batch_size=16, max_wait_ms=20), ask)
     assert forced == usual

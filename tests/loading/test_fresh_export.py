@@ -28,16 +28,17 @@ from safeasr import AutoModel
 from support.cases import plain
 
 wave = np.load(sys.argv[2])
+wave = wave if wave.ndim else wave.item()  # text
 # A bundle that comes from another machine runs for those who trust its maker.
 trust = sys.argv[3] == "without"
 with AutoModel(model=sys.argv[1], disable_pbar=True, trust_remote_code=trust) as model:
-    said = [[plain(one) for one in model.generate(wave, key="one")]]
+    said = [plain(model.generate(wave, key="one"))]
     if sys.argv[4] == "streams":
         with model.stream(key="one") as stream:
             said += [stream.feed(chunk) for chunk in np.array_split(wave, 7)]
             said.append(stream.finish())
 assert sys.argv[3] == "with" or sys.modules["funasr"] is None
-print(json.dumps(said))
+print(json.dumps(said, default=lambda tensor: tensor.tolist()))
 """
 
 
@@ -51,7 +52,7 @@ def test_a_fresh_export_answers_equally_without_funasr(
     monkeypatch.setenv("SAFEASR_CACHE", str(tmp_path / "cache"))
     directory = case.write(tmp_path / "model")
     wave = tmp_path / "wave.npy"
-    np.save(wave, speech(4.0, seed=5))
+    np.save(wave, case.given(speech(4.0, seed=5)))
     kind = "streams" if case.live else "whole"
 
     def answers(model: Path, funasr: str, cache: str) -> object:

@@ -93,6 +93,8 @@ WRONG: list[tuple[str, Any]] = [
 def test_what_makes_no_sense_is_named(
     case: FamilyCase, directory_of: Callable[[FamilyCase], Path], place: str, value: Any
 ) -> None:
+    if case.text and place.startswith("frontend_conf"):
+        return  # text needs no frontend
     directory = directory_of(case)
     config = yaml.safe_load((directory / "config.yaml").read_text())
     *sections, key = place.split(".")

@@ -131,7 +131,7 @@ def one(case: FamilyCase, model: AutoModel) -> str:
     """A request that asks the device for as little as possible, and what came of it."""
     clip = CLIPS[0]
     if case.calls:
-        return str(model.generate(clip, key="one")[0])
+        return str(model.generate(case.given(clip), key="one")[0])
     stream = model.stream()
     try:
         return "|".join(stream.feed(part, last)["text"] for part, last in

@@ -59,8 +59,8 @@ def at_once(work: Callable[[int], Any], count: int, threads: int = 16) -> list[A
 
 def answer(model: AutoModel, job: tuple[Samples, dict[str, Any]]) -> dict[str, Any]:
     clip, options = job
-    result: dict[str, Any] = model.generate(clip, key="k", **options)[0]
-    return plain(result)
+    result: dict[str, Any] = plain(model.generate(clip, key="k", **options)[0])
+    return result
 
 
 def answers_of_the_cpu(bundle: Path, jobs: Sequence[tuple[Samples, dict[str, Any]]]) -> list[Any]:

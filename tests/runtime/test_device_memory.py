@@ -56,7 +56,7 @@ def in_company(model: AutoModel, expected: list[str]) -> None:
 def run_one(model: AutoModel, case: FamilyCase) -> None:
     """A request, or a stream of a few steps."""
     if case.calls:
-        model.generate(CLIPS[0], **case.calls[0])
+        model.generate(case.given(CLIPS[0]), **case.calls[0])
     else:
         assert case.live is not None
         live_answers(model, case.live(1)[0])
@@ -141,7 +141,7 @@ def test_any_allocation_may_fail(bundles: dict[str, Path], case: FamilyCase) -> 
 
     def ask(model: AutoModel) -> str:
         if case.calls:
-            return said(model.generate(CLIPS[3])[0])
+            return said(model.generate(case.given(CLIPS[3]))[0])
         return said(model.generate(CLIPS[3], cache={}, is_final=True)[0])
 
     with load(bundles[case.name], num_workers=1) as model:

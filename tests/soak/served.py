@@ -13,7 +13,6 @@ import numpy as np
 import soundfile
 
 from safeasr import AutoModel
-from support.audio import Samples
 from support.cases import CASES, FamilyCase, LiveJob, live_answers
 
 __all__ = ["LOST", "Question", "Served", "served_families"]
@@ -27,9 +26,9 @@ LOST: Final = 300.0
 
 @dataclass(frozen=True)
 class Question:
-    """A recording with options, and the answer."""
+    """A recording with options, and the answer; or a text, which has no other forms."""
 
-    wave: Samples
+    wave: Any
     options: dict[str, Any]
     answer: list[dict[str, Any]]
     flac: bytes
@@ -44,6 +43,7 @@ class Served:
     model: AutoModel
     questions: list[Question]
     streams: list[tuple[LiveJob, list[str]]]
+    text: bool = False
 
 
 @contextlib.contextmanager
@@ -68,6 +68,11 @@ def _asked(case: FamilyCase, name: str, model: AutoModel, folder: Path) -> Serve
     lengths = [seconds for seconds in case.lengths if seconds <= _LONGEST]
     for seed, seconds in enumerate(lengths if case.calls else ()):
         wave = case.clip(seconds, seed)
+        if case.text:
+            for options in case.calls:
+                answer = model.generate(wave, key="k", **options)
+                questions.append(Question(wave, options, answer, b"", ""))
+            continue
         exact = np.round(wave * 32767).astype(np.int16)
         wave = (exact / np.float32(32768)).astype(np.float32)  # the same samples in every form
         encoded = io.BytesIO()
@@ -78,4 +83,5 @@ def _asked(case: FamilyCase, name: str, model: AutoModel, folder: Path) -> Serve
             answer = model.generate(wave, key="k", **options)
             questions.append(Question(wave, options, answer, encoded.getvalue(), str(path)))
     jobs = case.live(_STREAMS) if case.live and name == case.name else []
-    return Served(name, model, questions, [(job, live_answers(model, job)) for job in jobs])
+    streams = [(job, live_answers(model, job)) for job in jobs]
+    return Served(name, model, questions, streams, case.text)

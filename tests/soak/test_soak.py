@@ -25,5 +25,5 @@ def test_everything_at_once() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    for end in ("generate", "stream", "cache", "cancelled", "AudioError", "DeadlineExceededError"):
+    for end in ("generate", "stream", "cache", "cancelled", "InputError", "DeadlineExceededError"):
         assert f" {end}" in done.stdout

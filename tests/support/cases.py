@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from safeasr import AutoModel
 from safeasr.families import family_of_class, model_classes
@@ -53,7 +54,8 @@ class FamilyCase:
         lengths: of recordings that bring different answers, in s.
         shortest: what it answers at least, in s.
         graphs: its steps can be recorded as graphs.
-        encoder: its config.yaml has an ``encoder_conf`` and a ``frontend_conf``.
+        text: it takes text; its recordings are texts, the longer the more words.
+        encoder: its config.yaml has an ``encoder_conf``, and a ``frontend_conf`` if it takes audio.
     """
 
     name: str
@@ -61,10 +63,11 @@ class FamilyCase:
     shapes: Mapping[str, Callable[[Path], Path]]
     calls: Sequence[dict[str, Any]] = ()
     live: Callable[[int], list[LiveJob]] | None = None
-    clip: Callable[[float, int], Samples] = speech
+    clip: Callable[[float, int], Any] = speech
     lengths: Sequence[float] = _LENGTHS
     shortest: float = 0.0
     graphs: bool = False
+    text: bool = False
     encoder: bool = True
 
     @property
@@ -81,11 +84,15 @@ class FamilyCase:
         """A small model directory of the usual shape."""
         return next(iter(self.shapes.values()))(path)
 
-    def clips(self) -> list[Samples]:
+    def given(self, clip: Samples) -> Any:
+        """The recording itself, or a text of a length like that."""
+        return self.clip(len(clip) / 16000, len(clip)) if self.text else clip
+
+    def clips(self) -> list[Any]:
         """Recordings with different answers."""
         return [self.clip(seconds, seed) for seed, seconds in enumerate(self.lengths)]
 
-    def jobs(self) -> list[tuple[Samples, dict[str, Any]]]:
+    def jobs(self) -> list[tuple[Any, dict[str, Any]]]:
         """Each recording with all options of calls."""
         return [(clip, options) for clip in self.clips() for options in self.calls]
 
@@ -107,11 +114,18 @@ def said(result: Mapping[str, Any]) -> str:
     return str(result["text"] if "text" in result else result["value"])
 
 
-def plain(result: Mapping[str, Any]) -> dict[str, Any]:
-    """A result that can be compared and written as JSON: tensors as what they say."""
-    if "spk_embedding" in result:
-        return {**result, "spk_embedding": said(result)}
-    return dict(result)
+def plain(results: Any) -> Any:
+    """Results that can be compared and written as JSON: tensors as lists, or as what they say."""
+    if isinstance(results, torch.Tensor):
+        return results.tolist()
+    if isinstance(results, (list, tuple)):
+        return [plain(one) for one in results]
+    if isinstance(results, dict):
+        found = {name: plain(value) for name, value in results.items()}
+        if "spk_embedding" in results:
+            found["spk_embedding"] = said(results)
+        return found
+    return results
 
 
 def live_answers(model: AutoModel, job: LiveJob) -> list[str]:

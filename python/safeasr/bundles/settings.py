@@ -153,6 +153,16 @@ class Settings:
             raise self.wrong(key, "a string")
         return found
 
+    def texts(self, key: str, default: Any = MISSING, *, least: int = 0) -> list[str]:
+        """A list of at least so many strings."""
+        found = self._value(key, default)
+        good = isinstance(found, (list, tuple)) and all(isinstance(one, str) for one in found)
+        if not good or len(found) < least:
+            raise self.wrong(
+                key, f"a list of at least {least} strings" if least else "a list of strings"
+            )
+        return list(found)
+
     def wholes(
         self, key: str, default: Any = MISSING, *, least: int = 0, most: int = MOST_SIZE
     ) -> list[int]:

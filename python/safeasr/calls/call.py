@@ -19,10 +19,10 @@ from safeasr.calls.result_writer import ResultWriter, once
 from safeasr.calls.waiting import wait_for
 from safeasr.deadlines import seconds_left
 from safeasr.errors import (
-    AudioError,
     DeadlineExceededError,
     EngineClosedError,
     ForkedProcessError,
+    InputError,
     InterruptedCallError,
     OptionError,
     OutputError,
@@ -219,7 +219,7 @@ class Call:
         )
         try:
             return self._submit_on(terms, data)
-        except AudioError as error:
+        except InputError as error:
             raise type(error)(
                 f"input {utterance.index} (key {utterance.key!r}): {error}"
             ) from error

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from safeasr._extension import _ext
 from safeasr.calls.call import Call, Serving
+from safeasr.calls.kinds import kind_of_input
 from safeasr.calls.result_writer import ResultWriter
 from safeasr.deadlines import deadline_after
-from safeasr.errors import AudioError, OptionError, OptionFileNotFoundError, SafeASRError
+from safeasr.errors import InputError, OptionError, OptionFileNotFoundError, SafeASRError
 from safeasr.families.base import Recognizer
 from safeasr.inputs.expand import expand_inputs
 from safeasr.inputs.utterance import Utterance, random_key
@@ -31,7 +32,7 @@ _WHEN_APPLIED = "return_postprocess_hotword_matches"
 
 @dataclass(frozen=True, eq=False)
 class _Refused(Utterance):
-    """An input that cannot be audio, in a call that keeps errors.
+    """An input that is not what the model takes, in a call that keeps errors.
 
     Attributes:
         error: what is wrong with it.
@@ -46,7 +47,7 @@ class _Refused(Utterance):
 
     def load(
         self, *, allow_empty: bool = False, deadline: float | None = None
-    ) -> NDArray[np.float32]:
+    ) -> NDArray[np.float32] | str:
         """Raises its error."""
         assert self.error is not None
         raise self.error
@@ -88,11 +89,16 @@ class Calls:
         return deadline_after(self._options.timeout if timeout is None else time_limit(timeout))
 
     def check(self, options: Mapping[str, Any]) -> CallOptions:
-        """Sort and check the options of a call; on the caller's thread, whose line is blamed."""
+        """Sort and check the options of a call; on the caller's thread, whose line is blamed.
+
+        Raises:
+            OptionError: for a value that an option cannot have.
+            InputError: for a ``data_type`` that the model does not take.
+        """
         self._require_open()
         call = call_options(options, self._options, self._recognizer.options)
         self._recognizer.check(call.family)
-        return call
+        return replace(call, data_type=kind_of_input(self._recognizer, call.data_type))
 
     def begin(
         self,
@@ -106,8 +112,8 @@ class Calls:
         Raises:
             OptionError: if the hotwords cannot be read.
             OutputError: if nothing can be written to output_dir.
-            AudioError: if the input, or one of its items, is of a type that cannot be audio. Calls
-                that keep errors take that for an input that fails.
+            InputError: if the input, or one of its items, is of a type that cannot be what the
+                model takes. Calls that keep errors take that for an input that fails.
         """
         corrector = _corrector(call.hotwords)
         if call.output_dir is not None:
@@ -136,7 +142,7 @@ class Calls:
 
         try:
             return expand(input, call.key)
-        except AudioError as error:
+        except InputError as error:
             if not call.keep_errors:
                 raise
             whole = error
@@ -151,7 +157,7 @@ class Calls:
             try:
                 one = expand([item], None if key is None else [key] if call.key is keys else key)
                 found.append(replace(one[0], index=index))
-            except AudioError as error:
+            except InputError as error:
                 said = str(error if len(items) > 1 else whole)
                 refusal = type(error)(f"input {index} (key {name!r}): {said}")
                 found.append(_Refused(name, item, index=index, error=refusal))

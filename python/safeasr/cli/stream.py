@@ -105,7 +105,7 @@ def stream_files(
     for key, source in sources:
         display = _Display(out, as_json)
         try:
-            samples = Utterance(key, source).load()
+            samples = np.asarray(Utterance(key, source).load())
             with model.stream(key=key, fs=_RATE) as stream:
                 for piece, is_final in _chunks(samples, chunk_ms * _RATE // 1000, paced):
                     display.show(key, stream.feed(piece, is_final))

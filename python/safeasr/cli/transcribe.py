@@ -62,6 +62,11 @@ def _sources(inputs: Sequence[str]) -> list[tuple[str, object]]:
     return found
 
 
+def _as_list(value: Any) -> Any:
+    """The tensors in results, for JSON."""
+    return value.tolist()
+
+
 class _Writer:
     """Results to a file or the standard output, each as soon as it is there."""
 
@@ -76,7 +81,7 @@ class _Writer:
             self._all.append(result)
             return
         if self._form is _Format.JSONL:
-            line = json.dumps(result, ensure_ascii=False)
+            line = json.dumps(result, ensure_ascii=False, default=_as_list)
         else:
             line = str(result.get("text", result.get("value")))
             if self._with_keys:
@@ -92,7 +97,8 @@ class _Writer:
     def close(self) -> None:
         """Also after Ctrl-C: what is done is not lost."""
         if self._form is _Format.JSON:
-            put_line(json.dumps(self._all, ensure_ascii=False, indent=1), self._out)
+            text = json.dumps(self._all, ensure_ascii=False, indent=1, default=_as_list)
+            put_line(text, self._out)
 
 
 def _results(

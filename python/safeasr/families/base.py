@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
-
-import numpy as np
-from numpy.typing import NDArray
 
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
@@ -21,7 +18,10 @@ __all__ = [
     "Accepts",
     "Exporter",
     "Family",
+    "LoadedModel",
+    "Punctuator",
     "Recognizer",
+    "StepwiseRecognizer",
     "StreamingRecognizer",
     "Task",
     "UsesGraphs",
@@ -42,19 +42,19 @@ TASKS: dict[Task, str] = {
 Accepts = Literal["samples", "features", "text", "pairs"]
 
 
-class Recognizer(Protocol):
-    """A loaded model: turns input into requests, and results of requests into FunASR's dicts.
+class LoadedModel(Protocol):
+    """What every loaded model has: turns input into requests, and results into FunASR's dicts.
 
     Immutable: one serves any number of threads.
     """
 
     #: What it is for: decides in which role it may stand beside others.
     task: Task
-    #: What :meth:`submit` takes.
+    #: What it takes. Nothing else reaches it.
     accepts: tuple[Accepts, ...]
     #: Whether it takes recordings piece by piece: then it is a :class:`StreamingRecognizer`.
     streams: bool
-    #: Rate in Hz of the samples that :meth:`submit` takes.
+    #: Rate in Hz of the samples that it takes, if it takes any.
     sample_rate: int
     #: Options of its own. What reaches its methods was checked by them.
     options: Options
@@ -62,17 +62,54 @@ class Recognizer(Protocol):
     def check(self, options: Mapping[str, Any]) -> None:
         """Raise for options whose meaning cannot be honoured."""
 
+    def finish(self, result: Any, key: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """FunASR's result dict of a finished request."""
+
+
+class Recognizer(LoadedModel, Protocol):
+    """A model whose answer to an utterance is one request."""
+
     def submit(
         self,
         engine: _ext.Engine,
-        data: NDArray[np.float32],
+        data: Any,
         options: Mapping[str, Any],
         terms: Terms,
     ) -> _ext.Ticket:
-        """Queue one utterance: samples (n,) or features (frames, size)."""
+        """Queue one utterance: samples (n,), features (frames, size) or text."""
 
-    def finish(self, result: Any, key: str, options: Mapping[str, Any]) -> dict[str, Any]:
-        """FunASR's result dict of a finished request."""
+
+class StepwiseRecognizer(LoadedModel, Protocol):
+    """A model that needs several requests for an utterance, each after the one before.
+
+    :mod:`safeasr.pipeline.stepwise` makes a :class:`Recognizer` of it.
+    """
+
+    def steps(
+        self,
+        engine: _ext.Engine,
+        data: Any,
+        options: Mapping[str, Any],
+        terms: Terms,
+    ) -> Generator[_ext.Ticket, Any, Any]:
+        """One utterance: yields each ticket, is sent its result, returns what ``finish`` takes.
+
+        The first request may wait for room, as the terms say; later ones are ``later_stage``.
+        Closed before its end, it cancels what it waits for.
+        """
+
+
+class Punctuator(StepwiseRecognizer, Protocol):
+    """A model for punctuation. Its results have ``text`` and ``punc_array``."""
+
+    #: The marks by their numbers in ``punc_array``; "_" stands for none.
+    marks: tuple[str, ...]
+
+    def words_of(self, text: str) -> list[str]:
+        """The words that marks stand behind: ``punc_array`` has a number for each.
+
+        Of words that a dictionary cut out, for each of their characters.
+        """
 
 
 class StreamingRecognizer(Recognizer, Protocol):
@@ -138,7 +175,7 @@ class Family:
     name: str
     model_classes: tuple[str, ...]
     export: Exporter
-    load: Callable[[Bundle, str, Mapping[str, Any]], Recognizer]
+    load: Callable[[Bundle, str, Mapping[str, Any]], Recognizer | StepwiseRecognizer]
     precisions: tuple[str, ...] = ("float32",)
     options: Options = field(default_factory=Options)
     files: tuple[str, ...] = ()

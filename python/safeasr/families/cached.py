@@ -16,7 +16,7 @@ from safeasr.families.terms import Terms
 from safeasr.options.kinds import Kind
 from safeasr.resampling import StreamResampler
 
-__all__ = ["CACHE", "CachedStream", "submit_cached"]
+__all__ = ["CACHE", "CACHE_ENTRY", "CachedStream", "submit_cached"]
 
 #: What the option ``cache`` may be.
 CACHE = Kind("a dict", lambda value: isinstance(value, MutableMapping))

@@ -17,6 +17,8 @@ __all__ = ["family_of_bundle", "family_of_class", "model_classes", "register_fam
 #: FunASR's model class -> "module:object" of its family, a line for each.
 _TABLE: dict[str, str] = {
     "CAMPPlus": "safeasr.families.campplus.family:FAMILY",
+    "CTTransformer": "safeasr.families.ct_transformer.family:FAMILY",
+    "CTTransformerStreaming": "safeasr.families.ct_transformer_streaming.family:FAMILY",
     "ERes2NetV2": "safeasr.families.eres2netv2.family:FAMILY",
     "FsmnVADStreaming": "safeasr.families.fsmn_vad.family:FAMILY",
     "Paraformer": "safeasr.families.paraformer.family:FAMILY",

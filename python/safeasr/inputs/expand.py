@@ -27,6 +27,7 @@ from safeasr.inputs.audio import (
 from safeasr.inputs.download import DEFAULT_MAX_BYTES, DEFAULT_TIMEOUT_S
 from safeasr.inputs.features import split_features
 from safeasr.inputs.listfiles import LIST_EXTENSIONS, read_list, require_urls_only
+from safeasr.inputs.texts import checked_text
 from safeasr.inputs.urls import is_url, parse_url, shown_url, url_path, url_stem
 from safeasr.inputs.utterance import Utterance, random_key
 from safeasr.options.access import ANYTHING, Access
@@ -80,6 +81,7 @@ def expand_inputs(
     Raises:
         AudioError: if ``input`` is of a type that cannot be audio, a list file is malformed, or
             features have a wrong shape. Audio files are looked at only when an utterance is loaded.
+        InputError: if it is no text, and ``data_type`` is "text".
         OptionError: if a key is no string, or the number of keys is not that of utterances.
         NotAllowedError: if a file or URL is named that ``access`` does not allow, and for a list
             file from a URL that names anything but URLs.
@@ -204,13 +206,15 @@ class _Finder:
         if path is not None and _is_list_file(path):
             return self._entries(path)
         if isinstance(item, str) and is_url(item):
-            if _may_be_list(item):
+            if _may_be_list(item) and (self.kind != "text" or self.access.any_url):
                 return self._entries(item)
+            if self.kind == "text":
+                return [self._unnamed(item)]
             self._require_url(item)
             return [(self.name if self.name is not None else url_stem(item) or random_key(), item)]
         if path is not None and self.kind == "sound" and os.path.exists(path):
             return [(self.name if self.name is not None else _stem(path), path)]
-        return [self._unnamed(item if path is None else path)]
+        return [self._unnamed(item if path is None or self.kind == "text" else path)]
 
     def item(self, item: Any) -> tuple[str, object]:
         """Of one item of a list."""
@@ -224,7 +228,7 @@ class _Finder:
                     f"{quoted(os.path.basename(path))}"
                 )
             return _stem(path), path
-        return self._unnamed(item if path is None else path)
+        return self._unnamed(item if path is None or self.kind == "text" else path)
 
     def _allowed_path(self, item: Any) -> str | None:
         """The path if the item may be one, before anything is looked up on the disk."""
@@ -261,8 +265,8 @@ class _Finder:
         return [(key or random_key(), source) for key, source in entries]
 
     def _unnamed(self, item: Any) -> tuple[str, object]:
-        if self.kind == "text" and not isinstance(item, str):
-            raise AudioError(f"expected text, got {type(item).__name__}")
+        if self.kind == "text":
+            checked_text(item, self.access)
         if self.kind == "sound" and not _may_be_audio(item):
             raise AudioError(
                 "expected audio (a path, URL, array, tensor, bytes or binary file object) or a "

@@ -10,10 +10,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from safeasr.errors import AudioError
+from safeasr.errors import InputError
 from safeasr.inputs.audio import DEFAULT_MAX_SECONDS, DEFAULT_SAMPLE_RATE, load_audio
 from safeasr.inputs.download import DEFAULT_MAX_BYTES, DEFAULT_TIMEOUT_S
 from safeasr.inputs.features import load_features
+from safeasr.inputs.texts import checked_text
 from safeasr.options.access import ANYTHING, Access
 from safeasr.printable import quoted
 
@@ -77,7 +78,7 @@ class Utterance:
 
     def load(
         self, *, allow_empty: bool = False, deadline: float | None = None
-    ) -> NDArray[np.float32]:
+    ) -> NDArray[np.float32] | str:
         """The item's data; decodes files and downloads URLs.
 
         Args:
@@ -87,17 +88,19 @@ class Utterance:
         Returns:
             Samples of shape [samples] at ``sample_rate`` for "sound", features of shape
             [frames, width] for "fbank"; float32, C-contiguous. May share memory with ``source``.
+            A str for "text".
 
         Raises:
             AudioError: if the data cannot be had; the message begins with index and key. It is
                 an ``AudioFileNotFoundError`` if a file is missing.
+            InputError: if it is no text.
             DeadlineExceededError: if the deadline passed.
         """
         try:
             if self.kind == "fbank":
                 return load_features(self.source)
-            if self.kind != "sound":
-                raise AudioError(f"an input of kind {self.kind!r} holds no samples")
+            if self.kind == "text":
+                return checked_text(self.source, self.access)
             return load_audio(
                 self.source,
                 self.fs,
@@ -111,5 +114,5 @@ class Utterance:
                 max_seconds=self.max_seconds,
                 strict=self.strict,
             )
-        except AudioError as error:
+        except InputError as error:
             raise type(error)(f"input {self.index} (key {quoted(self.key)}): {error}") from error

@@ -20,7 +20,7 @@ from safeasr.errors import (
     UnsupportedModelError,
 )
 from safeasr.families import family_of_bundle, family_of_class
-from safeasr.families.base import Recognizer, UsesGraphs
+from safeasr.families.base import Recognizer, StepwiseRecognizer, UsesGraphs
 from safeasr.loading.export import open_bundle
 from safeasr.loading.find import find_model
 from safeasr.options.declared import Options
@@ -41,7 +41,7 @@ class Loaded:
     """
 
     directory: Path
-    recognizer: Recognizer
+    recognizer: Recognizer | StepwiseRecognizer
     precision: str
 
 
@@ -111,7 +111,7 @@ def load_model(
 
 def _open(
     directory: Path, options: ModelOptions, overrides: Mapping[str, Any], trusted: bool
-) -> tuple[Bundle, Recognizer]:
+) -> tuple[Bundle, Recognizer | StepwiseRecognizer]:
     """The bundle of a directory, and what runs it."""
 
     def opened(anew: bool) -> Bundle:
@@ -138,7 +138,7 @@ def _open(
     return bundle, _load(bundle, options)
 
 
-def _load(bundle: Bundle, options: ModelOptions) -> Recognizer:
+def _load(bundle: Bundle, options: ModelOptions) -> Recognizer | StepwiseRecognizer:
     limits = {
         "max_requests": options.max_batch_size,
         "max_cost": options.max_batch_frames,

@@ -37,6 +37,11 @@ class Access:
         """Whether addresses of private networks are refused."""
         return self.urls == "public"
 
+    @property
+    def any_url(self) -> bool:
+        """Whether there is a URL that may be named."""
+        return self.urls not in (False, ())
+
     def require_path(self, what: str) -> None:
         """Raise NotAllowedError if files may not be named; ``what`` says what named one."""
         if not self.paths:
@@ -47,7 +52,7 @@ class Access:
 
     def require_urls(self, what: str) -> None:
         """Raise NotAllowedError if no URL may be named; ``what`` says what named one."""
-        if self.urls is False or self.urls == ():
+        if not self.any_url:
             raise NotAllowedError(f"{what}: this model takes no URLs (allow_urls=False)")
 
     def require_host(self, host: str, what: str) -> None:

@@ -8,7 +8,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 
 from safeasr.errors import UnsupportedModelError
-from safeasr.families.base import TASKS, Recognizer, StreamingRecognizer, UsesGraphs
+from safeasr.families.base import (
+    TASKS,
+    LoadedModel,
+    Punctuator,
+    StreamingRecognizer,
+    UsesGraphs,
+)
 from safeasr.loading.load import options_of
 from safeasr.options.checker import AUTO_MODEL, checked, of_model, strangers
 from safeasr.options.declared import Options
@@ -19,25 +25,30 @@ __all__ = ["Companions", "is_streaming"]
 
 #: Models that stand beside the embedded demo if no others are named.
 _DEMO = {"online_model": "demo-streaming", "vad_model": "demo-vad"}
-#: The task of a model in a role, and its name in messages.
+#: The task of a model in a role, its name in messages, and whether it takes streams.
 _ROLES = {
-    "online_model": ("asr", "streaming recogniser"),
-    "vad_model": ("vad", "voice activity detector"),
+    "online_model": ("asr", "streaming recogniser", True),
+    "vad_model": ("vad", "voice activity detector", True),
+    "punc_model": ("punc", "punctuation model", False),
 }
 
 
-def is_streaming(recognizer: Recognizer) -> TypeGuard[StreamingRecognizer]:
+def is_streaming(recognizer: LoadedModel) -> TypeGuard[StreamingRecognizer]:
     """Whether a model takes recordings piece by piece."""
     return recognizer.streams
 
 
+def _is_punctuator(model: LoadedModel) -> TypeGuard[Punctuator]:
+    return model.task == "punc"
+
+
 class Companions:
-    """The models of the roles "online_model" and "vad_model", beside a main one."""
+    """The models of the roles "online_model", "vad_model" and "punc_model", beside a main one."""
 
     def __init__(
         self,
-        main: Recognizer,
-        load: Callable[[str, str], Recognizer],
+        main: LoadedModel,
+        load: Callable[[str, str], LoadedModel],
         names: Mapping[str, str | None],
         *,
         demo: bool,
@@ -54,38 +65,57 @@ class Companions:
         self._load = load
         self._lock = threading.RLock()
         self._names = {
-            role: name or (_DEMO[role] if demo else None) for role, name in names.items()
+            role: name or (_DEMO.get(role) if demo else None) for role, name in names.items()
         }
-        self._loaded: dict[str, StreamingRecognizer] = {}
+        self._loaded: dict[str, LoadedModel] = {}
         for role, name in names.items():
             if name is not None:
-                self.get(role)
+                self._get(role)
 
     def get(self, role: str) -> StreamingRecognizer | None:
-        """The model of a role, loaded; None if there is none.
+        """The model of a role that takes streams, loaded; None if there is none.
 
         Raises:
             UnsupportedModelError: if a model of that name cannot have the role.
         """
-        name = self._names[role]
+        found = self._get(role)
+        if found is None:
+            return None
+        assert is_streaming(found)
+        return found
+
+    def punctuator(self) -> Punctuator | None:
+        """The model of the role "punc_model", loaded; None if there is none.
+
+        Raises:
+            UnsupportedModelError: if the model of that name is for something else.
+        """
+        found = self._get("punc_model")
+        if found is None:
+            return None
+        assert _is_punctuator(found)
+        return found
+
+    def _get(self, role: str) -> LoadedModel | None:
+        name = self._names.get(role)
         if name is None:
             return None
         with self._lock:
             if role not in self._loaded:
-                recognizer = self._load(role, name)
-                task, wanted = _ROLES[role]
-                if not is_streaming(recognizer) or recognizer.task != task:
-                    kind = "a streaming" if is_streaming(recognizer) else "an offline"
+                model = self._load(role, name)
+                task, wanted, live = _ROLES[role]
+                if model.task != task or (live and not is_streaming(model)):
+                    kind = "a streaming" if is_streaming(model) else "an offline"
                     raise UnsupportedModelError(
                         f"{role}={name!r} is not a {wanted}: it is {kind} model for "
-                        f"{TASKS[recognizer.task]} ({recognizer.task})"
+                        f"{TASKS[model.task]} ({model.task})"
                     )
-                self._loaded[role] = recognizer
+                self._loaded[role] = model
             return self._loaded[role]
 
     def options_of(self, role: str) -> Options:
         """What the model of a role understands; none is loaded for that."""
-        name = self._names[role]
+        name = self._names.get(role)
         if name is None:
             return Options()
         with self._lock:
@@ -123,7 +153,7 @@ class Companions:
     def graph_counts(self) -> dict[str, int]:
         """What became of the graphs of all models: made, replayed, slower, failed."""
         with self._lock:
-            models: list[Recognizer] = [self.main, *self._loaded.values()]
+            models: list[LoadedModel] = [self.main, *self._loaded.values()]
         counts: Counter[str] = Counter()
         for model in models:
             if isinstance(model, UsesGraphs):

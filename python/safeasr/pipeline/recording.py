@@ -124,8 +124,6 @@ class SegmentedRecognizer:
         terms: Terms,
     ) -> _ext.Ticket:
         """Queue one recording."""
-        if data.ndim != 1:
-            raise AudioError(f"expected samples, got features of shape {data.shape}")
         run = _Recording(self._steps(engine, data, options, terms), self._runs)
         self._runs.add_when_there_is_room(run, terms.patience)
         if run.begin():

@@ -8,6 +8,7 @@ from typing import Any
 
 from safeasr._extension import _ext
 from safeasr.errors import UnsupportedModelError
+from safeasr.families.base import TASKS, Recognizer
 from safeasr.inputs.expand import random_key
 from safeasr.options.checker import STREAM, checked, without_none
 from safeasr.options.declared import NAME, Options, number, one_of
@@ -15,6 +16,7 @@ from safeasr.options.kinds import require
 from safeasr.pipeline.companions import Companions, is_streaming
 from safeasr.pipeline.single import ModelPipeline
 from safeasr.pipeline.steps import Runs
+from safeasr.pipeline.stepwise import is_recognizer
 from safeasr.pipeline.two_pass import Models, TwoPassPipeline
 from safeasr.stream.jobs import Pipeline
 from safeasr.stream.stream import Stream
@@ -78,12 +80,18 @@ class Streams:
                 chosen.setdefault("is_streaming_input", True)
                 chosen.setdefault("chunk_size", _VAD_CHUNK_MS)
             make: Callable[[], Pipeline] = partial(ModelPipeline, main, self._engine, chosen, key)
+        elif not is_recognizer(main):
+            raise UnsupportedModelError(
+                f"stream() is for audio, and this is a model for {TASKS[main.task]}, which takes "
+                f"{' or '.join(main.accepts)}: use generate"
+            )
         else:
-            make = self._two_pass(mode, options, defaults, key, vad_chunk_size)
+            make = self._two_pass(main, mode, options, defaults, key, vad_chunk_size)
         return Stream(make, runs=self.runs, **stream)
 
     def _two_pass(
         self,
+        main: Recognizer,
         mode: str,
         options: Mapping[str, Any],
         defaults: Mapping[str, Any],
@@ -101,7 +109,7 @@ class Streams:
             raise UnsupportedModelError(
                 f"mode={mode!r} needs {' and '.join(missing)}: give AutoModel the argument"
             )
-        known = self._main.options | (online.options if online else Options())
+        known = main.options | (online.options if online else Options())
         # Of the two, chunk_size is the recogniser's, in rows of 60 ms.
         options = checked(options, STREAM, known | (vad.options - {"chunk_size"}))
         options = without_none(options)
@@ -112,9 +120,9 @@ class Streams:
             online_own |= {**online.options.own(defaults), **online.options.own(options)}
         return partial(
             TwoPassPipeline,
-            Models(self._engine, vad, online, self._main if mode != "online" else None),
+            Models(self._engine, vad, online, main if mode != "online" else None),
             vad=vad_own,
             online=online_own,
-            offline={**self._main.options.own(defaults), **self._main.options.own(options)},
+            offline={**main.options.own(defaults), **main.options.own(options)},
             key=key,
         )

@@ -59,8 +59,6 @@ class SpeakerRecognizer:
         terms: Terms,
     ) -> _ext.Ticket:
         """Queue one recording."""
-        if data.ndim != 1:
-            raise AudioError(f"expected samples, got features of shape {data.shape}")
         if len(data) < self._least:
             raise AudioError(
                 f"{len(data) / self.sample_rate:.3f} s are too short to tell who speaks: the "

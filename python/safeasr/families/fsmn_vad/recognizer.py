@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.settings import Settings
-from safeasr.errors import AudioError, OptionError
+from safeasr.errors import OptionError
 from safeasr.families.base import Accepts, Task
 from safeasr.families.cached import submit_cached
 from safeasr.families.frontends import frontend_of
@@ -134,8 +134,6 @@ class FsmnVadRecognizer:
 
         A file is whole; an array in short chunks may be a beginning.
         """
-        if data.ndim != 1:
-            raise AudioError(f"expected samples, got features of shape {data.shape}")
         streaming = not terms.from_file and self._streams(options)
         is_final = terms.from_file or bool(options.get("is_final", not streaming))
         if options.get("cache") is None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.settings import MOST_LAYERS, Settings
-from safeasr.errors import AudioError, OptionError, SafeASRError
+from safeasr.errors import OptionError, SafeASRError
 from safeasr.families.base import Accepts, Task
 from safeasr.families.cached import CACHE, submit_cached
 from safeasr.families.frontends import frontend_of
@@ -128,8 +128,6 @@ class ParaformerStreamingRecognizer:
         terms: Terms,
     ) -> _ext.Ticket:
         """Queue the next samples of the stream in ``cache``, or of one of their own."""
-        if data.ndim != 1:
-            raise AudioError(f"expected samples, got features of shape {data.shape}")
         is_final = terms.from_file or bool(options.get("is_final", False))
         if options.get("cache") is None:
             chosen = self._runner_options(options)

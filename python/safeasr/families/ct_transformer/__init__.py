@@ -1,0 +1,1 @@
+"""CT-Transformer, for whole texts: FunASR's class ``CTTransformer``."""

@@ -1,0 +1,158 @@
+"""A loaded CT-Transformer: texts to pieces, numbers of marks to punctuated text."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from safeasr._extension import _ext
+from safeasr.bundles.bundle import Bundle
+from safeasr.errors import UnsupportedModelError
+from safeasr.families.base import Accepts, Task
+from safeasr.families.programs import load_programs, reading
+from safeasr.families.terms import Terms
+from safeasr.options.declared import ANY, Option, Options, whole
+from safeasr.text.punctuation import Marks, close_text, join_piece
+from safeasr.text.word_split import characters_of_words, dictionary_cut, split_words
+
+__all__ = ["OPTIONS", "SPLIT_SIZE", "CtTransformer", "Pieces", "Punctuated"]
+
+SPLIT_SIZE = Option(
+    "split_size",
+    whole("a whole number of at least 2", least=2, most=2**31),
+    20,
+    help="Words that are read at a time.",
+)
+OPTIONS = Options(
+    SPLIT_SIZE, Option("vad_indexes", ANY, help="Nothing depends on it, as in FunASR.")
+)
+
+
+class Punctuated(NamedTuple):
+    """A text with its marks.
+
+    Attributes:
+        text: with marks.
+        numbers: what ``punc_array`` holds.
+    """
+
+    text: str
+    numbers: list[int]
+
+
+class Pieces:
+    """Reads pieces of texts: those of all callers share batches."""
+
+    def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
+        with reading(bundle):
+            [program] = load_programs(bundle, device, ("model",))
+            settings = bundle.settings
+            self._unknown = settings.whole("unknown", most=len(bundle.tokens) - 1)
+            marks = settings.texts("marks", least=1)
+            end = settings.whole("sentence_end", most=len(marks) - 1)
+            self.marks = Marks(tuple(marks), end)
+            dictionary = "dictionary" in bundle.assets
+            try:
+                self.cut = dictionary_cut(bundle.asset("dictionary")) if dictionary else None
+            except ImportError as error:
+                raise UnsupportedModelError(str(error)) from error
+        self.vocabulary = len(bundle.tokens)
+        self._ids = {token: number for number, token in enumerate(bundle.tokens)}
+        self._runner = _ext.RaggedRunner(
+            program=program,
+            outputs=["rows"],
+            limits=_ext.BatchLimits(**limits, ragged=True),
+        )
+
+    def ids_of(self, words: list[str]) -> NDArray[np.int64]:
+        """The numbers of words, (words,) int64."""
+        ids = [self._ids.get(word, self._unknown) for word in words]
+        return np.array(ids, dtype=np.int64)
+
+    def read(
+        self, engine: _ext.Engine, ids: NDArray[np.int64], terms: Terms
+    ) -> Generator[_ext.Ticket, Any, list[int]]:
+        """The numbers of the marks behind the words of a piece."""
+        ticket = self._runner.submit(engine, ids, terms=terms.for_engine())
+        try:
+            [numbers] = yield ticket
+        finally:
+            ticket.cancel()
+        found: list[int] = numbers.tolist()
+        return found
+
+
+class CtTransformer:
+    """A loaded CTTransformer."""
+
+    task: Task = "punc"
+    accepts: tuple[Accepts, ...] = ("text",)
+    streams = False
+    sample_rate = 16000
+    options = OPTIONS
+
+    def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
+        self._pieces = Pieces(bundle, device, limits)
+        self.marks = self._pieces.marks.names
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Nothing to refuse."""
+
+    def words_of(self, text: str) -> list[str]:
+        """The words that marks stand behind: ``punc_array`` has a number for each."""
+        cut = self._pieces.cut
+        words = split_words(text, cut)
+        if cut is None:
+            return words
+        counts = characters_of_words(words)
+        return [
+            one
+            for word, count in zip(words, counts, strict=True)
+            for one in (word if count > 1 else [word])
+        ]
+
+    def steps(
+        self, engine: _ext.Engine, data: str, options: Mapping[str, Any], terms: Terms
+    ) -> Generator[_ext.Ticket, Any, Punctuated | None]:
+        """Punctuate a text, piece by piece; None if it is blank."""
+        pieces, marks = self._pieces, self._pieces.marks
+        words = split_words(data, pieces.cut)
+        if not words:
+            return None
+        ids = pieces.ids_of(words)
+        size = int(options.get("split_size") or SPLIT_SIZE.default)
+        parts: list[str] = []
+        all_numbers: list[int] = []
+        begin = 0
+        for end in range(size, len(words) + size, size):
+            numbers = yield from pieces.read(engine, ids[begin:end], terms)
+            done = len(numbers) if end >= len(words) else marks.done(numbers)
+            parts.append(join_piece(words[begin : begin + done], numbers[:done], marks))
+            all_numbers += numbers[:done]
+            begin += done
+            terms = terms.later_stage()
+        text = close_text("".join(parts), all_numbers, marks)
+        return Punctuated(text, self._spread(words, all_numbers))
+
+    def _spread(self, words: list[str], numbers: list[int]) -> list[int]:
+        """With a number for each character of words that a dictionary cut out."""
+        if self._pieces.cut is None:
+            return numbers
+        counts = characters_of_words(words)
+        return [
+            one
+            for number, count in zip(numbers, counts, strict=True)
+            for one in (*[1] * (count - 1), number)
+        ]
+
+    def finish(
+        self, result: Punctuated | None, key: str, options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """FunASR's ``{"key", "text", "punc_array"}``; of blank text "" and None."""
+        if result is None:
+            return {"key": key, "text": "", "punc_array": None}
+        return {"key": key, "text": result.text, "punc_array": torch.tensor(result.numbers)}

@@ -1,0 +1,1 @@
+"""CT-Transformer, for live texts: FunASR's class ``CTTransformerStreaming``."""
