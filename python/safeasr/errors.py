@@ -20,6 +20,7 @@ __all__ = [
     "ExportError",
     "ExtensionMismatchError",
     "ForkedProcessError",
+    "HotwordError",
     "InferenceError",
     "OutOfMemoryError",
     "QueueFullError",
@@ -78,6 +79,15 @@ class AudioFileNotFoundError(AudioError, FileNotFoundError):
 
     Raised when the item is loaded. Check the path, and the working directory that relative paths
     of a list file are resolved against. It is a ``FileNotFoundError`` too, as in FunASR.
+    """
+
+
+class HotwordError(SafeASRError, ValueError):
+    """Hotwords of a call could not be read, or are more than a model takes.
+
+    Raised before anything of the call is queued: the file is missing or is not UTF-8, the URL
+    fails, there are more words than the limit, or one word is too long. The message says which.
+    Correct the list. It is a ``ValueError`` too.
     """
 
 

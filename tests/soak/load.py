@@ -58,8 +58,7 @@ class Outcome:
 
 
 def ask(served: Sequence[Served], calls: int, threads: int, seed: int = 0) -> Outcome:
-    """Ask so many times in all, from so many threads at once.
-    """
+    """Ask so many times in all, from so many threads at once."""
     outcome = Outcome()
     lock = threading.Lock()
     numbers = iter(range(calls))

@@ -22,6 +22,7 @@ from safeasr.errors import AudioError, DeadlineExceededError, QueueFullError
 from safeasr.families.base import Recognizer
 from safeasr.families.terms import Terms
 from safeasr.inputs.expand import Utterance, expand_inputs
+from safeasr.inputs.hotwords import with_hotwords_read
 from safeasr.options.call import CallOptions, call_options
 from safeasr.options.model import ModelOptions
 from safeasr.text.hotwords import apply_postprocess_hotwords
@@ -82,8 +83,11 @@ class Calls:
         *,
         unlimited: bool = False,
     ) -> Call:
-        """Expand the input of a call; nothing is read or queued yet."""
+        """Expand the input of a call and read its hotwords; no audio is read, nothing queued."""
         deadline = None if unlimited else self.deadline(timeout)
+        call = replace(
+            call, family=with_hotwords_read(call.family, self.recognizer.options, deadline)
+        )
         utterances = expand_inputs(
             input,
             key=call.key,

@@ -61,7 +61,13 @@ def pick(config: Mapping[str, Any], *keys: str) -> dict[str, Any]:
 
 
 def check_paraformer(
-    kind: str, config: Mapping[str, Any], *, encoder: str, input_layers: tuple[str | None, ...]
+    kind: str,
+    config: Mapping[str, Any],
+    *,
+    encoder: str,
+    input_layers: tuple[str | None, ...],
+    predictor: str = "CifPredictorV2",
+    decoder: str = "ParaformerSANMDecoder",
 ) -> None:
     """Refuse what these networks do not have.
 
@@ -69,12 +75,14 @@ def check_paraformer(
         kind: for messages.
         config: config.yaml.
         encoder: class that the encoder must be of.
+        predictor: class that the predictor must be of.
+        decoder: class that the decoder must be of.
         input_layers: allowed values of ``encoder_conf.input_layer``, which must be named:
             FunASR's own default is "conv2d".
     """
     require(kind, config, "encoder", encoder)
-    require(kind, config, "decoder", "ParaformerSANMDecoder")
-    require(kind, config, "predictor", "CifPredictorV2")
+    require(kind, config, "decoder", decoder)
+    require(kind, config, "predictor", predictor)
     require(kind, config, "normalize", None, "null")
     encoder_conf, decoder_conf = section(config, "encoder_conf"), section(config, "decoder_conf")
     for conf in (encoder_conf, decoder_conf):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Flag, auto
@@ -11,7 +12,18 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ANY", "FLAG", "Kind", "Option", "Options", "Where", "number", "one_of", "whole"]
+__all__ = [
+    "ANY",
+    "FLAG",
+    "HOTWORD",
+    "Kind",
+    "Option",
+    "Options",
+    "Where",
+    "number",
+    "one_of",
+    "whole",
+]
 
 
 @dataclass(frozen=True)
@@ -39,8 +51,15 @@ def _is_number(value: Any, least: float, most: float) -> bool:
     return real and least <= value <= most  # NaN is not
 
 
+def _is_hotword(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(isinstance(one, str) for one in value)
+    return isinstance(value, (str, os.PathLike))
+
+
 ANY = Kind("anything", lambda value: True)
 FLAG = Kind("true or false", _is_flag)
+HOTWORD = Kind("a string of words, a list of strings, a path or a URL", _is_hotword)
 
 
 def number(words: str = "a number", *, least: float = -math.inf, most: float = math.inf) -> Kind:
@@ -85,6 +104,8 @@ class Option:
         default: where it is not given, or None.
         where: where it may be given. What the constructor gets is the default of its calls.
         help: what it does, in a line.
+        hotwords: it names hotwords (of the kind :data:`HOTWORD`). They are read once a call, and
+            the model is given :class:`safeasr.text.hotword_pieces.Hotwords` in its place.
     """
 
     name: str
@@ -92,6 +113,7 @@ class Option:
     default: Any = None
     where: Where = Where.BOTH
     help: str = ""
+    hotwords: bool = False
 
 
 class Options(Mapping[str, Option]):

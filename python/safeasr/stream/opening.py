@@ -9,6 +9,7 @@ from typing import Any
 from safeasr._extension import _ext
 from safeasr.errors import UnsupportedModelError
 from safeasr.inputs.expand import random_key
+from safeasr.inputs.hotwords import with_hotwords_read
 from safeasr.options.checker import STREAM, checked
 from safeasr.options.declared import Options
 from safeasr.pipeline.companions import Companions, is_streaming
@@ -103,11 +104,12 @@ class Streams:
         online_own = {**_LOOK_BACK}
         if online is not None:
             online_own |= {**online.options.own(defaults), **online.options.own(options)}
+        offline = {**self._main.options.own(defaults), **self._main.options.own(options)}
         return partial(
             TwoPassPipeline,
             Models(self._engine, vad, online, self._main if mode != "online" else None),
             vad=vad_own,
             online=online_own,
-            offline={**self._main.options.own(defaults), **self._main.options.own(options)},
+            offline=with_hotwords_read(offline, self._main.options),
             key=key,
         )
