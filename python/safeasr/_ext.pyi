@@ -163,6 +163,29 @@ class SeacoRunner(Runner):
         terms: Terms = ...,
     ) -> Ticket: ...
 
+class ContextualRunner(Runner):
+    def __init__(
+        self,
+        *,
+        frontend: Frontend,
+        encoder: Program,
+        decoder: Program,
+        bias_encoder: Program,
+        tail_threshold: float,
+        cif_left: int,
+        cif_right: int,
+        limits: BatchLimits = ...,
+    ) -> None: ...
+    def submit(
+        self,
+        engine: Engine,
+        data: NDArray[np.float32],
+        *,
+        hotwords: HotwordList,
+        bias_scale: float = ...,
+        terms: Terms = ...,
+    ) -> Ticket: ...
+
 class RaggedRunner(Runner):
     def __init__(
         self,

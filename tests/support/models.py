@@ -178,8 +178,9 @@ def random_network(
             tokens, count, weights, _ = network.calc_predictor(hidden, frames)
             network.predictor.cif_output.bias.add_(float(np.log(rate / float(weights.mean()))))
         # No token may be the best one everywhere, whatever was said.
-        logits = network.decoder(hidden, frames, tokens, count.round().long())[0]
-        network.decoder.output_layer.bias.sub_(logits[0].mean(0))
+        if config["decoder"] == "ParaformerSANMDecoder":  # others need more than this
+            logits = network.decoder(hidden, frames, tokens, count.round().long())[0]
+            network.decoder.output_layer.bias.sub_(logits[0].mean(0))
         if tune is not None:
             tune(network, hidden, frames, tokens, count.round().long())
     return network

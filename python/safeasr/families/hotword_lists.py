@@ -1,14 +1,44 @@
-"""Lists of hotwords that a loaded model knows already."""
+"""What families that take hotwords share: export, loading, and the lists that a model knows."""
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
 
 from safeasr._extension import _ext
-from safeasr.text.hotword_pieces import HotwordPieces, Hotwords
+from safeasr.bundles.bundle import Bundle
+from safeasr.bundles.model_dir import ModelDir
+from safeasr.errors import ExportError, UnsupportedModelError
+from safeasr.families.checkpoints import load_parameters
+from safeasr.nets.bias_encoder import BiasEncoderProgram
+from safeasr.options.declared import HOTWORD, Option
+from safeasr.text.hotword_pieces import HotwordPieces, Hotwords, parse_seg_dict
 
-__all__ = ["HotwordLists"]
+__all__ = [
+    "HOTWORD_OPTION",
+    "SEG_DICT",
+    "HotwordLists",
+    "build_bias_encoder",
+    "check_inner_size",
+    "copy_seg_dict",
+    "hotword_lists",
+    "hotword_settings",
+]
+
+#: FunASR's file of words and their pieces. It is looked for beside the file of CMVN alone.
+SEG_DICT = "seg_dict"
+HOTWORD_OPTION = Option(
+    "hotword",
+    HOTWORD,
+    help="Words that are likely: a string, a list, a .txt file or a URL of them.",
+    hotwords=True,
+)
 
 #: Words of all lists that are kept, some KB each, and lists: a service has few that come again.
 _MOST_WORDS = 20_000
@@ -57,3 +87,56 @@ class HotwordLists:
     def __len__(self) -> int:
         with self._lock:
             return len(self._known)
+
+
+def check_inner_size(kind: str, config: Mapping[str, Any], size: int) -> None:
+    """Refuse hotwords of another size than the encoder's; FunASR's default is 256."""
+    inner = dict(config.get("model_conf") or {}).get("inner_dim", 256)
+    if inner != size:
+        raise UnsupportedModelError(
+            f"model_conf.inner_dim={inner!r} is not supported for {kind} with an encoder of {size}"
+        )
+
+
+def build_bias_encoder(
+    weights: Mapping[str, Tensor], vocab_size: int, size: int, *, layers: int, embedding: str
+) -> BiasEncoderProgram:
+    """The program from hotwords to rows; ``embedding`` is the prefix of its parameters' names."""
+    # Loaded parameters replace these, so none are drawn.
+    embed, lstm = (
+        nn.Embedding(vocab_size, size, device="meta"),
+        nn.LSTM(size, size, layers, device="meta"),
+    )
+    load_parameters(embed, weights, embedding)
+    load_parameters(lstm, weights, "bias_encoder.")
+    return BiasEncoderProgram(embed, lstm)
+
+
+def hotword_settings(config: Mapping[str, Any], tokens: list[str]) -> dict[str, Any]:
+    """What a bundle says about hotwords, for its ``decoding``.
+
+    Raises:
+        ExportError: if the vocabulary lacks the token for what it does not have.
+    """
+    symbol = str(dict(config.get("tokenizer_conf") or {}).get("unk_symbol", "<unk>"))
+    if symbol not in tokens:
+        raise ExportError(f"the vocabulary has no {symbol!r}, which unknown hotwords become")
+    return {"unknown": tokens.index(symbol)}
+
+
+def copy_seg_dict(model: ModelDir, out: Path) -> dict[str, str]:
+    """The bundle's assets: the model's words and their pieces, if it has them."""
+    words = None if model.cmvn is None else model.cmvn.parent / SEG_DICT
+    if words is None or not words.is_file():
+        return {}
+    shutil.copyfile(words, out / SEG_DICT)
+    return {SEG_DICT: SEG_DICT}
+
+
+def hotword_lists(bundle: Bundle) -> HotwordLists:
+    """No lists yet, for a model of that bundle."""
+    known = None
+    if SEG_DICT in bundle.assets:
+        known = parse_seg_dict(bundle.asset(SEG_DICT).read_text(encoding="utf-8"))
+    pieces = HotwordPieces(bundle.tokens, int(bundle.decoding["unknown"]), known)
+    return HotwordLists(pieces, [int(bundle.decoding["sos"])])

@@ -17,6 +17,7 @@ __all__ = ["family_of_bundle", "family_of_class", "model_classes", "register_fam
 #: FunASR's model class -> "module:object" of its family, a line for each.
 _TABLE: dict[str, str] = {
     "BiCifParaformer": "safeasr.families.bicif_paraformer.family:FAMILY",
+    "ContextualParaformer": "safeasr.families.contextual_paraformer.family:FAMILY",
     "FsmnVADStreaming": "safeasr.families.fsmn_vad.family:FAMILY",
     "Paraformer": "safeasr.families.paraformer.family:FAMILY",
     "ParaformerStreaming": "safeasr.families.paraformer_streaming.family:FAMILY",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.model_dir import ModelDir, read_vocabulary, read_weights
-from safeasr.errors import ExportError, UnsupportedModelError
+from safeasr.errors import UnsupportedModelError
 from safeasr.families.bicif_paraformer.export import TIMED_SIGNATURES, build_timed_encoder
 from safeasr.families.checkpoints import (
     DECODER_KEYS,
@@ -22,20 +21,23 @@ from safeasr.families.checkpoints import (
     require,
     section,
 )
+from safeasr.families.hotword_lists import (
+    build_bias_encoder,
+    check_inner_size,
+    copy_seg_dict,
+    hotword_settings,
+)
 from safeasr.families.paraformer.export import build_decoder, decoding_settings, save_narrowed
 from safeasr.families.seaco_paraformer.network import (
     BiasDecoderProgram,
-    BiasEncoderProgram,
     HiddenDecoderProgram,
 )
 from safeasr.nets.bias_decoder import SCORING_LAYER, BiasDecoder
 from safeasr.nets.layers import Linear
 
-__all__ = ["SEG_DICT", "export"]
+__all__ = ["export"]
 
 _KIND = "SeacoParaformer"
-#: FunASR's file of words and their pieces. It is looked for beside the file of CMVN alone.
-SEG_DICT = "seg_dict"
 _BIAS_LAYERS = 2
 
 _SIGNATURES = {
@@ -88,15 +90,8 @@ def _check(config: Mapping[str, Any]) -> None:
 def _hotword_programs(
     config: Mapping[str, Any], weights: Mapping[str, Tensor], vocab_size: int, size: int
 ) -> dict[str, nn.Module]:
-    conf = dict(config.get("model_conf") or {})
-    if conf.get("inner_dim", 256) != size:
-        raise UnsupportedModelError(
-            f"model_conf.inner_dim={conf.get('inner_dim', 256)!r} is not supported for {_KIND} "
-            f"with an encoder of {size}"
-        )
+    check_inner_size(_KIND, config, size)
     with torch.device("meta"):
-        embed = nn.Embedding(vocab_size, size)
-        lstm = nn.LSTM(size, size, _BIAS_LAYERS)
         decoder = BiasDecoder(
             size,
             **pick(
@@ -108,21 +103,15 @@ def _hotword_programs(
             ),
         )
         output = Linear(size, vocab_size, wide=True)
-    load_parameters(embed, weights, "decoder.embed.0.")
-    load_parameters(lstm, weights, "bias_encoder.")
     load_parameters(decoder, weights, "seaco_decoder.")
     load_parameters(output, weights, "hotword_output_layer.")
+    no_bias = int(dict(config.get("model_conf") or {}).get("NO_BIAS", 8377))
     return {
-        "bias_encoder": BiasEncoderProgram(embed, lstm),
-        "bias_decoder": BiasDecoderProgram(decoder, output, int(conf.get("NO_BIAS", 8377))),
+        "bias_encoder": build_bias_encoder(
+            weights, vocab_size, size, layers=_BIAS_LAYERS, embedding="decoder.embed.0."
+        ),
+        "bias_decoder": BiasDecoderProgram(decoder, output, no_bias),
     }
-
-
-def _unknown(config: Mapping[str, Any], tokens: list[str]) -> int:
-    symbol = str(dict(config.get("tokenizer_conf") or {}).get("unk_symbol", "<unk>"))
-    if symbol not in tokens:
-        raise ExportError(f"the vocabulary has no {symbol!r}, which unknown hotwords become")
-    return tokens.index(symbol)
 
 
 def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: str) -> Bundle:
@@ -141,11 +130,6 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
         "decoder": HiddenDecoderProgram(decoder),
         **_hotword_programs(model.config, weights, len(tokens), size),
     }
-    assets = {}
-    words = None if model.cmvn is None else model.cmvn.parent / SEG_DICT
-    if words is not None and words.is_file():
-        shutil.copyfile(words, out / SEG_DICT)
-        assets[SEG_DICT] = SEG_DICT
     return Bundle(
         path=out,
         family="seaco_paraformer",
@@ -154,7 +138,10 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
         frontend=frontend,
         tokens=tokens,
         precision=precision,
-        decoding={**decoding_settings(model.config), "unknown": _unknown(model.config, tokens)},
-        assets=assets,
+        decoding={
+            **decoding_settings(model.config),
+            **hotword_settings(model.config, tokens),
+        },
+        assets=copy_seg_dict(model, out),
         signatures=_SIGNATURES,
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from safeasr.families.base import Family
-from safeasr.families.seaco_paraformer.export import SEG_DICT, export
+from safeasr.families.hotword_lists import SEG_DICT
+from safeasr.families.seaco_paraformer.export import export
 from safeasr.families.seaco_paraformer.recognizer import OPTIONS, SeacoRecognizer
 from safeasr.nets.precision import PRECISIONS
 

@@ -7,10 +7,9 @@ from torch import Tensor, nn
 
 from safeasr.nets.bias_decoder import BiasDecoder
 from safeasr.nets.layers import Linear
-from safeasr.nets.ragged_lstm import RaggedLstm
 from safeasr.nets.sanm_decoder import ParaformerDecoder
 
-__all__ = ["BiasDecoderProgram", "BiasEncoderProgram", "HiddenDecoderProgram"]
+__all__ = ["BiasDecoderProgram", "HiddenDecoderProgram"]
 
 
 class HiddenDecoderProgram(nn.Module):
@@ -29,28 +28,6 @@ class HiddenDecoderProgram(nn.Module):
             embeddings, offsets, memory, memory_offsets, none, offsets, none, none
         )
         return self.decoder.output_layer(hidden).argmax(dim=-1), hidden
-
-
-class BiasEncoderProgram(nn.Module):
-    """Hotwords to one row each."""
-
-    def __init__(self, embed: nn.Embedding, lstm: nn.LSTM) -> None:
-        super().__init__()
-        self.embed = embed
-        self.layers = nn.ModuleList(RaggedLstm(lstm, n) for n in range(lstm.num_layers))
-
-    def forward(self, ids: Tensor, offsets: Tensor, last: Tensor) -> Tensor:
-        """Rows (words, size) float32.
-
-        Args:
-            ids: (pieces,) int64, of all words one behind the other.
-            offsets: (words + 1,) int64 on the CPU, where each word begins.
-            last: (words,) int64, the place of each word's last piece.
-        """
-        x = self.embed(ids)
-        for layer in self.layers:
-            x = layer(x, offsets)
-        return x.index_select(0, last)
 
 
 class BiasDecoderProgram(nn.Module):

@@ -13,23 +13,14 @@ from safeasr.bundles.bundle import Bundle
 from safeasr.families.base import Accepts, Task
 from safeasr.families.bicif_paraformer.recognizer import OPTIONS as TIMED_OPTIONS
 from safeasr.families.bicif_paraformer.recognizer import TimedTokens, runner_settings
-from safeasr.families.hotword_lists import HotwordLists
+from safeasr.families.hotword_lists import HOTWORD_OPTION, hotword_lists
 from safeasr.families.programs import load_programs, reading, refuse_beam_search
-from safeasr.families.seaco_paraformer.export import SEG_DICT
 from safeasr.families.terms import Terms
-from safeasr.options.declared import HOTWORD, Option, Options
-from safeasr.text.hotword_pieces import HotwordPieces, parse_seg_dict
+from safeasr.options.declared import Options
 
 __all__ = ["OPTIONS", "SeacoRecognizer"]
 
-OPTIONS = TIMED_OPTIONS | Options(
-    Option(
-        "hotword",
-        HOTWORD,
-        help="Words that are likely: a string, a list, a .txt file or a URL of them.",
-        hotwords=True,
-    ),
-)
+OPTIONS = TIMED_OPTIONS | Options(HOTWORD_OPTION)
 #: Of a longer list, those count that an utterance attends to most: FunASR's ``nfilter``.
 _MOST_WORDS = 50
 
@@ -47,12 +38,7 @@ class SeacoRecognizer:
             encoder, decoder, bias_encoder, bias_decoder = load_programs(
                 bundle, device, ("encoder", "decoder", "bias_encoder", "bias_decoder")
             )
-            settings = bundle.decoding
-            known = None
-            if SEG_DICT in bundle.assets:
-                known = parse_seg_dict(bundle.asset(SEG_DICT).read_text(encoding="utf-8"))
-            pieces = HotwordPieces(bundle.tokens, int(settings["unknown"]), known)
-            self.lists = HotwordLists(pieces, [int(settings["sos"])])
+            self.lists = hotword_lists(bundle)
             self._text = TimedTokens(bundle)
             self._runner = _ext.SeacoRunner(
                 frontend=_ext.Frontend(**bundle.frontend),
