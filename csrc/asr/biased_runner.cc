@@ -25,9 +25,8 @@ BiasedRunner::Memory::Memory(const std::vector<Biased>& utterances, std::size_t 
       add(one.rows.index_select(0, Numbers(one.chosen)));
       continue;
     }
-    const auto known =
-        std::find_if(whole_lists.begin(), whole_lists.end(),
-                     [&](const auto& begin) { return begin.first == one.list; });
+    const auto known = std::find_if(whole_lists.begin(), whole_lists.end(),
+                                    [&](const auto& begin) { return begin.first == one.list; });
     if (known == whole_lists.end()) {
       whole_lists.emplace_back(one.list, rows);
       add(one.rows);
@@ -55,9 +54,8 @@ at::Tensor BiasedRunner::Encode(runtime::DeviceContext& context, const HotwordLi
   for (std::int64_t w = 0; w < list.size(); ++w) {
     last.push_back(list.offsets()[static_cast<std::size_t>(w) + 1] - 1);
   }
-  const auto encoded =
-      bias_encoder_->Run({context.Upload(Numbers(list.ids())), Numbers(list.offsets()),
-                          context.Upload(Numbers(last))});
+  const auto encoded = bias_encoder_->Run({context.Upload(Numbers(list.ids())),
+                                           Numbers(list.offsets()), context.Upload(Numbers(last))});
   runtime::CheckOutputs("bias encoder", encoded,
                         {{"words", at::kFloat, {list.size(), runtime::kAnySize}}});
   return context.Download(encoded)[0];
@@ -70,7 +68,9 @@ std::vector<BiasedRunner::Biased> BiasedRunner::WithHotwords(runtime::DeviceCont
     const auto* one = static_cast<const BiasedUtterance*>(fired.utterances[i]);
     if (one->hotwords == nullptr) continue;
     utterances.push_back(
-        {fired.offsets[i], fired.offsets[i + 1] - fired.offsets[i], one->hotwords.get(),
+        {fired.offsets[i],
+         fired.offsets[i + 1] - fired.offsets[i],
+         one->hotwords.get(),
          one->hotwords->Rows([&](const HotwordList& list) { return Encode(context, list); }),
          {},
          one->bias_scale});

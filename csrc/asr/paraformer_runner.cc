@@ -29,8 +29,7 @@ Firings Fire(runtime::DeviceContext& context, const std::vector<at::Tensor>& enc
              const CifConfig& config) {
   const at::Tensor& hidden = encoded[0];
   const bool on_device = runtime::TakesTensorOpPath(hidden.device());
-  const std::vector<at::Tensor> weights =
-      context.Download({encoded.begin() + 1, encoded.end()});
+  const std::vector<at::Tensor> weights = context.Download({encoded.begin() + 1, encoded.end()});
   Firings fired;
   if (weights.size() > 1) fired.upsampled = weights[1];
   WeightedRows sums;
@@ -79,9 +78,9 @@ std::vector<std::shared_ptr<const core::Result>> ParaformerRunner::Run(
   const at::Tensor rows = PadRows(features.values, StepOn(device, RowStep(offsets.back())));
   const CifSpan span = predictor_.span;
   const std::int64_t count = rows.size(0), upsampled = predictor_.upsampled;
-  const auto encoded = encoder_->Run(
-      {rows, stream.Upload(Positions(features.lengths, count)), row_offsets,
-       stream.Upload(Neighbours(features.lengths, count, span.left, span.right))});
+  const auto encoded =
+      encoder_->Run({rows, stream.Upload(Positions(features.lengths, count)), row_offsets,
+                     stream.Upload(Neighbours(features.lengths, count, span.left, span.right))});
   std::vector<runtime::ExpectedOutput> expected = {
       {"hidden", at::kFloat, {count, runtime::kAnySize}}, {"weights", at::kFloat, {count}}};
   if (upsampled > 0) {
@@ -97,10 +96,10 @@ std::vector<std::shared_ptr<const core::Result>> ParaformerRunner::Run(
     auto transcript = std::make_shared<Transcript>();
     transcript->frames = features.lengths[i];
     if (utterances[i]->want_alignment) {
-      const at::Tensor own = upsampled == 0 ? at::Tensor()
-                                            : firings.upsampled.narrow(
-                                                  0, offsets[i] * upsampled,
-                                                  features.lengths[i] * upsampled);
+      const at::Tensor own = upsampled == 0
+                                 ? at::Tensor()
+                                 : firings.upsampled.narrow(0, offsets[i] * upsampled,
+                                                            features.lengths[i] * upsampled);
       KeepAlignment(&firings.each[i], own, transcript.get());
     }
     transcripts.push_back(std::move(transcript));
@@ -120,8 +119,8 @@ std::vector<std::shared_ptr<const core::Result>> ParaformerRunner::Run(
 }
 
 at::Tensor ParaformerRunner::Decode(runtime::DeviceContext&, const Fired& fired) const {
-  const auto decoded = decoder_->Run(
-      {fired.embeddings, Numbers(fired.offsets), fired.hidden, fired.hidden_offsets});
+  const auto decoded =
+      decoder_->Run({fired.embeddings, Numbers(fired.offsets), fired.hidden, fired.hidden_offsets});
   runtime::CheckOutputs("decoder", decoded, {{"ids", at::kLong, {fired.embeddings.size(0)}}});
   return decoded[0];
 }

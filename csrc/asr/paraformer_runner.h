@@ -17,7 +17,8 @@ namespace safeasr::asr {
 struct ParaformerPredictor {
   CifConfig cif;
   CifSpan span;
-  // Steps of the head that times are told by, for each row of the encoder; 0: there is no such head.
+  // Steps of the head that times are told by, for each row of the encoder; 0: there is no such
+  // head.
   std::int64_t upsampled = 0;
 };
 
@@ -56,8 +57,8 @@ class ParaformerRunner : public core::Runner {
     at::Tensor hidden_offsets;          // (B + 1) int64 on the CPU
   };
 
-  // The ids (tokens and padding) int64 of a batch's tokens, where the embeddings are. A family whose
-  // decoder takes more has a class of its own.
+  // The ids (tokens and padding) int64 of a batch's tokens, where the embeddings are. A family
+  // whose decoder takes more has a class of its own.
   virtual at::Tensor Decode(runtime::DeviceContext& context, const Fired& fired) const;
 
   const runtime::Program& decoder() const { return *decoder_; }

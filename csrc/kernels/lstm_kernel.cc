@@ -114,7 +114,9 @@ void RunLstm(const LstmWeights& weights, const std::vector<LstmSequence>& sequen
   const std::int64_t block = std::max(active, kBlockRows);
   std::vector<float> hidden(active * size), state(active * size), from_hidden(active * outputs),
       x(block * in), from_input(block * outputs);
-  const auto count_at = [&](std::int64_t i) { return sequences[static_cast<std::size_t>(i)].count; };
+  const auto count_at = [&](std::int64_t i) {
+    return sequences[static_cast<std::size_t>(i)].count;
+  };
   const std::int64_t steps = active == 0 ? 0 : count_at(0);
   for (std::int64_t step = 0; step < steps;) {
     if (between) between();
@@ -129,20 +131,19 @@ void RunLstm(const LstmWeights& weights, const std::vector<LstmSequence>& sequen
         std::copy_n(row, in, x.data() + (s * active + i) * in);
       }
     }
-    RunMultiply({x.data(), ahead * active, in, weights.input, weights.bias, outputs,
-                 from_input.data()},
-                lanes);
+    RunMultiply(
+        {x.data(), ahead * active, in, weights.input, weights.bias, outputs, from_input.data()},
+        lanes);
     for (std::int64_t s = 0; s < ahead; ++s) {
-      RunMultiply({hidden.data(), active, size, weights.hidden, nullptr, outputs,
-                   from_hidden.data()},
-                  lanes);
+      RunMultiply(
+          {hidden.data(), active, size, weights.hidden, nullptr, outputs, from_hidden.data()},
+          lanes);
       for (std::int64_t i = 0; i < active; ++i) {
         float* h = hidden.data() + i * size;
         RunStep({from_input.data() + (s * active + i) * outputs, from_hidden.data() + i * outputs,
                  state.data() + i * size, h, size},
                 lanes);
-        const std::int64_t row =
-            RowOf(sequences[static_cast<std::size_t>(i)], step + s, backward);
+        const std::int64_t row = RowOf(sequences[static_cast<std::size_t>(i)], step + s, backward);
         std::copy_n(h, size, rows.out + row * rows.out_stride);
       }
     }

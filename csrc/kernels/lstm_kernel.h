@@ -16,9 +16,9 @@ constexpr std::int64_t kLstmPanel = 64;
 // One direction of a layer. A matrix (4 * size, n) is laid out in panels of kLstmPanel outputs,
 // (4 * size / kLstmPanel, n, kLstmPanel), so that what is read together lies together.
 struct LstmWeights {
-  const float* input;   // of (4 * size, in)
-  const float* hidden;  // of (4 * size, size)
-  const float* bias;    // (4 * size)
+  const float* input;     // of (4 * size, in)
+  const float* hidden;    // of (4 * size, size)
+  const float* bias;      // (4 * size)
   std::int64_t in, size;  // size: a multiple of 16
 };
 

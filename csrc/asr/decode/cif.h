@@ -15,8 +15,8 @@ namespace safeasr::asr {
 struct CifConfig {
   // Added behind the last frame, so that the last token fires; 0 switches it off.
   double tail_threshold = 0.45;
-  // How sums are rounded: over a token's frames, one after the other, or as differences of sums that
-  // run through the whole utterance.
+  // How sums are rounded: over a token's frames, one after the other, or as differences of sums
+  // that run through the whole utterance.
   bool token_by_token = false;
 };
 
@@ -25,8 +25,8 @@ struct CifSpan {
   std::int64_t left = 1, right = 1;
 };
 
-// Where a token fires, how much of the firing frame's weight goes to the next token, and how much to
-// this one.
+// Where a token fires, how much of the firing frame's weight goes to the next token, and how much
+// to this one.
 struct CifFire {
   std::int64_t frame;
   float remainder, given;

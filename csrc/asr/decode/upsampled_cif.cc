@@ -11,8 +11,8 @@ UpsampledSums IntegrateUpsampled(const at::Tensor& weights, std::int64_t tokens)
   // By torch, whose order of adding is part of the answer.
   const at::Tensor rows = weights.contiguous().unsqueeze(0);
   const at::Tensor scaled =
-      rows * (at::scalar_tensor(static_cast<float>(tokens), rows.options()) / rows.sum(-1))
-                 .unsqueeze(1);
+      rows *
+      (at::scalar_tensor(static_cast<float>(tokens), rows.options()) / rows.sum(-1)).unsqueeze(1);
   const float* first = scaled.data_ptr<float>();
   UpsampledSums sums;
   sums.alphas.assign(first, first + scaled.numel());

@@ -14,7 +14,8 @@ struct UpsampledSums {
   std::vector<float> peaks;   // their integral; at least 0.9999 where it fires
 };
 
-// weights: (steps) float32 on the CPU, of one utterance; several steps are one frame of the encoder.
+// weights: (steps) float32 on the CPU, of one utterance; several steps are one frame of the
+// encoder.
 UpsampledSums IntegrateUpsampled(const at::Tensor& weights, std::int64_t tokens);
 
 }  // namespace safeasr::asr

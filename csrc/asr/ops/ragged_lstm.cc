@@ -48,10 +48,10 @@ at::Tensor OnTheCpu(const at::Tensor& x, const at::Tensor& w_ih, const at::Tenso
                                          w_hh.data_ptr<float>() + direction * w_hh.stride(0),
                                          bias.data_ptr<float>() + direction * bias.stride(0), in,
                                          size};
-      kernels::RunLstm(weights, own, /*backward=*/direction == 1,
-                       {x.data_ptr<float>(), out.data_ptr<float>() + direction * size,
-                        directions * size},
-                       kernels::SimdLanes(), &runtime::ThrowIfUnwanted);
+      kernels::RunLstm(
+          weights, own, /*backward=*/direction == 1,
+          {x.data_ptr<float>(), out.data_ptr<float>() + direction * size, directions * size},
+          kernels::SimdLanes(), &runtime::ThrowIfUnwanted);
     }
   });
   return out;
@@ -67,13 +67,12 @@ at::Tensor RaggedLstm(const at::Tensor& x, const at::Tensor& w_ih, const at::Ten
               x.sizes(), ", ", w_ih.sizes(), ", ", w_hh.sizes(), " and ", bias.sizes());
   const std::int64_t directions = w_ih.size(0), panels = w_ih.size(1), size = w_hh.size(2);
   constexpr std::int64_t kPanel = kernels::kLstmPanel;
-  TORCH_CHECK(
-      (directions == 1 || directions == 2) && panels * kPanel == 4 * size &&
-          w_ih.sizes() == at::IntArrayRef({directions, panels, x.size(1), kPanel}) &&
-          w_hh.sizes() == at::IntArrayRef({directions, panels, size, kPanel}) &&
-          bias.sizes() == at::IntArrayRef({directions, 4 * size}),
-      "ragged_lstm: weights ", w_ih.sizes(), ", ", w_hh.sizes(), " and bias ", bias.sizes(),
-      " do not belong together and to rows ", x.sizes());
+  TORCH_CHECK((directions == 1 || directions == 2) && panels * kPanel == 4 * size &&
+                  w_ih.sizes() == at::IntArrayRef({directions, panels, x.size(1), kPanel}) &&
+                  w_hh.sizes() == at::IntArrayRef({directions, panels, size, kPanel}) &&
+                  bias.sizes() == at::IntArrayRef({directions, 4 * size}),
+              "ragged_lstm: weights ", w_ih.sizes(), ", ", w_hh.sizes(), " and bias ", bias.sizes(),
+              " do not belong together and to rows ", x.sizes());
   TORCH_CHECK(offsets.device().is_cpu() && offsets.scalar_type() == at::kLong &&
                   offsets.dim() == 1 && offsets.size(0) >= 1 && offsets.is_contiguous(),
               "ragged_lstm expects offsets (sequences + 1) int64 on the CPU");

@@ -6,8 +6,8 @@
 #include <memory>
 #include <utility>
 
-#include "asr/families/paraformer/runner.h"
 #include "asr/features/frontend.h"
+#include "asr/paraformer_runner.h"
 #include "asr/utterance.h"
 #include "bindings/arrays.h"
 #include "bindings/py_engine.h"

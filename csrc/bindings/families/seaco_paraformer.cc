@@ -1,15 +1,13 @@
-// SeACo-Paraformer: its runner and its lists of hotwords. Transcripts are Paraformer's.
+// SeACo-Paraformer: its runner. Transcripts are Paraformer's.
 #include <pybind11/numpy.h>
-#include <pybind11/stl.h>
 
 #include <cstdint>
 #include <memory>
 #include <utility>
-#include <vector>
 
-#include "asr/families/seaco_paraformer/hotwords.h"
 #include "asr/families/seaco_paraformer/runner.h"
 #include "asr/features/frontend.h"
+#include "asr/hotword_list.h"
 #include "bindings/py_engine.h"
 #include "bindings/registry.h"
 #include "bindings/utterance_input.h"
@@ -32,35 +30,29 @@ std::shared_ptr<PyTicket> SubmitBiased(std::shared_ptr<asr::SeacoRunner> self, P
 }
 
 void BindSeaco(py::module_& module) {
-  py::class_<asr::HotwordList, std::shared_ptr<asr::HotwordList>>(
-      module, "HotwordList", "Hotwords as ids of their pieces; encoded when first needed.")
-      .def(py::init<std::vector<std::vector<std::int64_t>>>(), py::arg("words"))
-      .def("__len__", &asr::HotwordList::size)
-      .def_property_readonly("encoded", &asr::HotwordList::encoded,
-                             "Whether somebody needed it.");
   py::class_<asr::SeacoRunner, core::Runner, std::shared_ptr<asr::SeacoRunner>>(
       module, "SeacoRunner", "SeACo-Paraformer: Paraformer, then a decoder of hotwords.")
-      .def(py::init([](std::shared_ptr<asr::Frontend> frontend,
-                       std::shared_ptr<runtime::Program> encoder,
-                       std::shared_ptr<runtime::Program> decoder,
-                       std::shared_ptr<runtime::Program> bias_encoder,
-                       std::shared_ptr<runtime::Program> bias_decoder, double tail_threshold,
-                       std::int64_t cif_left, std::int64_t cif_right, bool token_by_token,
-                       std::int64_t upsampled, std::int64_t most_words,
-                       const core::BatchLimits& limits) {
-             return std::make_shared<asr::SeacoRunner>(
-                 std::move(frontend),
-                 asr::SeacoRunner::Programs{std::move(encoder), std::move(decoder),
-                                            std::move(bias_encoder), std::move(bias_decoder)},
-                 asr::ParaformerPredictor{
-                     {tail_threshold, token_by_token}, {cif_left, cif_right}, upsampled},
-                 most_words, limits);
-           }),
-           py::kw_only(), py::arg("frontend").none(false), py::arg("encoder").none(false),
-           py::arg("decoder").none(false), py::arg("bias_encoder").none(false),
-           py::arg("bias_decoder").none(false), py::arg("tail_threshold"), py::arg("cif_left"),
-           py::arg("cif_right"), py::arg("token_by_token"), py::arg("upsampled"),
-           py::arg("most_words"), py::arg("limits") = core::BatchLimits())
+      .def(
+          py::init(
+              [](std::shared_ptr<asr::Frontend> frontend, std::shared_ptr<runtime::Program> encoder,
+                 std::shared_ptr<runtime::Program> decoder,
+                 std::shared_ptr<runtime::Program> bias_encoder,
+                 std::shared_ptr<runtime::Program> bias_decoder, double tail_threshold,
+                 std::int64_t cif_left, std::int64_t cif_right, bool token_by_token,
+                 std::int64_t upsampled, std::int64_t most_words, const core::BatchLimits& limits) {
+                return std::make_shared<asr::SeacoRunner>(
+                    std::move(frontend),
+                    asr::SeacoRunner::Programs{std::move(encoder), std::move(decoder),
+                                               std::move(bias_encoder), std::move(bias_decoder)},
+                    asr::ParaformerPredictor{
+                        {tail_threshold, token_by_token}, {cif_left, cif_right}, upsampled},
+                    most_words, limits);
+              }),
+          py::kw_only(), py::arg("frontend").none(false), py::arg("encoder").none(false),
+          py::arg("decoder").none(false), py::arg("bias_encoder").none(false),
+          py::arg("bias_decoder").none(false), py::arg("tail_threshold"), py::arg("cif_left"),
+          py::arg("cif_right"), py::arg("token_by_token"), py::arg("upsampled"),
+          py::arg("most_words"), py::arg("limits") = core::BatchLimits())
       .def("submit", &SubmitBiased, py::arg("engine"), py::arg("data").noconvert(), py::kw_only(),
            py::arg("hotwords") = py::none(), py::arg("terms") = Terms(),
            "Queue samples (n,) or features (frames, size), float32.");

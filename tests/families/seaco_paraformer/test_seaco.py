@@ -63,7 +63,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     jobs, doubtful = [], 0
     for index, seconds in enumerate(LENGTHS):
         for number, hotword in enumerate(LISTS):
-            if (index + number) % 3 and index not in (4, 8):
+            if (index + number) % 4 and index != 7:
                 continue
             options = {} if hotword is None else {"hotword": hotword}
             for attempt in range(8):
@@ -84,7 +84,7 @@ def test_alone(case: Case, make_model: Callable[..., AutoModel]) -> None:
 
 def test_the_requests_tell_models_apart(case: Case) -> None:
     """Hotwords change the text, none and an empty list too, and so does the filter."""
-    clip = speech(6.1, seed=8)
+    clip = speech(16.0, seed=8)
     texts = [case.oracle.answer(clip, **({} if h is None else {"hotword": h})).text for h in LISTS]
     assert len(set(texts)) > 0.7 * len(texts)
     assert texts[0] != texts[1]
@@ -93,7 +93,7 @@ def test_the_requests_tell_models_apart(case: Case) -> None:
         sum(a == b for a, b in zip(texts[0].split(), text.split(), strict=False))
         for text in texts[1:]
     ]
-    assert max(kept) > 3
+    assert max(kept) > len(texts[0].split()) / 5, "hotwords change everything"
     assert max(len(job.answer.timed[1]) for job in case.jobs if job.answer.timed) > 12
 
 

@@ -17,80 +17,10 @@ constexpr std::int64_t kMostRowsAtATime = 16384;
 
 }  // namespace
 
-// An utterance with tokens and hotwords.
-struct SeacoRunner::Biased {
-  std::int64_t first, count;  // its tokens
-  const HotwordList* list;
-  at::Tensor rows;                   // (words, D) float32 on the CPU, of the whole list
-  std::vector<std::int64_t> chosen;  // rows that count; empty: all
-
-  std::int64_t seen() const {
-    return chosen.empty() ? list->size() : static_cast<std::int64_t>(chosen.size());
-  }
-};
-
 // What the first decoder gave.
 struct SeacoRunner::Tokens {
   const at::Tensor &embeddings, &hidden, &ids;
 };
-
-// Words of a run, each list or choice once, and which of them each utterance sees.
-struct SeacoRunner::Memory {
-  // passes: how often the utterances go through the decoder, one pass behind the other.
-  Memory(const std::vector<Biased>& utterances, std::size_t passes) {
-    std::vector<std::pair<const HotwordList*, std::int64_t>> whole_lists;
-    std::vector<at::Tensor> parts;
-    std::vector<std::int64_t> begins, counts;
-    std::int64_t rows = 0;
-    const auto add = [&](const at::Tensor& part) {
-      begins.push_back(rows);
-      parts.push_back(part);
-      rows += part.size(0);
-    };
-    for (const Biased& one : utterances) {
-      counts.push_back(one.seen());
-      if (!one.chosen.empty()) {
-        add(one.rows.index_select(0, Numbers(one.chosen)));
-        continue;
-      }
-      const auto known =
-          std::find_if(whole_lists.begin(), whole_lists.end(),
-                       [&](const auto& begin) { return begin.first == one.list; });
-      if (known == whole_lists.end()) {
-        whole_lists.emplace_back(one.list, rows);
-        add(one.rows);
-      } else {
-        begins.push_back(known->second);
-      }
-    }
-    std::vector<std::int64_t> all_counts;
-    for (std::size_t pass = 0; pass < passes; ++pass) {
-      for (std::size_t i = 0; i < utterances.size(); ++i) {
-        for (std::int64_t w = 0; w < counts[i]; ++w) seen.push_back(begins[i] + w);
-        all_counts.push_back(counts[i]);
-      }
-    }
-    words = at::cat(parts);
-    offsets = Numbers(Offsets(all_counts));
-  }
-
-  at::Tensor words;                // (words, D) on the CPU
-  std::vector<std::int64_t> seen;  // rows of them, of all utterances and passes
-  at::Tensor offsets;              // where each utterance's begin
-};
-
-at::Tensor SeacoRunner::Encode(runtime::DeviceContext& context, const HotwordList& list) const {
-  std::vector<std::int64_t> last;
-  for (std::int64_t w = 0; w < list.size(); ++w) {
-    last.push_back(list.offsets()[static_cast<std::size_t>(w) + 1] - 1);
-  }
-  const auto encoded =
-      bias_encoder_->Run({context.Upload(Numbers(list.ids())), Numbers(list.offsets()),
-                          context.Upload(Numbers(last))});
-  runtime::CheckOutputs("bias encoder", encoded,
-                        {{"words", at::kFloat, {list.size(), runtime::kAnySize}}});
-  return context.Download(encoded)[0];
-}
 
 std::vector<at::Tensor> SeacoRunner::RunBiasDecoder(runtime::DeviceContext& context,
                                                     const Tokens& tokens,
@@ -100,9 +30,9 @@ std::vector<at::Tensor> SeacoRunner::RunBiasDecoder(runtime::DeviceContext& cont
   // The tokens' rows among embeddings and hidden vectors, one below the other: hidden vectors alone
   // decide which words count; for the rest both go through the decoder, and are added behind it.
   const std::int64_t second = tokens.embeddings.size(0);
-  std::vector<std::int64_t> rows, counts, places, sums;
-  for (const std::int64_t side : filter ? std::vector<std::int64_t>{second}
-                                        : std::vector<std::int64_t>{0, second}) {
+  std::vector<std::int64_t> rows, counts, places;
+  for (const std::int64_t side :
+       filter ? std::vector<std::int64_t>{second} : std::vector<std::int64_t>{0, second}) {
     for (const Biased& one : utterances) {
       counts.push_back(one.count);
       for (std::int64_t t = 0; t < one.count; ++t) rows.push_back(side + one.first + t);
@@ -121,8 +51,6 @@ std::vector<at::Tensor> SeacoRunner::RunBiasDecoder(runtime::DeviceContext& cont
     right.push_back(filter ? t : count + t);
   }
   const Memory memory(utterances, filter ? 1 : 2);
-  const at::Tensor words =
-      PadRows(memory.words, StepOn(device, RowStep(memory.words.size(0))));
 
   runtime::IndexLists lists;
   lists.Add(padded(rows));
@@ -131,13 +59,14 @@ std::vector<at::Tensor> SeacoRunner::RunBiasDecoder(runtime::DeviceContext& cont
   lists.Add(padded(left));
   lists.Add(padded(right));
   const std::vector<at::Tensor> sent = lists.Upload(device);
-  auto given = bias_decoder_->Run(
-      {tokens.embeddings, tokens.hidden, tokens.ids, sent[0], Numbers(Offsets(counts)),
-       context.Upload(words), sent[1], memory.offsets, sent[2], sent[3], sent[4],
-       at::full({1}, filter, at::kBool)});
+  auto given =
+      bias_decoder_->Run({tokens.embeddings, tokens.hidden, tokens.ids, sent[0],
+                          Numbers(Offsets(counts)), memory.Upload(context), sent[1], memory.offsets,
+                          sent[2], sent[3], sent[4], at::full({1}, filter, at::kBool)});
   const std::int64_t scores = filter ? static_cast<std::int64_t>(memory.seen.size()) : 0;
-  runtime::CheckOutputs("bias decoder", given,
-                        {{"ids", at::kLong, {tokens.ids.size(0)}}, {"scores", at::kFloat, {scores}}});
+  runtime::CheckOutputs(
+      "bias decoder", given,
+      {{"ids", at::kLong, {tokens.ids.size(0)}}, {"scores", at::kFloat, {scores}}});
   return given;
 }
 
@@ -163,8 +92,8 @@ void SeacoRunner::Filter(runtime::DeviceContext& context, const Tokens& tokens,
     for (std::size_t i = first; i < next; ++i) {
       Biased& one = (*utterances)[long_ones[i]];
       const std::int64_t words = one.list->size();
-      const at::Tensor best = std::get<1>(
-          at::topk(scores.narrow(0, done, words), std::min(most_words_, words - 1)));
+      const at::Tensor best =
+          std::get<1>(at::topk(scores.narrow(0, done, words), std::min(most_words_, words - 1)));
       const std::int64_t* chosen = best.data_ptr<std::int64_t>();
       one.chosen.assign(chosen, chosen + best.numel());
       // The last one stands for no word, and always counts; FunASR lets it count twice.
@@ -175,23 +104,16 @@ void SeacoRunner::Filter(runtime::DeviceContext& context, const Tokens& tokens,
 }
 
 at::Tensor SeacoRunner::Decode(runtime::DeviceContext& context, const Fired& fired) const {
-  const auto decoded = decoder().Run(
-      {fired.embeddings, Numbers(fired.offsets), fired.hidden, fired.hidden_offsets});
+  const auto decoded =
+      decoder().Run({fired.embeddings, Numbers(fired.offsets), fired.hidden, fired.hidden_offsets});
   const std::int64_t count = fired.embeddings.size(0);
   runtime::CheckOutputs(
       "decoder", decoded,
       {{"ids", at::kLong, {count}}, {"hidden", at::kFloat, {count, fired.embeddings.size(1)}}});
-  std::vector<Biased> utterances;
-  for (std::size_t i = 0; i < fired.utterances.size(); ++i) {
-    const auto* one = static_cast<const BiasedUtterance*>(fired.utterances[i]);
-    const std::int64_t own = fired.offsets[i + 1] - fired.offsets[i];
-    if (one->hotwords == nullptr || own == 0) continue;
-    utterances.push_back({fired.offsets[i], own, one->hotwords.get(),
-                          one->hotwords->Rows([&](const HotwordList& list) {
-                            return Encode(context, list);
-                          }),
-                          {}});
-  }
+  std::vector<Biased> utterances = WithHotwords(context, fired);
+  utterances.erase(std::remove_if(utterances.begin(), utterances.end(),
+                                  [](const Biased& one) { return one.count == 0; }),
+                   utterances.end());
   if (utterances.empty()) return decoded[0];
   const Tokens tokens{fired.embeddings, decoded[1], decoded[0]};
   Filter(context, tokens, &utterances);

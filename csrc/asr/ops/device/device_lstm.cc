@@ -87,9 +87,9 @@ at::Tensor LstmOnDevice(const at::Tensor& x, const at::Tensor& w_ih, const at::T
     if (step % kLookEvery == 0) runtime::ThrowIfUnwanted();
     const std::int64_t active = order.active[step], n = directions * active;
     const at::Tensor of_hidden = at::bmm(hidden.narrow(1, 0, active), recurrent);
-    auto [next_hidden, next_cell] = Step(
-        of_input.narrow(1, done, active).reshape({n, 4 * size}), of_hidden.view({n, 4 * size}),
-        cell.narrow(1, 0, active).reshape({n, size}));
+    auto [next_hidden, next_cell] =
+        Step(of_input.narrow(1, done, active).reshape({n, 4 * size}), of_hidden.view({n, 4 * size}),
+             cell.narrow(1, 0, active).reshape({n, size}));
     hidden = next_hidden.view({directions, active, size});
     cell = next_cell.view({directions, active, size});
     steps.push_back(hidden);
