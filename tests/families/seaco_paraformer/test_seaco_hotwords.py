@@ -171,7 +171,9 @@ def test_with_a_detector_and_in_two_passes(
         assert events
         for event in events:
             piece = wave[16 * event["start"] : 16 * event["end"]]
-            assert event["text"] == model.generate(piece, hotword=hotword)[0]["text"]
+            [expected] = model.generate(piece, hotword=hotword, begin_time=event["start"])
+            assert event["text"] == expected["text"]
+            assert event["timestamp"] == expected["timestamp"]
     with pytest.raises(HotwordError):
         long.stream(mode="offline", hotword="/nowhere/words.txt")
 
