@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import pytest
 
 import safeasr
 from safeasr import AutoModel
-from support.paths import TESTS
+from support.processes import child_environment
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -114,13 +113,6 @@ def gated_model(
         return make_model(bundle, **options)
 
     return make
-
-
-def child_environment() -> dict[str, str]:
-    """The environment in which a new interpreter finds this safeasr, tests and their helpers."""
-    package = str(Path(safeasr.__file__).resolve().parents[1])
-    folders = sorted({str(test.parent) for test in TESTS.rglob("test_*.py")})
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([package, *folders])}
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import importlib.util
 import io
 import json
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +18,7 @@ import pytest
 import soundfile
 
 import safeasr
+from safeasr.calls.promise import Promise
 from support.paths import ROOT
 
 EXAMPLES = ROOT / "examples"
@@ -73,7 +75,6 @@ def test_demo_without_funasr(
 def service() -> ModuleType:
     pytest.importorskip("fastapi")
     pytest.importorskip("multipart")
-    pytest.importorskip("httpx")
     spec = importlib.util.spec_from_file_location("service", EXAMPLES / "fastapi_service.py")
     assert spec is not None
     assert spec.loader is not None
@@ -139,16 +140,134 @@ def test_service_sheds_load_when_the_queue_is_full(
     assert answer.headers["Retry-After"] == "1"
 
 
-@pytest.mark.parametrize("error", [safeasr.DeadlineExceededError, asyncio.TimeoutError])
 def test_service_gives_up_in_time(
-    client: Any, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+    client: Any, service: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def late(awaitable: Any, _: float) -> None:
-        await awaitable
-        raise error("late")
+    never = Promise()
+    future: safeasr.Future[Any] = safeasr.Future([never], never.get)
+    monkeypatch.setattr(client.app.state.model, "submit", lambda *_, **__: future)
+    monkeypatch.setattr(service, "TIME_LIMIT_S", 0.05)
+    answer = upload(client, flac())
+    assert answer.status_code == 504
+    assert answer.json()["error"] == "TimeoutError"
+    assert future.cancelled()
 
-    monkeypatch.setattr(asyncio, "wait_for", late)
+
+def test_service_says_what_came_too_late(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    late = Promise()
+    late.fail(safeasr.DeadlineExceededError("late"))
+    future: safeasr.Future[Any] = safeasr.Future([late], late.get)
+    monkeypatch.setattr(client.app.state.model, "submit", lambda *_, **__: future)
     assert upload(client, flac()).status_code == 504
+
+
+@pytest.mark.parametrize(
+    "page",
+    [b'{"error": "not found"}', b'{"error": "not found."}', b"<html>404</html>", b"", b"\0" * 999],
+)
+def test_service_takes_no_other_file_for_audio(client: Any, page: bytes) -> None:
+    """Bytes of any kind make raw samples; a caller who means such says their rate."""
+    assert 400 <= upload(client, page).status_code < 500
+
+
+def test_service_takes_raw_samples_of_a_stated_rate(client: Any) -> None:
+    samples, _ = soundfile.read(io.BytesIO(flac()), dtype="int16")
+    answer = upload(client, samples.tobytes(), fs=16000)
+    assert answer.status_code == 200
+    assert answer.json()["text"] == upload(client, flac()).json()["text"]
+    assert upload(client, samples.tobytes(), fs=5).status_code == 422
+
+
+def test_service_opens_no_files_or_urls(client: Any) -> None:
+    for name in (str(DEMO / "audio" / "07.flac"), "http://127.0.0.1:1/a.wav"):
+        with pytest.raises(safeasr.NotAllowedError):
+            client.app.state.model.generate(name)
+
+
+class Visitor:
+    """A client of an ASGI application that sends a body in pieces, each with a pause before it."""
+
+    def __init__(self, pieces: list[bytes], *, pause: float = 0, more: bool = True) -> None:
+        self.left = asyncio.Event()
+        self.sent = 0
+        self.status = 0
+        self._pieces = list(pieces)
+        self._pause = pause
+        self._more = more
+
+    async def receive(self) -> dict[str, Any]:
+        if self._pieces:
+            await asyncio.sleep(self._pause)
+            piece = self._pieces.pop(0)
+            self.sent += len(piece)
+            more = bool(self._pieces) or self._more
+            return {"type": "http.request", "body": piece, "more_body": more}
+        await self.left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: dict[str, Any]) -> None:
+        self.status = message.get("status", self.status)
+
+    async def post(self, app: Any, **headers: str) -> int:
+        given = {"content-type": "multipart/form-data; boundary=xx", **headers}
+        scope = {
+            "type": "http", "method": "POST", "path": "/transcribe", "raw_path": b"/transcribe",
+            "query_string": b"", "http_version": "1.1", "scheme": "http", "root_path": "",
+            "server": ("test", 80), "client": ("test", 1),
+            "headers": [(k.encode(), v.encode()) for k, v in given.items()],
+        }  # fmt: skip
+        await app(scope, self.receive, self.send)
+        return self.status
+
+
+PART = b'--xx\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+
+
+def test_service_refuses_large_bodies_while_they_arrive(
+    client: Any, service: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MAX_UPLOAD_BYTES", 100_000)
+    visitor = Visitor([PART, *[bytes(10_000)] * 1000])
+    assert asyncio.run(visitor.post(client.app)) == 413
+    assert visitor.sent < 200_000
+    for length in ("600000000", "9" * 40):
+        stated = Visitor([PART])
+        assert asyncio.run(stated.post(client.app, **{"content-length": length})) == 413
+        assert stated.sent == 0, "nothing of it was read"
+
+
+@pytest.mark.parametrize("limit", ["IDLE_S", "UPLOAD_S"])
+def test_service_ends_uploads_that_do_not_arrive(
+    client: Any, service: ModuleType, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(service, limit, 0.1)
+    idle = Visitor([PART], pause=0) if limit == "IDLE_S" else Visitor([PART] * 10_000, pause=0.01)
+    assert asyncio.run(asyncio.wait_for(idle.post(client.app), 20)) == 408
+
+
+def test_service_takes_back_the_work_for_those_who_left(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never = Promise()
+    future: safeasr.Future[Any] = safeasr.Future([never], never.get)
+    submitted = threading.Event()
+
+    def submit(*_: Any, **__: Any) -> safeasr.Future[Any]:
+        submitted.set()
+        return future
+
+    monkeypatch.setattr(client.app.state.model, "submit", submit)
+
+    async def leave() -> int:
+        visitor = Visitor([PART + flac() + b"\r\n--xx--\r\n"], more=False)
+        posted = asyncio.ensure_future(visitor.post(client.app))
+        while not submitted.is_set():
+            await asyncio.sleep(0.005)
+        visitor.left.set()
+        return await asyncio.wait_for(posted, 20)
+
+    assert asyncio.run(leave()) == 499
+    assert future.cancelled()
 
 
 def test_service_says_when_it_is_closed(client: Any) -> None:

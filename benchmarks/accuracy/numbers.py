@@ -22,7 +22,7 @@ from benchmarks.common.models import full_size_model
 from benchmarks.common.sense_voice_model import VOCABULARY_SIZE, sense_voice_model
 from safeasr import _ext
 from safeasr.bundles.model_dir import ModelDir, read_model_dir, read_vocabulary, read_weights
-from safeasr.families.checkpoints import offline_frontend
+from safeasr.families.frontends import offline_frontend
 from safeasr.families.paraformer import export as paraformer
 from safeasr.families.sense_voice import export as sense_voice
 from safeasr.nets.precision import narrow

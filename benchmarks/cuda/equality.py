@@ -29,7 +29,7 @@ from safeasr import AutoModel, _ext
 from safeasr.bench.closed_loop import Item, closed_loop, speech_like, synthetic_items
 from safeasr.bench.live_sessions import Feed, live_sessions
 from safeasr.bundles.model_dir import read_weights
-from safeasr.families.checkpoints import offline_frontend
+from safeasr.families.frontends import offline_frontend
 from safeasr.families.paraformer import export as paraformer
 from safeasr.families.sense_voice import export as sense_voice
 from safeasr.nets.precision import narrow

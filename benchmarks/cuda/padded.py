@@ -21,7 +21,7 @@ from benchmarks.common.models import VOCABULARY
 from benchmarks.cuda.seeded import FEATURES, described
 from safeasr import _ext
 from safeasr.bundles.model_dir import read_weights
-from safeasr.families.checkpoints import offline_frontend
+from safeasr.families.frontends import offline_frontend
 from safeasr.families.paraformer.export import build_networks
 
 

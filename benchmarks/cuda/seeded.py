@@ -33,8 +33,13 @@ from safeasr import _ext
 from safeasr.bench.closed_loop import speech_like
 from safeasr.bundles.cache import cache_dir
 from safeasr.bundles.model_dir import ModelDir, read_model_dir
-from safeasr.families.checkpoints import DECODER_KEYS, ENCODER_KEYS, PREDICTOR_KEYS, pick
-from safeasr.families.checkpoints import offline_frontend as frontend_of
+from safeasr.bundles.settings import Settings
+from safeasr.families.checkpoints import (
+    decoder_arguments,
+    encoder_arguments,
+    predictor_arguments,
+)
+from safeasr.families.frontends import offline_frontend as frontend_of
 from safeasr.families.paraformer.network import DecoderProgram, EncoderProgram
 from safeasr.families.sense_voice.network import CtcHead, SenseVoiceEncoder, SenseVoiceNetwork
 from safeasr.nets.cif_predictor import CifWeights
@@ -106,13 +111,12 @@ def _features(frontend: dict[str, Any]) -> Tensor:
 
 def _paraformer(config: dict[str, Any], frontend: dict[str, Any]) -> dict[str, Tensor]:
     # As an offline model also where it is to be a streaming one: they differ in how they are run.
-    encoder = SanmEncoder(FEATURES, **pick(config["encoder_conf"], *ENCODER_KEYS))
-    predictor = CifWeights(**pick(config["predictor_conf"], *PREDICTOR_KEYS))
-    decoder = ParaformerDecoder(
-        len(VOCABULARY),
-        encoder.size,
-        **pick(config["decoder_conf"], *DECODER_KEYS, "att_layer_num", "kernel_size"),
-    )
+    settings = Settings(config)
+    encoder = SanmEncoder(FEATURES, **encoder_arguments(settings.section("encoder_conf")))
+    predictor = CifWeights(**predictor_arguments(settings.section("predictor_conf"), encoder.size))
+    sizes = decoder_arguments(settings.section("decoder_conf"), encoder.size)
+    sizes.pop("sanm_shfit", None)  # the same in both kinds
+    decoder = ParaformerDecoder(len(VOCABULARY), encoder.size, **sizes)
     for network in (encoder, predictor, decoder):
         _fresh(network)
     span = config["predictor_conf"]["l_order"], config["predictor_conf"]["r_order"]
@@ -136,7 +140,7 @@ def _paraformer(config: dict[str, Any], frontend: dict[str, Any]) -> dict[str, T
 
 
 def _sense_voice(config: dict[str, Any], frontend: dict[str, Any]) -> dict[str, Tensor]:
-    conf = pick(config["encoder_conf"], *ENCODER_KEYS, "tp_blocks")
+    conf = encoder_arguments(Settings(config).section("encoder_conf"), "tp_blocks")
     head = CtcHead(conf["output_size"], sense_voice_model.VOCABULARY_SIZE, 25009)
     network = SenseVoiceNetwork(SenseVoiceEncoder(FEATURES, **conf), head, FEATURES)
     _fresh(network)

@@ -26,11 +26,15 @@ constexpr int kLooks = 50'000;
 // The context of the worker whose thread this is.
 thread_local DeviceContext* of_this_thread = nullptr;
 
-// What torch's allocators and the interpreter of programs say. The interpreter throws another type
-// than it caught, and leaves only the words.
+// What torch's allocators, the interpreter of programs and oneDNN say. The interpreter throws
+// another type than it caught, and leaves only the words. oneDNN says these where a kernel finds no
+// memory; that it has no kernel at all for a program shows with the first request, or never.
 bool SaysOutOfMemory(const char* message) {
-  return std::strstr(message, "out of memory") != nullptr ||
-         std::strstr(message, "can't allocate memory") != nullptr;
+  for (const char* words : {"out of memory", "can't allocate memory",
+                            "could not create a primitive", "could not create a memory"}) {
+    if (std::strstr(message, words) != nullptr) return true;
+  }
+  return false;
 }
 
 }  // namespace

@@ -18,6 +18,7 @@ from safeasr.calls.future import Future
 from safeasr.errors import (
     AudioError,
     AudioFileNotFoundError,
+    AudioTooLongError,
     CancelledError,
     CorruptBundleError,
     DeadlineExceededError,
@@ -27,16 +28,23 @@ from safeasr.errors import (
     ForkedProcessError,
     HotwordError,
     InferenceError,
+    InterruptedCallError,
+    NotAllowedError,
+    OptionError,
+    OptionFileNotFoundError,
     OutOfMemoryError,
+    OutputError,
     QueueFullError,
     SafeASRError,
     UnsupportedModelError,
+    UntrustedBundleError,
 )
 from safeasr.text.rich_text import rich_transcription_postprocess
 
 __all__ = [
     "AudioError",
     "AudioFileNotFoundError",
+    "AudioTooLongError",
     "AutoModel",
     "CancelledError",
     "CorruptBundleError",
@@ -48,10 +56,16 @@ __all__ = [
     "Future",
     "HotwordError",
     "InferenceError",
+    "InterruptedCallError",
+    "NotAllowedError",
+    "OptionError",
+    "OptionFileNotFoundError",
     "OutOfMemoryError",
+    "OutputError",
     "QueueFullError",
     "SafeASRError",
     "UnsupportedModelError",
+    "UntrustedBundleError",
     "__version__",
     "rich_transcription_postprocess",
 ]

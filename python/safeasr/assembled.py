@@ -6,23 +6,34 @@ import atexit
 import weakref
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 from safeasr._extension import _ext
-from safeasr.calls.call import Calls
+from safeasr.calls.awaiting import Readers
+from safeasr.calls.calls import Calls
+from safeasr.errors import OptionError
+from safeasr.loading.export import export_bundle
 from safeasr.loading.load import load_model
-from safeasr.options.checks import positive
-from safeasr.options.model import model_options
-from safeasr.options.names import CONFIG_KEYS
+from safeasr.nets.precision import PRECISIONS
+from safeasr.options.checker import of_model, plain
+from safeasr.options.checks import flag
+from safeasr.options.kinds import PATH, one_of, require, shown
+from safeasr.options.model import model_arguments, model_options, plain_given
+from safeasr.options.names import CONFIG
 from safeasr.pipeline.companions import Companions
 from safeasr.pipeline.recording import segmented
 from safeasr.pipeline.steps import Runs
 from safeasr.stream.opening import Streams
+from safeasr.warn import warn
 
 __all__ = ["Assembled"]
 
+_PRECISION = one_of(*PRECISIONS)
 _Self = TypeVar("_Self", bound="Assembled")
+#: Streams that may be open at a time, for each device.
+_MAX_STREAMS = 16_384
 _open_models: weakref.WeakSet[Assembled] = weakref.WeakSet()
 
 
@@ -31,12 +42,12 @@ class Assembled:
 
     def __init__(
         self,
-        model: str,
+        model: Any,
         given: Mapping[str, Any],
         *,
-        beside: Mapping[str, str | None],
-        vad_kwargs: Mapping[str, Any],
-        max_streams: int,
+        beside: Mapping[str, Any],
+        vad_kwargs: Any,
+        max_streams: Any,
         **tuning: Any,
     ) -> None:
         """Load the models and start the engine.
@@ -49,16 +60,26 @@ class Assembled:
             max_streams: as of ``AutoModel``.
             **tuning: the other arguments of :func:`safeasr.options.model.model_options`.
         """
-        self._options = model_options(given, **tuning)
-        self.kwargs: dict[str, Any] = {"model": model, **given, "device": self._options.device}
-        self._trust = bool(given.get("trust_remote_code", False))
+        arguments = model_arguments(**tuning)
+        own = model_arguments(model=model, vad_kwargs=vad_kwargs, max_streams=max_streams, **beside)
+        # What is wrong should cost no download and no export.
+        self.kwargs: dict[str, Any] = {"model": model, **given}
+        given = plain_given(given)
+        name = given.get("model_path") or own.get("model")
+        if name is None:
+            raise OptionError("model must be a path (str or os.PathLike), got None")
+        vad_kwargs = own.get("vad_kwargs", {})
+        beside = {role: own.get(role) for role in beside}
+        self._options = model_options(given, **arguments)
+        self.kwargs["device"] = self._options.device
+        self._trust = bool(given.get("trust_remote_code"))
         source: dict[str, Any] = {
-            "hub": str(given.get("hub", "ms")),
-            "check_latest": bool(given.get("check_latest", False)),
+            "hub": given.get("hub") or "ms",
+            "check_latest": bool(given.get("check_latest")),
             "trust_remote_code": self._trust,
         }
         loaded = load_model(
-            str(given.get("model_path") or model),
+            name,
             self._options,
             revision=given.get("model_revision"),
             overrides=self._options.overrides,
@@ -68,17 +89,19 @@ class Assembled:
         self.precision = loaded.precision
         self.model_path = str(self._directory)
         options = self._options  # not self: a cycle keeps dropped models until a collection
-        own: dict[str, dict[str, Any]] = {
+        of_role: dict[str, dict[str, Any]] = {
             "vad_model": {
                 "revision": given.get("vad_model_revision"),
-                "overrides": {k: v for k, v in vad_kwargs.items() if k in CONFIG_KEYS},
+                "overrides": plain(vad_kwargs, of_model("vad_kwargs"), CONFIG),
             }
         }
         self._companions = Companions(
             self._recognizer,
-            lambda role, name: load_model(name, options, **source, **own.get(role, {})).recognizer,
+            lambda role, name: (
+                load_model(name, options, **source, **of_role.get(role, {})).recognizer
+            ),
             beside,
-            demo=model == "demo",
+            demo=name == "demo",
         )
         self._vad_kwargs = self._companions.vad_options(vad_kwargs)
         self._recordings = Runs(self._options.queue_size)
@@ -92,16 +115,52 @@ class Assembled:
         self._engine = _ext.Engine(
             num_workers=self._options.num_workers,
             queue_size=self._options.queue_size,
-            max_streams=positive("max_streams", max_streams),
+            max_streams=own.get("max_streams", _MAX_STREAMS),
             device=self._options.device,
             intra_op_threads=self._options.intra_op_threads,
             idle_threads=self._options.idle_threads,
         )
-        self._streams = Streams(self._companions, self._engine)
+        self._streams = Streams(self._companions, self._engine, self._options.access)
         self._calls = Calls(
             self._recognizer, self._engine, self._options, self._recordings.require_open
         )
+        self._readers = Readers()
         _open_models.add(self)
+
+    def export(
+        self, output_dir: str | None = None, precision: str | None = None, **others: Any
+    ) -> str:
+        """Write the model's bundle to a directory of your own.
+
+        Args:
+            output_dir: an empty or new directory; default: ``<model directory>/safeasr_bundle``.
+            precision: "float32", "bfloat16", "int8" or "float16"; default: what the model runs
+                in.
+            **others: FunASR's (``type``, ``quantize``, ...); they have no effect, and are named in
+                a warning.
+
+        Returns:
+            The directory.
+
+        Raises:
+            ExportError: if the directory is not empty, or the model cannot have the precision.
+            OptionError: if an argument is of a wrong type.
+        """
+        if output_dir is not None:
+            output_dir = require(PATH, "output_dir", output_dir)
+        if precision is not None:
+            precision = require(_PRECISION, "precision", precision)
+        for name in others:
+            warn(f"option {shown(name)} of export has no effect")
+        out = Path(output_dir) if output_dir else self._directory / "safeasr_bundle"
+        bundle = export_bundle(
+            self._directory,
+            out,
+            self._options.overrides,
+            trust_remote_code=self._trust,
+            precision=precision or self.precision,
+        )
+        return str(bundle.path)
 
     def stats(self) -> dict[str, Any]:
         """Counters of the engine since the model was made.
@@ -136,6 +195,7 @@ class Assembled:
                 chunks of streams; otherwise what still waits fails with EngineClosedError, and what
                 runs as soon as it can be stopped.
         """
+        drain = flag("drain", drain)
         # What takes several requests still submits some, so it comes first.
         for runs in (self._streams.runs, self._recordings):
             runs.close(drain=drain)

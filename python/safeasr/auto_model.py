@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from safeasr.assembled import Assembled
-from safeasr.calls.awaiting import start_and_wait
 from safeasr.calls.future import Future
-from safeasr.deadlines import seconds_left
-from safeasr.errors import EngineClosedError
-from safeasr.loading.export import export_bundle
-from safeasr.options.call import CallOptions
+from safeasr.errors import DeadlineExceededError, EngineClosedError
+from safeasr.options.checks import time_limit
+from safeasr.options.kinds import CALLABLE, require
 from safeasr.stream.stream import Stream
 
 __all__ = ["AutoModel"]
@@ -49,6 +46,8 @@ class AutoModel(Assembled):
         online_model: str | None = None,
         vad_model: str | None = None,
         vad_kwargs: Mapping[str, Any] | None = None,
+        allow_urls: bool | str | Sequence[str] = True,
+        allow_paths: bool = True,
         **kwargs: Any,
     ) -> None:
         """Load a model; export it first if that was not done before.
@@ -82,14 +81,21 @@ class AutoModel(Assembled):
             vad_model: voice activity detector beside this one: ``generate`` then takes recordings
                 of any length, segment by segment, and ``stream`` has ``mode="2pass"``.
             vad_kwargs: its options, as in FunASR; keys of its config.yaml, too.
+            allow_urls: which URLs inputs may name. False: none; "public": only hosts on the public
+                internet; a list: these hosts only, ".example.com" for all below it. No option of a
+                call changes it.
+            allow_paths: whether inputs and options of calls may name files. False: audio comes as
+                arrays, bytes and open files only.
             **kwargs: FunASR's arguments (hub, model_revision, ncpu, disable_pbar,
-                trust_remote_code, init_param, ...) and keys of the model's config.yaml.
+                trust_remote_code, init_param, ...), defaults of its calls' options, and keys of the
+                model's config.yaml.
                 ``bf16=True``, ``quantize=True`` (8 bit integers, on processors) and ``fp16=True``
                 (on accelerators) reduce the precision of linear layers, where there are
                 instructions for it.
 
         Raises:
             UnsupportedModelError: if the model's class or an option is not supported.
+            OptionError: if an argument has a value that it cannot have; before anything is loaded.
             ExportError: if the model cannot be found, downloaded or exported.
             CorruptBundleError: if a bundle is damaged.
         """
@@ -108,6 +114,8 @@ class AutoModel(Assembled):
             queue_size=queue_size,
             timeout=timeout,
             cuda_graphs=cuda_graphs,
+            allow_urls=allow_urls,
+            allow_paths=allow_paths,
         )
 
     # -- FunASR's methods -------------------------------------------------------------------------
@@ -125,12 +133,19 @@ class AutoModel(Assembled):
 
         Args:
             input: path, URL, list file (.scp, .txt, .json, .jsonl), float32 or int16 array, tensor,
-                bytes, file object, or a list of these.
+                bytes, buffer, file object, or a list of these. Bytes are a file's contents; raw
+                16-bit PCM with ``fs=`` or ``data_type="pcm"``.
             input_len: lengths of features given with ``data_type="fbank"``.
             progress_callback: called as ``fn(done, total)`` after each utterance, in order.
             timeout: time limit of this call in seconds, reading the audio included; default: the
                 model's.
-            **options: FunASR's options of ``generate``. They hold for this call alone.
+            **options: FunASR's options of ``generate``; ``on_error``: "return" puts ``{"key": ...,
+                "error": the exception}`` in the place of an input that fails, also of one that the
+                timeout left over, "raise" (the default) raises what fails first;
+                ``max_audio_seconds`` (default 36,000), the longest recording that is taken;
+                ``strict_audio=True`` to refuse damaged files; ``download_timeout`` (seconds) and
+                ``max_download_bytes`` for URLs. They hold for this call alone; those given to the
+                constructor are its defaults.
 
         Returns:
             One dict for each utterance, in the order of the input: ``key``, ``text``, and
@@ -138,38 +153,25 @@ class AutoModel(Assembled):
             segments ``[[start_ms, end_ms], ...]``.
 
         Raises:
+            OptionError: if an argument or an option has a value that it cannot have. Nothing was
+                queued then.
             AudioError: if an input cannot be read as audio.
+            NotAllowedError: if it names a file or URL that the model may not open.
+            AudioTooLongError: if it is longer than ``max_audio_seconds``.
             QueueFullError: if there was no room in the queue within the timeout.
             DeadlineExceededError: if the timeout passed.
             EngineClosedError: if the model is closed.
             InferenceError: if the network failed on an input.
+            OutputError: if the results cannot be written to ``output_dir``.
+
+        What it raises, ``KeyboardInterrupt`` too, has an attribute ``results``: a result or None
+        for each input, as far as they were done.
         """
-        call = self._calls.begin(input, input_len, self._calls.check(options), timeout)
+        if progress_callback is not None:
+            require(CALLABLE, "progress_callback", progress_callback)
+        deadline = self._calls.deadline(timeout)
+        call = self._calls.begin(input, input_len, self._calls.check(options), deadline)
         return call.run(progress_callback)
-
-    def export(self, output_dir: str | None = None, precision: str | None = None, **_: Any) -> str:
-        """Write the model's bundle to a directory of your own.
-
-        Args:
-            output_dir: an empty or new directory; default: ``<model directory>/safeasr_bundle``.
-            precision: "float32", "bfloat16", "int8" or "float16"; default: what the model runs
-                in.
-
-        Returns:
-            The directory.
-
-        Raises:
-            ExportError: if the directory is not empty, or the model cannot have the precision.
-        """
-        out = Path(output_dir) if output_dir else self._directory / "safeasr_bundle"
-        bundle = export_bundle(
-            self._directory,
-            out,
-            self._options.overrides,
-            trust_remote_code=self._trust,
-            precision=precision or self.precision,
-        )
-        return str(bundle.path)
 
     # -- What FunASR does not have ----------------------------------------------------------------
 
@@ -195,17 +197,14 @@ class AutoModel(Assembled):
             **options: as in :meth:`generate`.
 
         Raises:
-            AudioError: if an input cannot be read as audio.
-            QueueFullError: if there was no room in the queue.
+            AudioError: if an input cannot be read as audio (with ``on_error="raise"``).
+            QueueFullError: if there was no room in the queue. Nothing was accepted.
             EngineClosedError: if the model is closed.
+            OptionError: if an argument or an option has a value that it cannot have.
         """
-        return self._start(input, input_len, timeout, self._calls.check(options))
-
-    def _start(
-        self, input: Any, input_len: Any, timeout: float | None, options: CallOptions
-    ) -> Future[list[dict[str, Any]]]:
-        no_waiting = timeout == 0
-        call = self._calls.begin(input, input_len, options, timeout, unlimited=no_waiting)
+        no_waiting = time_limit(timeout) == 0
+        deadline = None if no_waiting else self._calls.deadline(timeout)
+        call = self._calls.begin(input, input_len, self._calls.check(options), deadline)
         return call.start(no_waiting=no_waiting)
 
     async def agenerate(
@@ -213,15 +212,27 @@ class AutoModel(Assembled):
     ) -> list[dict[str, Any]]:
         """:meth:`generate` for asyncio: decoding and waiting do not block the event loop.
 
-        Cancelling the task cancels the future, see :meth:`Future.cancel
-        <safeasr.calls.future.Future.cancel>`.
+        Audio is read on threads of the model's own: what waits for the network does not hold up
+        what is at hand. Cancelling the task ends that too, and cancels the future, see
+        :meth:`Future.cancel <safeasr.calls.future.Future.cancel>`. Whoever wants what was done by
+        then keeps a future of :meth:`submit` instead.
         """
         deadline, checked = self._calls.deadline(timeout), self._calls.check(options)
+        begun: list[Future[list[dict[str, Any]]]] = []
 
         def start() -> Future[list[dict[str, Any]]]:
-            return self._start(input, input_len, seconds_left(deadline), checked)
+            call = self._calls.begin(input, input_len, checked, deadline)
+            begun.append(call.start(no_waiting=False))
+            return begun[0]
 
-        return await start_and_wait(start, deadline)
+        try:
+            return await self._readers.start_and_wait(
+                start, deadline, waits_for_others=self._calls.waits_for_others(input, checked)
+            )
+        except DeadlineExceededError as error:
+            if not begun or error.results is not None:
+                raise
+            return begun[0]._end_early(error)
 
     def stream(
         self,
@@ -261,7 +272,8 @@ class AutoModel(Assembled):
 
         Raises:
             UnsupportedModelError: if a model that the mode needs is missing.
-            ValueError: if an option makes no sense.
+            OptionError: if an option makes no sense, or hotwords cannot be read.
+            NotAllowedError: if one names a file or URL that the model may not open.
             EngineClosedError: if the model is closed.
         """
         if self.closed:

@@ -9,10 +9,12 @@ catches ``concurrent.futures.CancelledError`` catches safeasr's.
 from __future__ import annotations
 
 from concurrent.futures import CancelledError
+from typing import Any
 
 __all__ = [
     "AudioError",
     "AudioFileNotFoundError",
+    "AudioTooLongError",
     "CancelledError",
     "CorruptBundleError",
     "DeadlineExceededError",
@@ -22,10 +24,16 @@ __all__ = [
     "ForkedProcessError",
     "HotwordError",
     "InferenceError",
+    "InterruptedCallError",
+    "NotAllowedError",
+    "OptionError",
+    "OptionFileNotFoundError",
     "OutOfMemoryError",
+    "OutputError",
     "QueueFullError",
     "SafeASRError",
     "UnsupportedModelError",
+    "UntrustedBundleError",
 ]
 
 
@@ -35,6 +43,38 @@ class SafeASRError(Exception):
     Catch it to handle any refusal or failure of the package in one place. An exception that is
     not a ``SafeASRError`` is a mistake in the call (``TypeError``, ``ValueError``) or a defect of
     safeasr worth reporting.
+
+    Attributes:
+        results: what the call had done when it failed: one entry for each input in order, its
+            result or None. None where no call for a result failed, such as while a model is made.
+    """
+
+    results: list[dict[str, Any] | None] | None = None
+
+
+class OptionError(SafeASRError, ValueError, TypeError):
+    """An argument or an option has a value that it cannot have.
+
+    Raised before anything of the call is read or queued. The message names the option, what was
+    expected, what came, and where it was given. It is a ``ValueError`` and a ``TypeError`` too, for
+    handlers of either.
+    """
+
+
+class OptionFileNotFoundError(OptionError, FileNotFoundError):
+    """An option names a file that is not there.
+
+    Raised before anything of the call is read or queued; the message names the option and the path.
+    It is a ``FileNotFoundError`` too, as in FunASR.
+    """
+
+
+class HotwordError(OptionError):
+    """Hotwords of a call or stream cannot be read, or are more than a model takes.
+
+    Raised before anything of the call is queued: the file is missing or is not UTF-8, the URL
+    fails, there are more words than the limit, or one word is too long. The message says which.
+    Correct the list. It is an ``OptionError``, and so a ``ValueError`` and a ``TypeError``, too.
     """
 
 
@@ -82,12 +122,21 @@ class AudioFileNotFoundError(AudioError, FileNotFoundError):
     """
 
 
-class HotwordError(SafeASRError, ValueError):
-    """Hotwords of a call could not be read, or are more than a model takes.
+class NotAllowedError(AudioError, PermissionError):
+    """An input or option names a file or URL, and the model was told to open none such.
 
-    Raised before anything of the call is queued: the file is missing or is not UTF-8, the URL
-    fails, there are more words than the limit, or one word is too long. The message says which.
-    Correct the list. It is a ``ValueError`` too.
+    Raised before anything is opened, by models made with ``allow_paths=False`` or ``allow_urls=``,
+    and for a list file from a URL that names files of this machine. Pass the audio itself: bytes,
+    an array, or an open file. It is an ``AudioError`` and a ``PermissionError`` too.
+    """
+
+
+class AudioTooLongError(AudioError):
+    """A recording is longer than ``max_audio_seconds``.
+
+    Raised when its header says so and may be right, and else while it is decoded, so that a small
+    file that unpacks to days of silence takes no more memory than the limit allows. The message
+    says both lengths. Cut the recording, or give a larger ``max_audio_seconds``.
     """
 
 
@@ -119,6 +168,15 @@ class CorruptBundleError(SafeASRError, ValueError):
     """
 
 
+class UntrustedBundleError(SafeASRError):
+    """A bundle was not exported here, and nobody said that it may be loaded.
+
+    Raised while a model is built, before anything of the bundle is run: its programs can do what
+    the process can do. If you trust whoever made it, pass ``trust_remote_code=True``, or record it
+    with ``safeasr trust``; otherwise load the FunASR model that it was made from.
+    """
+
+
 class ForkedProcessError(SafeASRError):
     """A model built before ``os.fork`` was used in the child process.
 
@@ -146,9 +204,28 @@ class InferenceError(SafeASRError, RuntimeError):
 
 
 class OutOfMemoryError(InferenceError, MemoryError):
-    """One request alone needs more memory than the device, or the machine, has left.
+    """One request alone, or a model, needs more memory than the device or the machine has left.
 
     A batch that does not fit is run again in halves; only what does not fit by itself fails, after
     waiting for the batches of other workers. Cut the recording (``vad_model`` does), use fewer
-    workers, or free memory that others hold. It is a ``MemoryError`` too.
+    workers, or free memory that others hold. A model that cannot be loaded or exported for want of
+    memory raises it too: nothing is wrong with the model. It is a ``MemoryError`` too.
+    """
+
+
+class OutputError(SafeASRError, OSError):
+    """Results could not be written to ``output_dir``.
+
+    Raised before anything is queued where nothing can be written there, and afterwards where it
+    fails only then, as on a full disk: the attribute ``results`` then holds all results. It is an
+    ``OSError`` too.
+    """
+
+
+class InterruptedCallError(SafeASRError, RuntimeError):
+    """A signal handler used what the call that it interrupted was in the middle of.
+
+    The interrupted call cannot go on before the handler has returned, so what the handler asked for
+    could never come. Let the handler set a flag, or start a thread. Nothing was queued. It is a
+    ``RuntimeError`` too.
     """

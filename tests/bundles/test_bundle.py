@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -32,6 +33,8 @@ def edit(bundle: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     facts = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
     change(facts)
     (bundle / "bundle.json").write_text(json.dumps(facts), encoding="utf-8")
+    with contextlib.suppress(CorruptBundleError):  # what it should be refused for
+        reseal(bundle)
 
 
 def truncate(bundle: Path) -> None:
@@ -58,12 +61,18 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "later format": (lambda b: edit(b, lambda f: f.update(format=99)), "format 99"),
     "no tokens": (lambda b: edit(b, lambda f: f.pop("tokens")), "tokens"),
     "unknown field": (lambda b: edit(b, lambda f: f.update(surprise=1)), "surprise"),
-    "file of unknown size": (lambda b: edit(b, lambda f: f["files"].clear()), "not complete"),
+    "file of unknown size": (
+        lambda b: edit(b, lambda f: f["files"].clear()),
+        r"has no files\.encoder\.ts",
+    ),
     "unknown family": (lambda b: edit(b, lambda f: f.update(family="nobody")), "nobody"),
     "no decoder": (lambda b: edit(b, lambda f: f["programs"].pop("decoder")), "decoder"),
     "no rate": (lambda b: edit(b, lambda f: f["frontend"].pop("sample_rate")), "sample_rate"),
     "wrong window": (lambda b: edit(b, lambda f: f["frontend"].update(window="odd")), "odd"),
-    "wrong frontend": (lambda b: edit(b, lambda f: f["frontend"].update(n_mels="x")), "load"),
+    "wrong frontend": (
+        lambda b: edit(b, lambda f: f["frontend"].update(n_mels="x")),
+        r"frontend\.n_mels",
+    ),
     "no decoding": (lambda b: edit(b, lambda f: f["decoding"].pop("sos")), "sos"),
 }
 
@@ -74,16 +83,6 @@ def test_damage_is_named(bundle: Path, name: str) -> None:
     damage(bundle)
     with pytest.raises(CorruptBundleError, match=message):
         AutoModel(model=str(bundle)).close()
-
-
-def test_a_flipped_bit_is_found_on_request(bundle: Path) -> None:
-    read_bundle(bundle).verify()
-    file = bundle / "encoder.ts"
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-    with pytest.raises(CorruptBundleError, match=r"encoder\.ts"):
-        read_bundle(bundle).verify()
 
 
 def test_a_vocabulary_that_is_too_small(bundle: Path, make_model: Callable[..., AutoModel]) -> None:

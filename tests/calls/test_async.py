@@ -114,7 +114,6 @@ async def test_cancelling_while_it_waits_for_room(
         await asyncio.wait_for(blocked, 5)
     gate.open()
     await asyncio.gather(running, *fillers)
-    await asyncio.get_running_loop().shutdown_default_executor()
     model.close()
     stats = model.stats()
     assert stats["submitted"] == stats["completed"] + stats["cancelled"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import child_environment
+from support.processes import child_environment
 
 #: Everything that waits, with a greenlet beside it that must go on meanwhile.
 PROGRAM = """

@@ -82,7 +82,7 @@ def test_main_leaves_with_the_exit_code(capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().out == f"safeasr {safeasr.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["transcribe", "export", "info", "verify", "bench"])
+@pytest.mark.parametrize("command", ["transcribe", "export", "info", "verify", "trust", "bench"])
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([command, "--help"]) == 0
     assert "Usage" in capsys.readouterr().out
@@ -167,6 +167,44 @@ def test_a_bad_input_is_named_and_the_others_go_on(
     assert shown.err == f"error: {files[1]}: no audio\n"
 
 
+@pytest.mark.parametrize("form", ["--json", "--jsonl"])
+def test_a_bad_input_has_its_error_in_its_place(
+    fake: type[FakeModel], files: list[str], form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.failing = {"b": AudioError("no\naudio")}
+    assert run(["transcribe", *files, form]) == 1
+    out = capsys.readouterr().out
+    results = json.loads(out) if form == "--json" else [json.loads(x) for x in out.splitlines()]
+    assert results == [
+        {"key": "a", "text": "size 1"},
+        {"key": "b", "error": {"type": "AudioError", "message": "no audio"}},
+        {"key": "c", "text": "size 3"},
+    ]
+
+
+@pytest.mark.parametrize("form", ["--json", "--jsonl", "--text"])
+def test_on_error_raise_stops_at_the_first(
+    fake: type[FakeModel], files: list[str], form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.failing = {"b": AudioError("no audio")}
+    assert run(["transcribe", *files, form, "--on-error", "raise"]) == 1
+    shown = capsys.readouterr()
+    assert shown.err == f"error: {files[1]}: no audio\n"
+    first = {"key": "a", "text": "size 1"}
+    if form == "--text":
+        assert shown.out == "a\tsize 1\n"
+    else:
+        assert json.loads(shown.out) == ([first] if form == "--json" else first)
+
+
+def test_ctrl_c_writes_what_is_done(
+    fake: type[FakeModel], files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.failing = {"b": KeyboardInterrupt()}  # type: ignore[dict-item]
+    assert run(["transcribe", *files, "--json"]) == 130
+    assert json.loads(capsys.readouterr().out) == [{"key": "a", "text": "size 1"}]
+
+
 def test_a_failure_of_the_model_ends_the_run_with_one_line(
     fake: type[FakeModel], files: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -201,6 +239,7 @@ def test_an_output_that_cannot_be_written_costs_no_run(
         ["transcribe", "x.wav", "--timestamps", "--text"],
         ["transcribe", "-", "-"],
         ["transcribe", "x.wav", "--batch-size", "0"],
+        ["transcribe", "x.wav", "--on-error", "ignore"],
         ["bench", "--threads", "1,none"],
         ["bench", "--threads", "0"],
         ["export", "demo"],
@@ -257,6 +296,5 @@ def test_ctrl_c_while_it_works(
         assert process.stdout.readline().startswith("k0\t")  # it is in the middle of its work
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        assert "Traceback" not in process.communicate(timeout=30)[1]
     assert process.returncode == 130
-    assert "Traceback" not in errors

@@ -20,7 +20,7 @@ from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.model_dir import ModelDir, read_vocabulary, read_weights
 from safeasr.bundles.program import save_program
 from safeasr.families.base import Accepts, Family, Task
-from safeasr.families.checkpoints import load_parameters, pick, section
+from safeasr.families.checkpoints import load_parameters, refuse_leftovers
 from safeasr.families.programs import load_programs, reading
 from safeasr.families.terms import Terms
 from safeasr.options.declared import FLAG, Option, Options
@@ -42,10 +42,11 @@ class ToneNetwork(nn.Module):
 def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: str) -> Bundle:
     """From a FunASR model directory to a bundle: model.ts, and what else loading needs to know."""
     tokens = read_vocabulary(model.tokens)
-    conf = section(model.config, "encoder_conf")
-    network = ToneNetwork(len(tokens), **pick(conf, "frame", "units"))
+    conf = model.settings.section("encoder_conf")
+    sizes = {name: conf.whole(name, least=1) for name in ("frame", "units") if name in conf}
+    network = ToneNetwork(len(tokens), **sizes)
     weights = read_weights(model.checkpoint, trust_remote_code=trust_remote_code)
-    load_parameters(network, weights, "")
+    refuse_leftovers(weights, load_parameters(network, weights, ""))
     save_program(network, out / "model.ts")
     return Bundle(
         path=out,
@@ -70,8 +71,8 @@ class ToneRecognizer:
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
         with reading(bundle):
             [program] = load_programs(bundle, device, ("model",))
-            self.sample_rate = int(bundle.frontend["sample_rate"])
-            self._frame = int(bundle.decoding["frame"])
+            self.sample_rate = bundle.frontend_settings.whole("sample_rate", least=1000)
+            self._frame = bundle.settings.whole("frame", least=1)
         self._tokens = bundle.tokens
         self._runner = _ext.RaggedRunner(
             program=program,

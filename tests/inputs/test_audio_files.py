@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from safeasr.errors import AudioError, AudioFileNotFoundError
-from safeasr.inputs import decoders
+from safeasr.inputs import sndfile
 from safeasr.inputs.audio import load_audio
 from support.audio_files import write_encoded
 from support.paths import DATA
@@ -98,8 +98,7 @@ def test_encoded_audio_by_every_way(tmp_path: Path, name: str) -> None:
     np.testing.assert_array_equal(load_audio(io.BytesIO(path.read_bytes())), by_path)
     # The file states its rate, so that fs is not used; FunASR resamples a second time.
     np.testing.assert_array_equal(load_audio(path, fs=8000), by_path)
-    if name not in ("a.ts", "a.flv"):  # bytes are known by their headers
-        np.testing.assert_array_equal(load_audio(path.read_bytes()), by_path)
+    np.testing.assert_array_equal(load_audio(path.read_bytes()), by_path)
 
 
 @pytest.mark.parametrize("name", ["-x.m4a", "http:x.m4a", "concat:a|b.m4a"])
@@ -130,7 +129,7 @@ def test_blocks_are_decoded_as_one(
     path = tmp_path / name
     soundfile.write(path, speechlike(16000, seconds=5.0), 16000)
     whole, _ = soundfile.read(path, dtype="float32")
-    monkeypatch.setattr(decoders, "_BLOCK_FRAMES", 5000)
+    monkeypatch.setattr(sndfile, "_BLOCK_SAMPLES", 5000)
     np.testing.assert_array_equal(load_audio(path), whole)
     np.testing.assert_array_equal(load_audio(path.read_bytes()), whole)
 
@@ -141,7 +140,9 @@ def test_damaged_packets_are_left_out(tmp_path: Path) -> None:
     whole, data = load_audio(path), bytearray(path.read_bytes())
     middle = data.index(b"moov") // 2
     data[middle : middle + 2000] = b"\xff" * 2000
-    assert len(whole) // 2 < len(load_audio(bytes(data))) <= len(whole)
+    with pytest.warns(UserWarning, match="is damaged"):
+        left = load_audio(bytes(data))
+    assert len(whole) // 2 < len(left) <= len(whole)
 
 
 def test_pcm_files_are_raw_samples_at_fs(oracle: Any, tmp_path: Path) -> None:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import http.server
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from safeasr import DeadlineExceededError, HotwordError
+from safeasr import DeadlineExceededError, HotwordError, NotAllowedError, OptionError
 from safeasr.inputs import hotwords
-from safeasr.inputs.hotwords import MOST_HOTWORDS, read_hotwords, with_hotwords_read
+from safeasr.inputs.hotwords import (
+    MOST_HOTWORDS,
+    names_urls,
+    read_hotwords,
+    with_hotwords_read,
+)
+from safeasr.options.access import Access
 from safeasr.options.declared import HOTWORD, Option, Options
+from safeasr.options.kinds import require
 from safeasr.text.hotword_pieces import Hotwords
 
 LINES = "魔搭\n\n 阿里 巴巴 \nhello\r\n"
@@ -71,18 +80,54 @@ def test_urls(server: str) -> None:
     assert read_hotwords(f"{server}/words").words == WORDS
     with pytest.raises(HotwordError, match="404"):
         read_hotwords(f"{server}/none")
-    with pytest.raises(HotwordError, match="what the URL gave is not UTF-8"):
-        read_hotwords(f"{server}/other")
+    assert read_hotwords(f" {server.replace('http', 'HTTP')}/words").words == WORDS
+    with pytest.raises(HotwordError, match=r"what 'http://[^']*/other' gave is not UTF-8"):
+        read_hotwords(f"{server}/other?token=secret")
+    with pytest.raises(HotwordError, match="larger than 3 bytes"):
+        read_hotwords(f"{server}/words", max_bytes=3)
     with pytest.raises(DeadlineExceededError):
         read_hotwords(f"{server}/words", deadline=0.0)
+
+
+def test_switches(server: str, tmp_path: Path) -> None:
+    """What may not be named is not even looked at."""
+    file = tmp_path / "words.txt"
+    file.write_text(LINES, encoding="utf-8")
+    for path in (str(file), file, tmp_path / "gone", "/gone.txt"):
+        with pytest.raises(NotAllowedError, match="allow_paths=False"):
+            read_hotwords(path, access=Access(paths=False))
+    url = f"{server}/words"
+    for switch in (False, "public", ("words.example",)):
+        with pytest.raises(NotAllowedError, match="allow_urls"):
+            read_hotwords(url, access=Access(urls=switch))
+    assert read_hotwords(url, access=Access(urls=("127.0.0.1",), paths=False)).words == WORDS
+    assert read_hotwords("a b", access=Access(urls=False, paths=False)).words == ("a", "b")
+
+
+def test_what_the_constructor_names_is_allowed(server: str, tmp_path: Path) -> None:
+    file = tmp_path / "words.txt"
+    file.write_text(LINES, encoding="utf-8")
+    options = Options(Option("hotword", HOTWORD, hotwords=True))
+    closed = Access(urls=False, paths=False)
+    for own in (str(file), file, f"{server}/words"):
+        given = {"hotword": own}
+        read = with_hotwords_read(given, options, access=closed, operators=given)
+        assert read["hotword"].words == WORDS
+        with pytest.raises(NotAllowedError):
+            with_hotwords_read(given, options, access=closed, operators={"hotword": "a"})
+        assert names_urls(given, options) == (own == f"{server}/words")
+    assert not names_urls({"hotword": ["http://h/words"]}, options)
 
 
 def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for path in ("/nowhere/words.txt", "阿里 words.txt", str(tmp_path) + "/x\0.txt"):
         with pytest.raises(HotwordError, match="cannot be read"):
             read_hotwords(path)
-    with pytest.raises(HotwordError, match="cannot be read"):
-        read_hotwords(tmp_path)
+    pipe = tmp_path / "pipe.txt"
+    os.mkfifo(pipe)
+    for odd in (tmp_path, pipe, str(pipe), Path("/dev/zero")):
+        with pytest.raises(HotwordError, match="cannot be read: it is no regular file"):
+            read_hotwords(odd)
     file = tmp_path / "words.txt"
     file.write_bytes("魔搭".encode("gb18030"))
     with pytest.raises(HotwordError, match="not UTF-8"):
@@ -118,7 +163,17 @@ def test_only_the_option_that_names_them_is_read() -> None:
 
 @pytest.mark.parametrize("value", [5, 1.5, b"a", {"a": 1}, ["a", 5], object()])
 def test_kind(value: Any) -> None:
-    assert not HOTWORD.accepts(value)
+    with pytest.raises(OptionError, match="hotword must be a string of words"):
+        require(HOTWORD, "hotword", value)
+
+
+def test_plain_values(tmp_path: Path) -> None:
+    for value in ("a b", ["a", "b"], [], tmp_path / "words"):
+        assert require(HOTWORD, "hotword", value) == value
+    plain = require(HOTWORD, "hotword", np.array(["a", "b"]))
+    assert plain == ["a", "b"]
+    assert {type(one) for one in plain} == {str}
+    assert require(HOTWORD, "hotword", ("a",)) == ["a"]
 
 
 def test_equal_lists_are_equal() -> None:

@@ -139,7 +139,7 @@ FORMS: dict[str, Callable[[dict[str, torch.Tensor]], Any]] = {
     "model": lambda s: {"model": s, "optimizer": {"lr": 0.1}},
     "module.": lambda s: {f"module.{k}": v for k, v in s.items()},
     "wrapped module.": lambda s: {"state_dict": {f"module.{k}": v for k, v in s.items()}},
-    "unused": lambda s: {**s, "some.other.weight": torch.ones(3), "step": 5},
+    "of training": lambda s: {**s, "ctc.ctc_lo.weight": torch.ones(3), "step": 5},
     "double": lambda s: {k: v.double() if v.is_floating_point() else v for k, v in s.items()},
 }
 

@@ -74,22 +74,23 @@ def test_unknown_names(place: Place) -> None:
     [
         ("stream", "generate", [AUTO_MODEL, VAD_KWARGS]),
         ("size", "AutoModel", [GENERATE]),
-        ("key", "generate", [STREAM, VAD_KWARGS]),
+        ("output_dir", "generate", [STREAM, VAD_KWARGS]),
         ("hub", "AutoModel", [GENERATE, STREAM]),
-        ("encoder_conf", "AutoModel", [GENERATE, STREAM]),
+        ("encoder", "AutoModel", [GENERATE, STREAM]),
         ("num_workers", "AutoModel", [GENERATE, STREAM]),
     ],
 )
 def test_names_of_another_place(
     name: str, owner: str, ignoring: list[Place], no_warnings: None
 ) -> None:
+    value = 1 if name in ("size", "stream", "num_workers") else "some"
     for place in PLACES:
         if place in ignoring:
             message = f"option '{name}' belongs to {owner}: {place.name} ignores it"
             with pytest.warns(UserWarning, match=message):
-                assert checked({name: 1}, place, OPTIONS) == {}
+                assert checked({name: value}, place, OPTIONS) == {}
         elif not (name in OWN and place in (AUTO_MODEL, VAD_KWARGS)):
-            assert checked({name: 1}, place, OPTIONS) == {name: 1}
+            assert checked({name: value}, place, OPTIONS) == {name: value}
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
@@ -234,7 +235,7 @@ def test_what_is_used_is_not_warned_of(demo: AutoModel, no_warnings: None) -> No
 def test_wrong_options_of_the_constructor() -> None:
     for options, message in (
         ({"pred_timestamp": "no"}, r"pred_timestamp must be true or false, got 'no'"),
-        ({"fs": "16k"}, r"fs must be a rate in Hz above 0, got '16k' \(an option of AutoModel\)"),
+        ({"fs": "16k"}, r"fs must be a rate in Hz.*, got '16k' \(an option of AutoModel\)"),
         ({"chunk_size": 7}, r"chunk_size must be \[left, chunk, right\] in rows of 60 ms, got 7"),
     ):
         with pytest.raises(ValueError, match=message):

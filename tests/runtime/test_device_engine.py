@@ -19,7 +19,15 @@ from safeasr import AutoModel
 from safeasr.families.terms import Terms
 from support import fakegpu
 from support.audio import Samples, speech
-from support.cases import CASES, FamilyCase, export_all, live_answers, of_calls, of_streams
+from support.cases import (
+    CASES,
+    FamilyCase,
+    export_all,
+    live_answers,
+    of_calls,
+    of_streams,
+    plain,
+)
 from support.device_process import on_fake_device
 from support.fakegpu import HERE, THERE
 from support.vad import conversation
@@ -52,7 +60,7 @@ def at_once(work: Callable[[int], Any], count: int, threads: int = 16) -> list[A
 def answer(model: AutoModel, job: tuple[Samples, dict[str, Any]]) -> dict[str, Any]:
     clip, options = job
     result: dict[str, Any] = model.generate(clip, key="k", **options)[0]
-    return result
+    return plain(result)
 
 
 def answers_of_the_cpu(bundle: Path, jobs: Sequence[tuple[Samples, dict[str, Any]]]) -> list[Any]:

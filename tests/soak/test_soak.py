@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from conftest import child_environment
 from support.paths import TESTS
+from support.processes import child_environment
 
 
 @pytest.mark.soak

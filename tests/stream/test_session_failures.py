@@ -138,13 +138,13 @@ def test_cancelled_and_late_pieces_never_came(
     until(futures[0].running)
     for piece, final in PIECES[1:]:
         doomed = model.submit(piece[::-1], cache=cache, is_final=False, **OPTIONS)
-        late = model.submit(piece, cache=cache, is_final=False, timeout=0.01, **OPTIONS)
+        late = model.submit(piece, cache=cache, is_final=False, timeout=0.5, **OPTIONS)
         futures.append(model.submit(piece, cache=cache, is_final=final, **OPTIONS))
         assert doomed.cancel()
         with pytest.raises(CancelledError):
             doomed.result(60)
         lates.append(late)
-    time.sleep(0.011)
+    time.sleep(0.51)
     gate.open()
     texts = tuple(future.result(60)[0]["text"] for future in futures)
     assert texts == safe_texts(streaming, PIECES, OPTIONS)

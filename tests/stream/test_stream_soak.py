@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import child_environment
 from safeasr import AudioError, AutoModel, CancelledError, DeadlineExceededError
 from support.audio import Samples, speech
+from support.processes import child_environment
 
 pytest.importorskip("funasr", reason="funasr makes the models")
 

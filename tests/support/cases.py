@@ -28,6 +28,7 @@ __all__ = [
     "of_all",
     "of_calls",
     "of_streams",
+    "plain",
     "said",
 ]
 
@@ -51,6 +52,7 @@ class FamilyCase:
         clip: a recording of so many seconds, by a seed.
         lengths: of recordings that bring different answers, in s.
         graphs: its steps can be recorded as graphs.
+        encoder: its config.yaml has an ``encoder_conf`` and a ``frontend_conf``.
     """
 
     name: str
@@ -61,6 +63,7 @@ class FamilyCase:
     clip: Callable[[float, int], Samples] = speech
     lengths: Sequence[float] = _LENGTHS
     graphs: bool = False
+    encoder: bool = True
 
     @property
     def family(self) -> Family:
@@ -93,8 +96,20 @@ def _case_of(family: str) -> FamilyCase:
 
 
 def said(result: Mapping[str, Any]) -> str:
-    """What a result says: its text, or the segments of a detector."""
+    """What a result says: its text, the segments of a detector, what an embedding points to.
+
+    An embedding's numbers are rounded in other ways by other kernels, its signs hardly ever are.
+    """
+    if "spk_embedding" in result:
+        return "".join("-+"[number > 0] for number in result["spk_embedding"].flatten().tolist())
     return str(result["text"] if "text" in result else result["value"])
+
+
+def plain(result: Mapping[str, Any]) -> dict[str, Any]:
+    """A result that can be compared and written as JSON: tensors as what they say."""
+    if "spk_embedding" in result:
+        return {**result, "spk_embedding": said(result)}
+    return dict(result)
 
 
 def live_answers(model: AutoModel, job: LiveJob) -> list[str]:

@@ -68,7 +68,7 @@ class DeviceProcess:
         return cls._shared
 
     def __init__(self, library: str) -> None:
-        from conftest import child_environment
+        from support.processes import child_environment
 
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (as long as the process)
         self._process = subprocess.Popen(

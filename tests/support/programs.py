@@ -9,7 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from safeasr.bundles.bundle import MANIFEST, file_digest
+from safeasr.bundles.bundle import MANIFEST, file_digest, manifest_digest, read_bundle
+from safeasr.bundles.cache import cache_dir
+from safeasr.bundles.trust import record_trust
 from safeasr.loading.export import open_bundle
 
 #: Programs here fail on larger values.
@@ -96,10 +98,19 @@ def gated_bundle(model_dir: Path, out: Path, gate: Path) -> Path:
     return out
 
 
-def reseal(bundle: Path) -> None:
-    """Write the sizes and digests of a bundle's files as they are now."""
+def reseal(bundle: Path, *, trusted: bool = True) -> None:
+    """Write the sizes and digests of a bundle's files, and of itself, as they are now.
+
+    Args:
+        bundle: its directory.
+        trusted: as if it had been exported so on this machine.
+    """
     facts = json.loads((bundle / MANIFEST).read_text(encoding="utf-8"))
-    for name, entry in facts["files"].items():
-        file = bundle / name
-        entry.update(bytes=file.stat().st_size, sha256=file_digest(file))
+    if isinstance(facts.get("files"), dict):
+        for name, entry in facts["files"].items():
+            file = bundle / name
+            entry.update(bytes=file.stat().st_size, sha256=file_digest(file))
+    facts["digest"] = manifest_digest(facts)
     (bundle / MANIFEST).write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
+    if trusted:
+        record_trust(read_bundle(bundle), cache_dir())

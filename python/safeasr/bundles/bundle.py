@@ -2,7 +2,8 @@
 
 A bundle is a directory with ``bundle.json`` and one file for each program. It says everything that
 is needed to run the model: family, frontend, vocabulary, decoding settings. ``bundle.json`` is
-written last, so a directory that has one is complete.
+written last, so a directory that has one is complete. It holds the digest of every file and one of
+its own, so a bit that changes anywhere is found when the bundle is opened.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safeasr.errors import CorruptBundleError
+from safeasr.bundles.digests import file_digest, known_digest
+from safeasr.bundles.settings import Settings, check_depth, shown
+from safeasr.errors import CorruptBundleError, ExportError
 
 __all__ = [
     "FORMAT_VERSION",
@@ -21,13 +24,16 @@ __all__ = [
     "Bundle",
     "file_digest",
     "is_bundle",
+    "manifest_digest",
     "read_bundle",
     "write_manifest",
 ]
 
 #: Raised when bundles written before cannot be read any more.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST = "bundle.json"
+#: A vocabulary of 25,000 tokens takes half a megabyte.
+_MOST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,7 @@ class Bundle:
         files: size in bytes and SHA-256 of each program file and asset.
         versions: what the bundle was made with.
         source: where the model came from.
+        digest: SHA-256 of all of the above but the path, empty before it is written.
     """
 
     path: Path
@@ -63,38 +70,72 @@ class Bundle:
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     source: dict[str, Any] = field(default_factory=dict)
+    digest: str = ""
 
     def program(self, name: str) -> str:
-        """The path of a program's file."""
-        return str(self.path / self.programs[name])
+        """The path of a program's file; CorruptBundleError if the bundle has no such program."""
+        return str(self.path / Settings(self.programs, *self._blame, ("programs",)).text(name))
 
     def asset(self, name: str) -> Path:
-        """The path of another file."""
-        return self.path / self.assets[name]
+        """The path of another file; CorruptBundleError if the bundle has no such file."""
+        return self.path / Settings(self.assets, *self._blame, ("assets",)).text(name)
+
+    @property
+    def _blame(self) -> tuple[str, type[CorruptBundleError]]:
+        return str(self.path / MANIFEST), CorruptBundleError
+
+    @property
+    def frontend_settings(self) -> Settings:
+        """``frontend``, each value with its type; CorruptBundleError for others."""
+        return Settings(self.frontend, *self._blame, ("frontend",))
+
+    @property
+    def settings(self) -> Settings:
+        """``decoding``, each value with its type; CorruptBundleError for others."""
+        return Settings(self.decoding, *self._blame, ("decoding",))
 
     def verify(self) -> None:
-        """Compare every file's content with its digest; raises CorruptBundleError."""
+        """Compare every file's content with its digest; raises CorruptBundleError.
+
+        Reads every file once for a process, 1.5 GB a second; later only those that have changed.
+        """
         for name, facts in self.files.items():
-            if file_digest(self.path / name) != facts["sha256"]:
-                raise CorruptBundleError(f"{self.path / name} is not what the bundle was made with")
+            try:
+                same = known_digest(self.path / name) == facts["sha256"]
+            except OSError as error:
+                raise CorruptBundleError(f"{self.path / name} cannot be read: {error}") from error
+            if not same:
+                raise CorruptBundleError(
+                    f"{self.path / name} is not what the bundle was made with: export the model "
+                    "again"
+                )
 
 
 def is_bundle(path: Path) -> bool:
-    """Whether a directory is a bundle."""
-    return (path / MANIFEST).is_file()
+    """Whether a directory is a bundle.
+
+    Raises:
+        ExportError: if one may not look.
+    """
+    try:
+        return (path / MANIFEST).is_file()
+    except OSError as error:
+        raise ExportError(f"{path} cannot be read: {error}") from error
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
+def manifest_digest(facts: dict[str, Any]) -> str:
+    """The digest of a manifest, which stands in it as ``digest``."""
+    content = {name: value for name, value in facts.items() if name != "digest"}
+    # With ASCII alone there is one way to write it, also for strings that UTF-8 cannot hold.
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
 
 
 def write_manifest(bundle: Bundle) -> Bundle:
-    """Write bundle.json, which completes the bundle; returns it with sizes and digests."""
+    """Write bundle.json, which completes the bundle; returns it with sizes and digests.
+
+    Raises:
+        ExportError: if it cannot be written.
+    """
     files = {
         name: {
             "bytes": (bundle.path / name).stat().st_size,
@@ -104,40 +145,96 @@ def write_manifest(bundle: Bundle) -> Bundle:
     }
     facts = asdict(bundle) | {"files": files, "format": FORMAT_VERSION}
     del facts["path"]
-    (bundle.path / MANIFEST).write_text(
-        json.dumps(facts, ensure_ascii=False, indent=1), encoding="utf-8"
-    )
+    try:
+        facts["digest"] = manifest_digest(facts)
+        text = json.dumps(facts, ensure_ascii=False, indent=1)
+        (bundle.path / MANIFEST).write_text(text, encoding="utf-8")
+    except (UnicodeEncodeError, TypeError) as error:
+        raise ExportError(f"a setting cannot be written to {MANIFEST}: {error}") from error
     return read_bundle(bundle.path)
 
 
 def read_bundle(path: Path) -> Bundle:
     """Read a bundle's manifest and check that its files are whole.
 
+    Their content is compared by :meth:`Bundle.verify`.
+
     Raises:
         CorruptBundleError: if the manifest or a file is missing, damaged or of another format.
     """
     manifest = path / MANIFEST
     try:
-        facts = json.loads(manifest.read_text(encoding="utf-8"))
+        with manifest.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise CorruptBundleError(f"{manifest} is larger than {_MOST_BYTES >> 20} MB")
+        facts = json.loads(content.decode("utf-8"))
     except FileNotFoundError as error:
         raise CorruptBundleError(f"{path} has no {MANIFEST}") from error
-    except (ValueError, OSError) as error:
+    except CorruptBundleError:
+        raise
+    except (ValueError, RecursionError, OSError) as error:
         raise CorruptBundleError(f"{manifest} cannot be read: {error}") from error
-    found = facts.pop("format", None) if isinstance(facts, dict) else None
-    if found != FORMAT_VERSION:
+    check_depth(facts, str(manifest), CorruptBundleError)
+    found = facts.get("format") if isinstance(facts, dict) else None
+    if found != FORMAT_VERSION or isinstance(found, bool):
         raise CorruptBundleError(
-            f"{manifest} has format {found!r}, this safeasr reads {FORMAT_VERSION}: export it again"
+            f"{manifest} has format {shown(found)}, this safeasr reads {FORMAT_VERSION}: export "
+            "it again"
         )
-    try:
-        bundle = Bundle(path=path, **facts)
-        for name in [*bundle.programs.values(), *bundle.assets.values()]:
-            expected, file = bundle.files[name]["bytes"], path / name
-            if not file.is_file():
-                raise CorruptBundleError(f"{file} is missing")
-            if file.stat().st_size != expected:
-                raise CorruptBundleError(
-                    f"{file} has {file.stat().st_size} bytes, expected {expected}: export it again"
-                )
-    except (TypeError, KeyError, AttributeError) as error:
-        raise CorruptBundleError(f"{manifest} is not complete: {error!r}") from error
+    return _checked(path, facts)
+
+
+def _checked(path: Path, facts: dict[str, Any]) -> Bundle:
+    """The manifest's content, if all of it is there, of the right type, and as it was written."""
+    manifest = Settings(facts, str(path / MANIFEST), CorruptBundleError)
+    lists = {name: manifest.section(name) for name in ("programs", "assets", "files")}
+    for name in ("programs", "assets"):
+        for key in lists[name]:
+            _check_file(path, lists[name].text(key), lists["files"])
+    tokens = facts.get("tokens")
+    if not isinstance(tokens, list) or not all(isinstance(one, str) for one in tokens):
+        raise manifest.wrong("tokens", "a list of strings")
+    strings = ("family", "model_class", "precision", "digest")
+    mappings = (
+        *("programs", "assets", "files", "frontend"),
+        *("decoding", "signatures", "versions", "source"),
+    )
+    found: dict[str, Any] = {name: manifest.text(name) for name in strings}
+    found |= {name: dict(manifest.section(name).values) for name in mappings}
+    bundle = Bundle(path=path, tokens=tokens, **found)
+    unknown = facts.keys() - ({"format", *Bundle.__dataclass_fields__} - {"path"})
+    if unknown:
+        raise CorruptBundleError(f"{manifest.where} has unknown keys: {shown(sorted(unknown))}")
+    if manifest_digest(facts) != bundle.digest:
+        raise CorruptBundleError(
+            f"{manifest.where} is not as it was written: its digest is another. Export the model "
+            "again"
+        )
     return bundle
+
+
+def _check_file(path: Path, name: str, files: Settings) -> None:
+    """Refuse a file that is not whole, or not in the bundle's own directory."""
+    parts = Path(name).parts
+    if not parts or Path(name).is_absolute() or ".." in parts or "\0" in name:
+        raise CorruptBundleError(
+            f"{files.where}: expected the name of a file in the bundle, got {shown(name)}"
+        )
+    file = path / name
+    facts = files.section(name)
+    size, digest = facts.whole("bytes", most=1 << 50), facts.text("sha256")
+    if len(digest) != 64:
+        raise facts.wrong("sha256", "64 hexadecimal digits")
+    try:
+        if not file.is_file():
+            raise CorruptBundleError(f"{file} is missing")
+        if not file.resolve().is_relative_to(path.resolve()):
+            raise CorruptBundleError(
+                f"{file} is a link to {file.resolve()}, outside of the bundle: copy the file there"
+            )
+        found = file.stat().st_size
+    except OSError as error:
+        raise CorruptBundleError(f"{file} cannot be read: {error}") from error
+    if found != size:
+        raise CorruptBundleError(f"{file} has {found} bytes, expected {size}: export it again")

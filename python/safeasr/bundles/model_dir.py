@@ -1,22 +1,23 @@
-"""Reading a FunASR model directory: its configuration, vocabulary, CMVN and checkpoint."""
+"""A FunASR model directory: its configuration, and which files it names."""
 
 from __future__ import annotations
 
 import copy
-import json
-import zipfile
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-import yaml
-
+from safeasr.bundles.files import read_json, read_yaml
+from safeasr.bundles.settings import Settings, check_depth, shown
+from safeasr.bundles.tables import read_cmvn, read_vocabulary
+from safeasr.bundles.weights import read_weights
 from safeasr.errors import ExportError
 
 __all__ = ["ModelDir", "read_cmvn", "read_model_dir", "read_vocabulary", "read_weights"]
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -27,24 +28,41 @@ class ModelDir:
         path: the directory.
         config: config.yaml merged with the overrides.
         metas: ``file_path_metas`` of configuration.json, which names the files of hub models.
+        overrides: what the caller gave.
+        config_file: where ``config`` was read.
     """
 
     path: Path
     config: dict[str, Any]
     metas: dict[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    config_file: str = "config.yaml"
 
     @property
     def model_class(self) -> str:
         """FunASR's class of the model, such as "Paraformer"."""
         return str(self.config.get("model", ""))
 
+    @property
+    def settings(self) -> Settings:
+        """``config``, each value with its type; ExportError for others."""
+        own = f" with {', '.join(self.overrides)} of the caller" if self.overrides else ""
+        return Settings(self.config, f"{self.path / self.config_file}{own}")
+
     def find(self, key: str, *usual: str) -> Path | None:
         """A file of the directory, or None if there is none.
 
         Args:
-            key: what configuration.json or config.yaml call it, at any depth, such as "bpemodel".
-            usual: names that it has where neither says one; default: the key itself.
+            key: what the caller, configuration.json or config.yaml call it, at any depth, such as
+                "bpemodel".
+            usual: names that it has where nobody says one; default: the key itself.
+
+        Raises:
+            ExportError: if the caller names a file that is not there.
         """
+        given = _value_of(key, self.overrides)
+        if given is not None:
+            return _given_file(key, given, self.path)
         named = (_value_of(key, place) for place in (self.metas, self.config))
         candidates = [self.path / name for name in named if name is not None]
         candidates += [self.path / name for name in usual or (key,)]
@@ -69,6 +87,42 @@ class ModelDir:
             )
         return found
 
+    def check_complete(self) -> None:
+        """Refuse a directory that lacks files which its own configuration names.
+
+        FunASR goes on without them, and a model without its CMVN, say, answers other things.
+
+        Raises:
+            ExportError: naming all that is missing.
+        """
+        # The caller's files take the place of the directory's own.
+        names = _named({k: v for k, v in self.metas.items() if k != "config"}, self.overrides)
+        missing = [name for name in dict.fromkeys(names) if not _exists(self.path / name)]
+        if missing:
+            raise ExportError(
+                f"{self.path} is not complete: configuration.json names {', '.join(missing)}, "
+                "which it does not have. Download the model again"
+            )
+        named = _value_of("cmvn_file", self.config)
+        if named is not None and self.cmvn is None:
+            raise ExportError(
+                f"{self.path} is not complete: {self.config_file} names {shown(named)} "
+                "(cmvn_file), which is not there, and there is no am.mvn"
+            )
+
+    def digest_by_hub(self, file: Path) -> str | None:
+        """The SHA-256 that a file had on the hub, where the hub's own cache tells.
+
+        Hugging Face's cache names large files after their digest and links to them.
+        """
+        try:
+            target = file.resolve() if file.is_symlink() else None
+        except (OSError, RuntimeError):
+            return None
+        if target is None or target.parent.name != "blobs" or not _SHA256.fullmatch(target.name):
+            return None
+        return target.name
+
     @property
     def checkpoint(self) -> Path:
         """The weights' file: ``init_param`` of the caller or of configuration.json, or model.pt.
@@ -76,9 +130,7 @@ class ModelDir:
         Raises:
             ExportError: if there is none.
         """
-        given = self.config.get("init_param")
-        candidates = (Path(str(given)), self.path / str(given)) if given else ()
-        found = next(filter(_is_file, candidates), None) or self.find("init_param", "model.pt")
+        found = self.find("init_param", "model.pt")
         if found is None:
             named = _value_of("init_param", self.metas)
             missing = "model.pt" if named in (None, "model.pt") else f"{named} and model.pt"
@@ -110,7 +162,7 @@ class ModelDir:
         found: list[Path | None] = [self.checkpoint, self.tokens, self.cmvn, self.bpemodel]
         # The configuration itself counts by what it says, which is in `config`.
         named = {key: one for key, one in self.metas.items() if key != "config"}
-        found += [self.path / name for name in _strings(named)]
+        found += [self.path / name for name in _named(named, {})]
         found += [self.find(one) for one in also]
         return list(dict.fromkeys(one for one in found if one is not None and _is_file(one)))
 
@@ -123,11 +175,12 @@ def _value_of(key: str, place: Mapping[str, Any]) -> str | None:
     return next((one for one in inner if one is not None), None)
 
 
-def _strings(place: Mapping[str, Any]) -> Iterator[str]:
-    for one in place.values():
+def _named(place: Mapping[str, Any], replaced: Mapping[str, Any]) -> Iterator[str]:
+    """The names of files in nested mappings, but for those whose key was replaced."""
+    for key, one in place.items():
         if isinstance(one, Mapping):
-            yield from _strings(one)
-        elif isinstance(one, str):
+            yield from _named(one, replaced)
+        elif isinstance(one, str) and _value_of(key, replaced) is None:
             yield one
 
 
@@ -136,6 +189,21 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:  # a name that no file can have
         return False
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _given_file(key: str, given: str, directory: Path) -> Path:
+    """A file that the caller named, from where they are or from the directory."""
+    for one in (Path(given).expanduser(), directory / given):
+        if given and _is_file(one):
+            return one
+    raise ExportError(f"{key}={shown(given, 300)} is not a file")
 
 
 def _merge(base: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,107 +224,41 @@ def read_model_dir(path: Path, overrides: Mapping[str, Any] | None = None) -> Mo
         overrides: keys of config.yaml that replace what stands there; dicts are merged.
 
     Raises:
-        ExportError: if the directory is not a FunASR model or lacks a file; says which.
+        ExportError: if the directory is not a FunASR model, or a file cannot be what it should.
     """
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    check_depth(given, "an option of the model")
     metas: dict[str, Any] = {}
     configuration = path / "configuration.json"
-    if configuration.is_file():
-        try:
-            found = json.loads(configuration.read_text(encoding="utf-8")).get("file_path_metas")
-        except (ValueError, AttributeError) as error:
-            raise ExportError(f"{configuration} is not valid JSON: {error}") from error
+    if _is_file(configuration):
+        content = read_json(configuration)
+        if not isinstance(content, dict):
+            raise ExportError(
+                f"{configuration} must hold a mapping, got a {type(content).__name__}"
+            )
+        found = content.get("file_path_metas")
         metas = found if isinstance(found, dict) else {}
-    config_file = path / str(metas.get("config", "config.yaml"))
-    if not config_file.is_file():
+    name = Settings(metas, str(configuration), path=("file_path_metas",)).text(
+        "config", "config.yaml"
+    )
+    config_file = path / name
+    if not _is_file(config_file):
         raise ExportError(
-            f"{path} is not a FunASR model directory: it has no {config_file.name} "
+            f"{path} is not a FunASR model directory: it has no {name} "
             "(and no bundle.json, so it is not a safeasr bundle either)"
         )
-    try:
-        config = yaml.safe_load(config_file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ExportError(f"{config_file} is not valid YAML: {error}") from error
-    if not isinstance(config, dict) or "model" not in config:
-        raise ExportError(f"{config_file} does not name a model class (key 'model')")
-    given = (overrides or {}).get("init_param")
-    if given and not any(_is_file(one) for one in (Path(str(given)), path / str(given))):
-        raise ExportError(f"init_param={given!r} is not a file")
-    config = _merge(config, overrides or {})
-    return ModelDir(path, config, metas)
-
-
-def read_vocabulary(path: Path | None) -> list[str]:
-    """The tokens of a tokens.json (a list) or tokens.txt (one a line)."""
-    if path is None:
-        raise ExportError("the model directory has no tokens.json or tokens.txt")
-    text = path.read_text(encoding="utf-8")
-    if path.suffix != ".json":
-        return [line.rstrip() for line in text.splitlines()]
-    try:
-        tokens = json.loads(text)
-    except ValueError as error:
-        raise ExportError(f"{path} is not valid JSON: {error}") from error
-    if not isinstance(tokens, list) or not all(isinstance(t, str) for t in tokens):
-        raise ExportError(f"{path} must hold a list of strings")
-    return tokens
-
-
-def read_cmvn(path: Path | None) -> tuple[list[float], list[float]]:
-    """Shift and scale from an am.mvn file (Kaldi nnet text); empty lists without a file.
-
-    Raises:
-        ExportError: if the file holds no pair of equally long vectors.
-    """
-    if path is None:
-        return [], []
-    words = path.read_text(encoding="utf-8").split()
-
-    def vector(after: str) -> list[float]:
-        # <AddShift> 560 560 <LearnRateCoef> 0 [ v v ... ]
-        start = words.index("[", words.index(after)) + 1
-        return [float(np.float32(w)) for w in words[start : words.index("]", start)]]
-
-    try:
-        shift, scale = vector("<AddShift>"), vector("<Rescale>")
-    except ValueError as error:
-        raise ExportError(f"{path} is not a CMVN file in Kaldi's nnet format: {error}") from error
-    if len(shift) != len(scale):
-        raise ExportError(f"{path}: {len(shift)} shifts but {len(scale)} scales")
-    return shift, scale
-
-
-def read_weights(path: Path, *, trust_remote_code: bool = False) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint, by FunASR's parameter names.
-
-    Nothing pickled in the file is executed, unless ``trust_remote_code``.
-
-    Raises:
-        ExportError: if the file cannot be read or holds no state dict.
-    """
-
-    def load(mmap: bool) -> Any:
-        return torch.load(path, map_location="cpu", mmap=mmap, weights_only=not trust_remote_code)
-
-    try:
-        # Mapped, the weights need no second copy in memory; files in torch's old format cannot be.
-        state = load(zipfile.is_zipfile(path))
-    except Exception as error:
-        hint = (
-            ""
-            if trust_remote_code
-            else (
-                ". Only tensors are read; if you trust this file and it needs more, "
-                "pass trust_remote_code=True"
-            )
+    config = read_yaml(config_file)
+    if not isinstance(config, dict):
+        raise ExportError(
+            f"{config_file} must hold a mapping with a model class (key 'model'), got a "
+            f"{type(config).__name__}"
         )
-        raise ExportError(f"cannot read the checkpoint {path}: {error}{hint}") from error
-    for wrapper in ("state_dict", "model_state_dict", "model"):
-        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
-            state = state[wrapper]
-    if not isinstance(state, dict):
-        raise ExportError(f"{path} holds a {type(state).__name__}, not a state dict")
-    return {
-        name.removeprefix("module."): value
-        for name, value in state.items()
-        if isinstance(value, torch.Tensor)
-    }
+    if not isinstance(config.get("model"), str):
+        raise ExportError(
+            f"{config_file} does not name a model class (key 'model'), got "
+            f"{shown(config.get('model'))}"
+        )
+    checkpoint = given.get("init_param")
+    if checkpoint is not None:
+        given["init_param"] = str(_given_file("init_param", str(checkpoint), path))
+    return ModelDir(path, _merge(config, given), metas, given, name)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -15,89 +13,57 @@ from safeasr._extension import _ext
 from safeasr.calls.dispatcher import forbid_waiting, on_callback_thread
 from safeasr.calls.future import Future
 from safeasr.calls.os_threads import threads_are_green
-from safeasr.calls.result_writer import ResultWriter
+from safeasr.calls.progress import Progress
+from safeasr.calls.promise import Promise
+from safeasr.calls.result_writer import ResultWriter, once
 from safeasr.calls.waiting import wait_for
 from safeasr.deadlines import seconds_left
-from safeasr.errors import AudioError, DeadlineExceededError, QueueFullError
+from safeasr.errors import (
+    AudioError,
+    DeadlineExceededError,
+    EngineClosedError,
+    ForkedProcessError,
+    InterruptedCallError,
+    OptionError,
+    OutputError,
+    QueueFullError,
+    SafeASRError,
+)
 from safeasr.families.base import Recognizer
 from safeasr.families.terms import Terms
-from safeasr.inputs.expand import Utterance, expand_inputs
-from safeasr.inputs.hotwords import with_hotwords_read
-from safeasr.options.call import CallOptions, call_options
-from safeasr.options.model import ModelOptions
-from safeasr.text.hotwords import apply_postprocess_hotwords
+from safeasr.inputs.arrays import DEFAULT_SAMPLE_RATE
+from safeasr.inputs.utterance import Utterance
+from safeasr.options.call import CallOptions
+from safeasr.text.hotwords import HotwordCorrector
 
-__all__ = ["Call", "Calls"]
+__all__ = ["Call", "Serving"]
 
-_log = logging.getLogger("safeasr")
 #: How often a greenlet looks for room in the queue.
 _LOOK_AGAIN_S = 0.005
+#: What ends a call as a whole: no input is to blame, and those that follow would fail too.
+_ENDS = (DeadlineExceededError, QueueFullError, EngineClosedError)
+#: What says that the call was wrong.
+_WRONG = (OptionError, InterruptedCallError, ForkedProcessError)
+
+Result = dict[str, Any]
+Slots = list[Result | None]
 
 
-class Calls:
-    """Makes calls: what all calls of a model share. Immutable but for the files it writes."""
+@dataclass(frozen=True)
+class Serving:
+    """What all calls of a model share.
 
-    def __init__(
-        self,
-        recognizer: Recognizer,
-        engine: _ext.Engine,
-        options: ModelOptions,
-        require_open: Callable[[], None],
-    ) -> None:
-        """Remember what calls need.
+    Attributes:
+        recognizer: the model.
+        engine: where it runs.
+        writer: of result files.
+        ahead: how many utterances of a call that waits are in the engine at a time.
+    """
 
-        Args:
-            recognizer: the model.
-            engine: where it runs.
-            options: of the constructor.
-            require_open: raises EngineClosedError once the model is being closed.
-        """
-        self.require_open = require_open
-        self.recognizer = recognizer
-        self.engine = engine
-        self.options = options
-        self.writer = ResultWriter()
-        # Far enough ahead to keep the workers in full batches, near enough not to decode a whole
-        # list of files into memory or to fill the queue for everyone else.
-        devices = options.device.count(",") + 1
-        self.ahead = 2 * options.max_batch_size * options.num_workers * devices
-
-    def deadline(self, timeout: float | None) -> float | None:
-        """When a call with that time limit ends; None: the model's limit."""
-        limit = self.options.timeout if timeout is None else timeout
-        return None if limit is None else time.monotonic() + limit
-
-    def check(self, options: Mapping[str, Any]) -> CallOptions:
-        """Sort and check the options of a call; on the caller's thread, whose line is blamed."""
-        self.require_open()
-        call = call_options(options, self.options, self.recognizer.options)
-        self.recognizer.check(call.family)
-        return call
-
-    def begin(
-        self,
-        input: Any,
-        input_len: Any,
-        call: CallOptions,
-        timeout: float | None,
-        *,
-        unlimited: bool = False,
-    ) -> Call:
-        """Expand the input of a call and read its hotwords; no audio is read, nothing queued."""
-        deadline = None if unlimited else self.deadline(timeout)
-        call = replace(
-            call, family=with_hotwords_read(call.family, self.recognizer.options, deadline)
-        )
-        utterances = expand_inputs(
-            input,
-            key=call.key,
-            fs=call.fs,
-            data_type=call.data_type,
-            input_len=input_len,
-            sample_rate=self.recognizer.sample_rate,
-            deadline=deadline,
-        )
-        return Call(self, call, deadline, utterances)
+    recognizer: Recognizer
+    engine: _ext.Engine
+    writer: ResultWriter
+    ahead: int
 
 
 @dataclass(frozen=True)
@@ -105,80 +71,151 @@ class Call:
     """One call.
 
     Attributes:
-        calls: of its model.
+        serving: of its model.
         options: of the call.
+        corrector: of hotwords, or None.
         deadline: of the monotonic clock, or None.
         utterances: its input.
     """
 
-    calls: Calls
+    serving: Serving
     options: CallOptions
+    corrector: HotwordCorrector | None
     deadline: float | None
     utterances: Sequence[Utterance]
 
-    def run(self, progress: Callable[[int, int], object] | None) -> list[dict[str, Any]]:
-        """Recognise all, a few at a time; returns the results in order."""
+    # -- Waiting ----------------------------------------------------------------------------------
+
+    def run(self, progress: Callable[[int, int], object] | None) -> list[Result]:
+        """Recognise all, a few at a time; returns the results in order.
+
+        What it raises, Ctrl-C too, has an attribute ``results`` with what was done by then.
+        """
         forbid_waiting()
-        results: list[dict[str, Any]] = []
-        pending: deque[tuple[Utterance, _ext.Ticket]] = deque()
-        total = len(self.utterances)
-        with contextlib.ExitStack() as cleanup:
-            cleanup.callback(lambda: [ticket.cancel() for _, ticket in pending])
-            bar = self._progress_bar()
-            if bar is not None:
-                cleanup.callback(bar.close)
+        slots: Slots = [None] * len(self.utterances)
+        pending: deque[tuple[int, _ext.Ticket]] = deque()
+        bar = not self.options.disable_pbar and self.options.family.get("cache") is None
+        with Progress(len(slots), bar=bar, callback=progress) as shown:
+            try:
+                self._run(slots, pending, shown)
+            except BaseException as error:
+                self._let_go(slots, pending)
+                return self._cut_short(slots, error)
+        return self._complete(slots)
 
-            def take_first() -> None:
-                utterance, ticket = pending[0]
-                if not wait_for(ticket, seconds_left(self.deadline)):
-                    raise DeadlineExceededError(
-                        f"the timeout passed with {len(results)} of {total} done"
-                    )
-                results.append(self._finish(utterance, ticket))
-                pending.popleft()
-                if bar is not None:
-                    bar.update(1)
-                if progress is not None:
-                    try:
-                        progress(len(results), total)
-                    except Exception:
-                        _log.exception("progress_callback raised")
+    def _run(self, slots: Slots, pending: deque[tuple[int, _ext.Ticket]], shown: Progress) -> None:
+        def take_first() -> None:
+            index, ticket = pending[0]
+            if not wait_for(ticket, seconds_left(self.deadline)):
+                done = sum(one is not None for one in slots)
+                raise DeadlineExceededError(f"the timeout passed with {done} of {len(slots)} done")
+            slots[index] = self._outcome(index, ticket)
+            pending.popleft()
+            shown.step()
 
-            for utterance in self.utterances:
-                if len(pending) >= self.calls.ahead:
-                    take_first()
-                pending.append((utterance, self._submit(utterance)))
-            while pending:
+        failed: SafeASRError | None = None
+        for index in range(len(slots)):
+            if len(pending) >= self.serving.ahead:
                 take_first()
-        return self._complete(results)
+            try:
+                pending.append((index, self._submit(self.utterances[index])))
+            except (*_ENDS, *_WRONG):
+                raise
+            except SafeASRError as error:
+                if not self.options.keep_errors:
+                    failed = error  # those before it are finished first
+                    break
+                pending.append((index, _failed(error)))
+        while pending:
+            take_first()
+        if failed is not None:
+            raise failed
 
-    def start(self, *, no_waiting: bool) -> Future[list[dict[str, Any]]]:
+    def _let_go(self, slots: Slots, pending: deque[tuple[int, _ext.Ticket]]) -> None:
+        """Take back what is not finished; keep what is."""
+        for index, ticket in pending:
+            if ticket.finished() and ticket.state != "cancelled":
+                try:
+                    slots[index] = self._outcome(index, ticket)
+                except Exception:  # its own error; the call has failed with another
+                    continue
+            else:
+                ticket.cancel()
+
+    def _cut_short(self, slots: Slots, error: BaseException) -> list[Result]:
+        """The answer of a call that ended early: its errors in their places, or raised."""
+        if self.options.keep_errors and isinstance(error, _ENDS):
+            filled = [
+                self._refusal(index, error) if one is None else one
+                for index, one in enumerate(slots)
+            ]
+            return self._complete(filled)
+        raise self._with_results(error, slots)
+
+    # -- Not waiting ------------------------------------------------------------------------------
+
+    def start(self, *, no_waiting: bool) -> Future[list[Result]]:
         """Queue all; returns at once. no_waiting: not even for room in the queue."""
         no_waiting = no_waiting or on_callback_thread()
         tickets: list[_ext.Ticket] = []
+        late: DeadlineExceededError | None = None
         try:
             for utterance in self.utterances:
-                tickets.append(self._submit(utterance, no_waiting=no_waiting))
+                try:
+                    if late is not None:
+                        raise late  # not even read
+                    tickets.append(self._submit(utterance, no_waiting=no_waiting))
+                except (QueueFullError, EngineClosedError, *_WRONG):
+                    raise
+                except SafeASRError as error:
+                    if not self.options.keep_errors:
+                        raise
+                    late = error if isinstance(error, DeadlineExceededError) else late
+                    tickets.append(_failed(error))
         except BaseException:
             for ticket in tickets:
                 ticket.cancel()
             raise
+        write = once(self._write)
 
-        def collect() -> list[dict[str, Any]]:
-            pairs = zip(self.utterances, tickets, strict=True)
-            return self._complete([self._finish(u, t) for u, t in pairs])
+        def collect() -> list[Result]:
+            slots: Slots = []
+            failed: Exception | None = None
+            for index, ticket in enumerate(tickets):
+                try:
+                    slots.append(self._outcome(index, ticket))
+                except Exception as error:
+                    slots.append(None)
+                    failed = failed or error
+            if failed is not None:
+                raise self._with_results(failed, slots)
+            return self._complete(slots, write)
 
-        return Future(tickets, collect)
+        def cut_short(error: BaseException) -> list[Result]:
+            slots: Slots = [None] * len(tickets)
+            self._let_go(slots, deque(enumerate(tickets)))
+            return self._cut_short(slots, error)
+
+        return Future(tickets, collect, cut_short)
+
+    # -- One utterance ----------------------------------------------------------------------------
 
     def _submit(self, utterance: Utterance, *, no_waiting: bool = False) -> _ext.Ticket:
+        cached = self.options.family.get("cache") is not None
+        rate: int | None = None
+        if cached and self.serving.recognizer.streams and _states_no_rate(utterance):
+            # Its stream resamples it, across chunks.
+            rate = DEFAULT_SAMPLE_RATE if self.options.fs is None else self.options.fs
+            native = self.serving.recognizer.sample_rate
+            utterance = replace(utterance, fs=native, sample_rate=native)
         # The last piece of a stream may well be empty.
-        empty = self.options.family.get("cache") is not None
-        data = utterance.load(allow_empty=empty, deadline=self.deadline)
+        data = utterance.load(allow_empty=cached, deadline=self.deadline)
         left = seconds_left(self.deadline)
         terms = Terms(
             from_file=utterance.from_file,
             deadline=self.deadline,
             room_until=time.monotonic() if no_waiting else self.deadline,
+            rate=rate,
         )
         try:
             return self._submit_on(terms, data)
@@ -191,7 +228,8 @@ class Call:
             raise QueueFullError(f"{error}{waited}") from None
 
     def _submit_on(self, terms: Terms, data: Any) -> _ext.Ticket:
-        submit = partial(self.calls.recognizer.submit, self.calls.engine, data, self.options.family)
+        serving = self.serving
+        submit = partial(serving.recognizer.submit, serving.engine, data, self.options.family)
         if not threads_are_green():
             return submit(terms)
         # The engine would wait for room on the thread of all greenlets.
@@ -203,17 +241,57 @@ class Call:
                     raise
                 time.sleep(_LOOK_AGAIN_S)
 
-    def _finish(self, utterance: Utterance, ticket: _ext.Ticket) -> dict[str, Any]:
-        return self.calls.recognizer.finish(ticket.get(), utterance.key, self.options.family)
+    def _outcome(self, index: int, ticket: _ext.Ticket) -> Result:
+        """The result of a finished request, or its error where that is wanted."""
+        try:
+            key = self.utterances[index].key
+            return self.serving.recognizer.finish(ticket.get(), key, self.options.family)
+        except SafeASRError as error:
+            if not self.options.keep_errors:
+                raise
+            return self._refusal(index, error)
 
-    def _complete(self, results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _refusal(self, index: int, error: BaseException) -> Result:
+        return {"key": self.utterances[index].key, "error": error}
+
+    # -- All of them ------------------------------------------------------------------------------
+
+    def _complete(
+        self,
+        slots: Sequence[Result | None],
+        write: Callable[[Sequence[Result]], None] | None = None,
+    ) -> list[Result]:
+        results = [one for one in slots if one is not None]
+        try:
+            (write or self._write)(results)
+        except OutputError as error:
+            self._with_results(error, results)
+            raise
+        return [self._corrected(one) for one in results]
+
+    def _write(self, results: Sequence[Result]) -> None:
         if self.options.output_dir is not None:
-            self.calls.writer.write(self.options.output_dir, results)
-        return apply_postprocess_hotwords(results, **self.options.hotwords)
+            self.serving.writer.write(self.options.output_dir, results)
 
-    def _progress_bar(self) -> Any:
-        if self.options.disable_pbar or self.options.family.get("cache") is not None:
-            return None
-        from tqdm import tqdm
+    def _corrected(self, result: Result) -> Result:
+        if self.corrector is None or "error" in result:
+            return result
+        matches = bool(self.options.hotwords.get("return_postprocess_hotword_matches", False))
+        return self.corrector.apply_result(result, matches)
 
-        return tqdm(total=len(self.utterances), colour="blue", dynamic_ncols=True)
+    def _with_results(self, error: BaseException, slots: Sequence[Result | None]) -> BaseException:
+        done = [None if one is None else self._corrected(one) for one in slots]
+        error.results = done  # type: ignore[attr-defined]
+        return error
+
+
+def _states_no_rate(utterance: Utterance) -> bool:
+    """Whether its samples are at the rate that the call says: all but files."""
+    return utterance.kind == "sound" and not utterance.from_file
+
+
+def _failed(error: SafeASRError) -> _ext.Ticket:
+    """The ticket of an input that never came to the engine."""
+    promise = Promise()
+    promise.fail(error)
+    return promise

@@ -9,7 +9,8 @@ import os
 from collections.abc import Callable
 
 from safeasr._extension import _ext
-from safeasr.calls.os_threads import allocate_lock, start_thread
+from safeasr.calls.os_threads import allocate_rlock, start_thread
+from safeasr.warn import log_exception
 
 __all__ = [
     "CALLBACKS",
@@ -38,23 +39,28 @@ class Dispatcher:
         """
         self._name = name
         self._count = threads
-        self._lock = allocate_lock()
+        self._lock = allocate_rlock()
         self._begin()
 
     def _begin(self) -> None:
         self._queue = _ext.CompletionQueue()
         self._waiting: dict[int, Callable[[], object]] = {}
         self._tokens = itertools.count()
-        self._joins: list[Callable[[], None]] = []
+        self._joins: list[Callable[[], None]] | None = None
         self._idents: set[int] = set()
         self._pid = os.getpid()
 
     def when_finished(self, ticket: _ext.Ticket, callback: Callable[[], object]) -> None:
         """Run ``callback`` on one of the threads once the ticket is finished."""
         with self._lock:
-            if not self._joins:
-                run = self._run
-                self._joins = [start_thread(run, self._name) for _ in range(self._count)]
+            if self._joins is None:
+                self._joins = []  # first: a signal handler may come here meanwhile
+                try:
+                    for _ in range(self._count):
+                        self._joins.append(start_thread(self._run, self._name))
+                except BaseException:
+                    self._joins = None
+                    raise
             token = next(self._tokens)
             self._waiting[token] = callback
             queue = self._queue
@@ -77,12 +83,12 @@ class Dispatcher:
         """Run what is finished by now, then end."""
         self._queue.close()
         if self._pid == os.getpid():
-            for join in self._joins:
+            for join in self._joins or ():
                 join()
 
     def after_fork(self) -> None:
         """The threads stayed in the parent, and one of them may have held the lock."""
-        self._lock = allocate_lock()
+        self._lock = allocate_rlock()
         self._begin()
 
 
@@ -107,11 +113,11 @@ def run_callback(callback: Callable[[], object]) -> None:
     try:
         callback()
     except Exception:
-        _log.exception("a done-callback raised")
+        log_exception(_log, "a done-callback raised")
     except BaseException:
         if not on_callback_thread():
             raise
-        _log.exception("a done-callback raised")
+        log_exception(_log, "a done-callback raised")
 
 
 def forbid_waiting() -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Generic, TypeVar
 
 from safeasr._extension import _ext
 from safeasr.calls.dispatcher import CALLBACKS, run_callback
 from safeasr.calls.waiting import wait_for
-from safeasr.deadlines import seconds_left
+from safeasr.deadlines import deadline_after, seconds_left
 from safeasr.errors import CancelledError
+from safeasr.options.checks import time_limit
+from safeasr.options.kinds import CALLABLE, require
 
 __all__ = ["Future"]
 
@@ -27,15 +28,23 @@ class Future(Generic[_T]):
     ``concurrent.futures.Future``.
     """
 
-    def __init__(self, tickets: Sequence[_ext.Ticket], collect: Callable[[], _T]) -> None:
+    def __init__(
+        self,
+        tickets: Sequence[_ext.Ticket],
+        collect: Callable[[], _T],
+        cut_short: Callable[[BaseException], _T] | None = None,
+    ) -> None:
         """Made by ``AutoModel.submit`` and ``Stream.submit``.
 
         Args:
             tickets: of what was submitted, in order.
             collect: makes the result of the finished tickets. Keeps the model alive.
+            cut_short: makes what can be had when the wait for the rest ended with an error, or
+                raises that error with what is done.
         """
         self._tickets = tuple(tickets)
         self._collect = collect
+        self._cut_short = cut_short
 
     def done(self) -> bool:
         """Whether all of it has finished: with a result, an error, or cancelled."""
@@ -68,8 +77,9 @@ class Future(Generic[_T]):
 
         Raises:
             RuntimeError: in a done-callback, for what is not done yet.
+            OptionError: if the timeout is no number of at least 0.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = deadline_after(time_limit(timeout))
         return all(wait_for(ticket, seconds_left(deadline)) for ticket in self._tickets)
 
     def result(self, timeout: float | None = None) -> _T:
@@ -81,7 +91,8 @@ class Future(Generic[_T]):
         Raises:
             TimeoutError: if it is not done in time. The request goes on.
             CancelledError: if it was cancelled.
-            SafeASRError: what the first failed part failed with.
+            SafeASRError: what the first failed part failed with. Of a call with several inputs its
+                attribute ``results`` has the results of the others.
         """
         if not self.wait(timeout):
             raise TimeoutError(f"not done after {timeout} s; the request goes on")
@@ -104,7 +115,11 @@ class Future(Generic[_T]):
 
         What ``fn`` raises is logged. It must be short, for all callbacks share one thread, and it
         cannot wait for a model there: that raises RuntimeError.
+
+        Raises:
+            OptionError: if ``fn`` cannot be called.
         """
+        require(CALLABLE, "fn", fn)
 
         def next_step() -> None:
             for ticket in self._tickets:
@@ -134,6 +149,12 @@ class Future(Generic[_T]):
 
         self.add_done_callback(wake)
         await done.wait()
+
+    def _end_early(self, error: BaseException) -> _T:
+        """What can be had though the wait ended with an error; raises it otherwise."""
+        if self._cut_short is None:
+            raise error
+        return self._cut_short(error)
 
     async def _wait_async(self) -> _T:
         try:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["allocate_lock", "start_thread", "threads_are_green"]
+__all__ = ["allocate_lock", "allocate_rlock", "start_thread", "threads_are_green"]
 
 
 def _original(module: str, name: str) -> Any:
@@ -37,6 +37,15 @@ def threads_are_green() -> bool:
 def allocate_lock() -> Any:
     """A lock like ``threading.Lock()`` that blocks a thread of the operating system."""
     return _original("_thread", "allocate_lock")()
+
+
+def allocate_rlock() -> Any:
+    """A lock like ``threading.RLock()`` that blocks a thread of the operating system.
+
+    A signal handler may run between any two steps of the main thread, also while that holds a lock,
+    and may want the same one. What these locks guard is whole between any two steps.
+    """
+    return _original("_thread", "RLock")()
 
 
 def start_thread(run: Callable[[], None], name: str) -> Callable[[], None]:

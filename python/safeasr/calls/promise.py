@@ -31,6 +31,9 @@ class Promise(_ext.Promise):
         self._error = error
         return self.finish()
 
+    def require_elsewhere(self) -> None:
+        """Raise where waiting for it could never end."""
+
     @property
     def state(self) -> str:
         """As of the engine's tickets."""

@@ -8,6 +8,7 @@ import select
 from safeasr._extension import _ext
 from safeasr.calls.dispatcher import CALLBACKS, forbid_waiting
 from safeasr.calls.os_threads import allocate_lock, threads_are_green
+from safeasr.calls.promise import Promise
 
 __all__ = ["wait_for"]
 
@@ -24,10 +25,13 @@ def wait_for(ticket: _ext.Ticket, timeout_s: float | None = None) -> bool:
 
     Raises:
         RuntimeError: in a done-callback, for what is not finished yet.
+        InterruptedCallError: in a signal handler that interrupted what it would wait for.
     """
     if ticket.finished():
         return True
     forbid_waiting()
+    if isinstance(ticket, Promise):
+        ticket.require_elsewhere()
     if threads_are_green():
         return _let_others_run(ticket, timeout_s)
     return ticket.wait(timeout_s)

@@ -12,6 +12,7 @@ import typer
 
 from safeasr._version import __version__
 from safeasr.cli import bench, bundles, transcribe
+from safeasr.cli.say import complain
 from safeasr.errors import SafeASRError
 
 __all__ = ["app", "run"]
@@ -29,6 +30,7 @@ app.command()(transcribe.transcribe)
 app.command()(bundles.export)
 app.command()(bundles.info)
 app.command()(bundles.verify)
+app.command()(bundles.trust)
 app.command()(bench.bench)
 
 _debug = False
@@ -51,12 +53,8 @@ def _options(
     _debug = debug
 
 
-def _one_line(message: Any) -> str:
-    return " ".join(str(message).split())
-
-
 def _show_warning(message: Any, *_: Any, **__: Any) -> None:
-    print(f"warning: {_one_line(message)}", file=sys.stderr)
+    complain(f"warning: {message}")
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -79,6 +77,6 @@ def run(arguments: list[str] | None = None) -> int:
         if _debug:
             traceback.print_exc()
         else:
-            print(f"error: {_one_line(error)}", file=sys.stderr)
+            complain(f"error: {error}")
         return 1
     return 0

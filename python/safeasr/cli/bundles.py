@@ -1,4 +1,4 @@
-"""``safeasr export``, ``info`` and ``verify``: making bundles and looking at them."""
+"""``safeasr export``, ``info``, ``verify`` and ``trust``: making bundles, looking at them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import typer
 import yaml
 
 from safeasr.bundles.bundle import MANIFEST, Bundle, file_digest, is_bundle, read_bundle
+from safeasr.bundles.cache import cache_dir
 from safeasr.bundles.model_dir import read_model_dir
+from safeasr.bundles.trust import is_trusted, record_trust
 from safeasr.cli.models import find_directory
 from safeasr.errors import CorruptBundleError
 from safeasr.loading.export import export_bundle, open_bundle
 from safeasr.nets.precision import PRECISIONS
 
-__all__ = ["export", "info", "verify"]
+__all__ = ["export", "info", "trust", "verify"]
 
 
 def _overrides(settings: list[str]) -> dict[str, Any]:
@@ -101,6 +103,7 @@ def _facts(bundle: Bundle) -> dict[str, Any]:
         "model_class": bundle.model_class,
         "precision": bundle.precision,
         "tokens": len(bundle.tokens),
+        "trusted": is_trusted(bundle, cache_dir()),
         "sample_rate": bundle.frontend.get("sample_rate"),
         "versions": bundle.versions,
         "programs": {
@@ -155,3 +158,15 @@ def verify(bundle: Annotated[Path, typer.Argument(help="A bundle's directory.")]
         raise CorruptBundleError(
             f"{bundle}: {', '.join(damaged)} not as exported: export the model again"
         )
+
+
+def trust(bundle: Annotated[Path, typer.Argument(help="A bundle's directory.")]) -> None:
+    """Record that a bundle which was exported elsewhere may be loaded here.
+
+    Its programs run with your rights: trust whoever made it. The record holds for this bundle as it
+    is now, wherever it lies, and for this cache ($SAFEASR_CACHE).
+    """
+    found = read_bundle(bundle)
+    found.verify()
+    record_trust(found, cache_dir())
+    typer.echo(f"{bundle}: {found.family}, digest {found.digest}, may be loaded")

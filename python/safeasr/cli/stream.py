@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safeasr.auto_model import AutoModel
+from safeasr.cli.say import complain
 from safeasr.errors import AudioError, SafeASRError
 from safeasr.inputs.expand import Utterance
 
@@ -112,6 +112,6 @@ def stream_files(
         except (AudioError, SafeASRError) as error:
             failed += 1
             name = source if isinstance(source, str) else key
-            print(f"error: {name}: {' '.join(str(error).split())}", file=sys.stderr)
+            complain(f"error: {name}: {error}")
         display.end()
     return failed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import sys
 from collections import deque
@@ -16,6 +17,7 @@ import typer
 
 from safeasr.auto_model import AutoModel
 from safeasr.cli.models import load_model
+from safeasr.cli.say import complain, is_terminal, put_line
 from safeasr.cli.stream import stream_files
 from safeasr.errors import AudioError, DeadlineExceededError, InferenceError, SafeASRError
 from safeasr.inputs.expand import expand_inputs
@@ -30,6 +32,11 @@ class _Format(str, Enum):
     TEXT = "text"
     JSON = "json"
     JSONL = "jsonl"
+
+
+class _OnError(str, Enum):
+    RETURN = "return"
+    RAISE = "raise"
 
 
 def _chosen_format(as_json: bool, as_jsonl: bool, as_text: bool, timestamps: bool) -> _Format:
@@ -74,41 +81,48 @@ class _Writer:
             line = str(result.get("text", result.get("value")))
             if self._with_keys:
                 line = f"{result['key']}\t{line}"
-        print(line, file=self._out, flush=True)
+        put_line(line, self._out)
+
+    def write_error(self, key: str, error: SafeASRError) -> None:
+        """An input that failed, in its place; text has no way to say so."""
+        if self._form is not _Format.TEXT:
+            said = {"type": type(error).__name__, "message": " ".join(str(error).split())}
+            self.write({"key": key, "error": said})
 
     def close(self) -> None:
+        """Also after Ctrl-C: what is done is not lost."""
         if self._form is _Format.JSON:
-            print(json.dumps(self._all, ensure_ascii=False, indent=1), file=self._out)
+            put_line(json.dumps(self._all, ensure_ascii=False, indent=1), self._out)
 
 
 def _results(
     model: AutoModel, sources: Sequence[tuple[str, object]], options: dict[str, Any], callers: int
-) -> Iterator[tuple[str, dict[str, Any] | SafeASRError]]:
-    """Name, and result or error, of every utterance, in order; a few are always under way."""
+) -> Iterator[tuple[str, str, dict[str, Any] | SafeASRError]]:
+    """Name, key, and result or error, of every utterance, in order; a few are always under way."""
 
     def recognise(key: str, source: object) -> dict[str, Any]:
         return model.generate(source, key=key, **options)[0]
 
     pool = ThreadPoolExecutor(callers, thread_name_prefix="safeasr-cli")
-    pending: deque[tuple[str, Future[dict[str, Any]]]] = deque()
+    pending: deque[tuple[str, str, Future[dict[str, Any]]]] = deque()
     left = iter(sources)
     try:
         while True:
             while len(pending) < 2 * callers and (item := next(left, None)) is not None:
                 name = item[1] if isinstance(item[1], str) else item[0]
-                pending.append((name, pool.submit(recognise, *item)))
+                pending.append((name, item[0], pool.submit(recognise, *item)))
             if not pending:
                 return
-            name, future = pending[0]
+            name, key, future = pending[0]
             try:
                 outcome: dict[str, Any] | SafeASRError = future.result()
             except (AudioError, InferenceError, DeadlineExceededError) as error:
                 outcome = error  # this utterance's own; the others go on
             pending.popleft()
-            yield name, outcome
+            yield name, key, outcome
     except BaseException:
         # Ctrl-C, or a failure of all: what waits is taken back, so the pool's threads come home.
-        for _, future in pending:
+        for _, _, future in pending:
             future.cancel()
         model.close(drain=False)
         raise
@@ -127,12 +141,13 @@ def _progress(total: int) -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+    shown = total > 1 and is_terminal(sys.stderr) and not is_terminal(sys.stdout)
     return Progress(
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=total < 2 or not sys.stderr.isatty() or sys.stdout.isatty(),
+        console=Console(stderr=True) if shown else Console(file=io.StringIO()),
+        disable=not shown,
         transient=True,
     )
 
@@ -193,14 +208,20 @@ def transcribe(
     vad_model: Annotated[
         str | None, typer.Option(help="With --stream: voice activity detector.")
     ] = None,
+    on_error: Annotated[
+        _OnError,
+        typer.Option(
+            help="return: name an input that fails on standard error, with --json and --jsonl also "
+            "in its place, and go on; raise: stop at the first. What is done is written either way."
+        ),
+    ] = _OnError.RETURN,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Read checkpoints that hold Python objects.")
     ] = False,
 ) -> None:
     """Recognise speech in audio files.
 
-    An input that cannot be recognised is named on standard error; the others go on, and the exit
-    code is 1.
+    An input that cannot be recognised is named on standard error, and the exit code is 1.
     """
     form = _chosen_format(as_json, as_jsonl, as_text, timestamps)
     if stream and (as_json or timestamps):
@@ -234,13 +255,17 @@ def transcribe(
         writer = _Writer(out, form, with_keys=len(sources) > 1)
         bar = stack.enter_context(_progress(len(sources)))
         task = bar.add_task("", total=len(sources))
-        for name, outcome in _results(recogniser, sources, options, callers):
-            bar.advance(task)
-            if isinstance(outcome, SafeASRError):
+        with contextlib.closing(writer):
+            for name, key, outcome in _results(recogniser, sources, options, callers):
+                bar.advance(task)
+                if not isinstance(outcome, SafeASRError):
+                    writer.write(outcome)
+                    continue
                 failed += 1
-                print(f"error: {name}: {' '.join(str(outcome).split())}", file=sys.stderr)
-            else:
-                writer.write(outcome)
-        writer.close()
+                complain(f"error: {name}: {outcome}")
+                if on_error is _OnError.RAISE:
+                    recogniser.close(drain=False)
+                    break
+                writer.write_error(key, outcome)
     if failed:
         raise typer.Exit(1)

@@ -71,9 +71,7 @@ class Recognizer(Protocol):
     ) -> _ext.Ticket:
         """Queue one utterance: samples (n,) or features (frames, size)."""
 
-    def finish(
-        self, result: Mapping[str, Any], key: str, options: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def finish(self, result: Any, key: str, options: Mapping[str, Any]) -> dict[str, Any]:
         """FunASR's result dict of a finished request."""
 
 

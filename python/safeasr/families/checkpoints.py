@@ -2,67 +2,133 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from safeasr.bundles.model_dir import ModelDir, read_cmvn
+from safeasr.bundles.settings import MOST_LAYERS, Settings
 from safeasr.errors import ExportError, UnsupportedModelError
 
 __all__ = [
-    "DECODER_KEYS",
-    "ENCODER_KEYS",
-    "PREDICTOR_KEYS",
     "check_paraformer",
+    "decoder_arguments",
+    "encoder_arguments",
+    "finite",
     "load_parameters",
-    "offline_frontend",
-    "online_frontend",
-    "pick",
+    "paraformer_decoding",
+    "plain",
+    "predictor_arguments",
+    "refuse_leftovers",
     "require",
-    "section",
 ]
 
-#: Keys of ``encoder_conf`` that the networks take.
-ENCODER_KEYS = (
-    "output_size",
-    "attention_heads",
-    "linear_units",
-    "num_blocks",
-    "kernel_size",
-    "sanm_shfit",
+#: Parameters that only training needs; docs/differences.md lists them.
+TRAINING_ONLY = (
+    *("decoder.embed.", "seaco_decoder.embed."),
+    *("ctc.", "criterion_", "specaug.", "normalize."),
 )
-#: Keys of ``decoder_conf`` that every Paraformer's decoder takes.
-DECODER_KEYS = ("attention_heads", "linear_units", "num_blocks")
-#: Keys of ``predictor_conf`` that the networks take.
-PREDICTOR_KEYS = ("idim", "l_order", "r_order", "smooth_factor", "noise_threshold")
+#: Rows that a memory's filter spans, or an integration's convolution.
+_KERNEL = {"least": 1, "most": 1000}
 
 
-def require(kind: str, config: Mapping[str, Any], key: str, *allowed: object) -> None:
+def require(kind: str, config: Mapping[str, Any] | Settings, key: str, *allowed: object) -> None:
     """Refuse configurations that these networks would run wrongly."""
-    if key in config and config[key] not in allowed:
+    values = Settings.of(config).values
+    if key in values and values[key] not in allowed:
         raise UnsupportedModelError(
-            f"{key}={config[key]!r} is not supported for {kind} (supported: "
+            f"{key}={values[key]!r} is not supported for {kind} (supported: "
             f"{', '.join(map(repr, allowed))})"
         )
 
 
-def section(config: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A mapping in a configuration; ExportError if it is not there."""
-    found = config.get(name)
-    if not isinstance(found, Mapping):
-        raise ExportError(f"config.yaml has no {name}, or it is not a mapping")
-    return dict(found)
+def encoder_arguments(conf: Settings, *more_layers: str) -> dict[str, Any]:
+    """Arguments of a SAN-M encoder: those of its sizes that ``encoder_conf`` has.
+
+    Args:
+        conf: the section.
+        more_layers: keys of further numbers of layers.
+
+    Raises:
+        ExportError: if one is of a wrong type or out of range.
+    """
+    found = _attention(conf)
+    if "output_size" in conf:
+        found["output_size"] = conf.whole("output_size", least=1)
+    for key in more_layers:
+        if key in conf:
+            found[key] = conf.whole(key, most=MOST_LAYERS)
+    if "sanm_shfit" in conf:
+        found["sanm_shfit"] = conf.whole("sanm_shfit", most=1000)
+    if "kernel_size" in conf:
+        found["kernel_size"] = conf.whole("kernel_size", **_KERNEL)
+    heads, size = found.get("attention_heads", 4), found.get("output_size", 256)
+    if size % heads:
+        raise conf.wrong("attention_heads", f"a divisor of the output size {size}")
+    return found
 
 
-def pick(config: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    """Those of the keys that the configuration has."""
-    return {k: config[k] for k in keys if k in config}
+def _attention(conf: Settings) -> dict[str, Any]:
+    kinds = {
+        "attention_heads": {"least": 1, "most": 1024},
+        "linear_units": {"least": 1},
+        "num_blocks": {"least": 1, "most": MOST_LAYERS},
+    }
+    return {key: conf.whole(key, **limits) for key, limits in kinds.items() if key in conf}
+
+
+def decoder_arguments(conf: Settings, encoder_size: int) -> dict[str, Any]:
+    """Arguments of a Paraformer's decoder that ``decoder_conf`` has; raises likewise."""
+    found = _attention(conf)
+    if "att_layer_num" in conf:
+        found["att_layer_num"] = conf.whole("att_layer_num", least=1, most=MOST_LAYERS)
+    if "kernel_size" in conf:
+        found["kernel_size"] = conf.whole("kernel_size", **_KERNEL)
+    if "sanm_shfit" in conf:
+        null = conf.values["sanm_shfit"] is None  # then half of the kernel
+        found["sanm_shfit"] = None if null else conf.whole("sanm_shfit", most=1000)
+    if encoder_size % found.get("attention_heads", 4):
+        raise conf.wrong("attention_heads", f"a divisor of the encoder's size {encoder_size}")
+    return found
+
+
+def predictor_arguments(conf: Settings, encoder_size: int) -> dict[str, Any]:
+    """Arguments of ``CifWeights`` that ``predictor_conf`` has; raises likewise."""
+    found: dict[str, Any] = {
+        "idim": conf.whole("idim", least=1),
+        "l_order": conf.whole("l_order", most=1000),
+        "r_order": conf.whole("r_order", most=1000),
+    }
+    for key in ("smooth_factor", "noise_threshold"):
+        if key in conf:
+            found[key] = conf.number(key)
+    if found["idim"] != encoder_size:
+        raise conf.wrong("idim", f"the encoder's output size, {encoder_size}")
+    return found
+
+
+def paraformer_decoding(config: Settings) -> tuple[dict[str, int], dict[str, Any]]:
+    """How a Paraformer's tokens are read, and how its weights of frames are integrated."""
+    conf = config.section("model_conf", optional=True)
+    predictor = config.section("predictor_conf")
+    ids = {
+        "blank_id": conf.whole("blank_id", 0),
+        "sos": conf.whole("sos", 1),
+        "eos": conf.whole("eos", 2),
+    }
+    integration = {
+        "cif_left": predictor.whole("l_order", most=1000),
+        "cif_right": predictor.whole("r_order", most=1000),
+        "tail_threshold": predictor.number("tail_threshold", 0.0),
+        "tail_mask": predictor.flag("tail_mask", True),
+    }
+    return ids, integration
 
 
 def check_paraformer(
     kind: str,
-    config: Mapping[str, Any],
+    config: Settings,
     *,
     encoder: str,
     input_layers: tuple[str | None, ...],
@@ -84,7 +150,7 @@ def check_paraformer(
     require(kind, config, "decoder", decoder)
     require(kind, config, "predictor", predictor)
     require(kind, config, "normalize", None, "null")
-    encoder_conf, decoder_conf = section(config, "encoder_conf"), section(config, "decoder_conf")
+    encoder_conf, decoder_conf = config.section("encoder_conf"), config.section("decoder_conf")
     for conf in (encoder_conf, decoder_conf):
         require(kind, conf, "normalize_before", True)
         require(kind, conf, "concat_after", False)
@@ -94,7 +160,7 @@ def check_paraformer(
     require(kind, encoder_conf, "interctc_layer_idx", [])
     require(kind, encoder_conf, "input_layer", *input_layers)
     require(kind, decoder_conf, "use_output_layer", True)
-    require(kind, section(config, "predictor_conf"), "threshold", 1.0, 1)
+    require(kind, config.section("predictor_conf"), "threshold", 1.0, 1)
     if "input_layer" not in encoder_conf:
         names = ", ".join(map(repr, input_layers))
         raise UnsupportedModelError(
@@ -102,8 +168,16 @@ def check_paraformer(
         )
 
 
-def load_parameters(module: nn.Module, weights: Mapping[str, Tensor], prefix: str) -> None:
-    """Give a network the checkpoint's parameters of that prefix; they must fit exactly."""
+def load_parameters(module: nn.Module, weights: Mapping[str, Tensor], prefix: str) -> set[str]:
+    """Give a network the checkpoint's parameters of that prefix; they must fit exactly.
+
+    Returns:
+        The names of those that it has taken, for :func:`refuse_leftovers`.
+
+    Raises:
+        ExportError: if one is missing, of another shape, no plain tensor of real numbers, or holds
+            NaN or infinity, with which every answer would be empty.
+    """
     wanted = {
         name: prefix + (name.removesuffix("taps") + "weight" if name.endswith(".taps") else name)
         for name in module.state_dict()
@@ -111,49 +185,64 @@ def load_parameters(module: nn.Module, weights: Mapping[str, Tensor], prefix: st
     missing = [source for source in wanted.values() if source not in weights]
     if missing:
         raise ExportError(f"the checkpoint lacks {len(missing)} parameters, first {missing[0]!r}")
+    shapes = {name: tuple(value.shape) for name, value in module.state_dict().items()}
 
     def parameter(name: str, source: str) -> Tensor:
-        value = weights[source].float()
-        if not name.endswith(".taps"):
-            return value
-        if value.dim() != 3:
-            raise ExportError(f"{source} must be (size, 1, kernel), got {tuple(value.shape)}")
-        return value.squeeze(1).t().contiguous()
+        value = plain(source, weights[source])
+        shape, taps = shapes[name], name.endswith(".taps")
+        expected = (shape[1], 1, shape[0]) if taps else shape  # before: an expanded one is endless
+        if tuple(value.shape) != expected:
+            raise ExportError(
+                f"the checkpoint does not fit config.yaml: size mismatch for {source}: expected "
+                f"{expected}, got {tuple(value.shape)}"
+            )
+        value = finite(source, value.detach().float())
+        return value.squeeze(1).t().contiguous() if taps else value
 
     try:
         module.load_state_dict({n: parameter(n, s) for n, s in wanted.items()}, assign=True)
     except RuntimeError as error:
         raise ExportError(f"the checkpoint does not fit config.yaml: {error}") from error
+    return set(wanted.values())
 
 
-def _frontend(model: ModelDir) -> dict[str, Any]:
-    conf = dict(model.config.get("frontend_conf") or {})
-    shift, scale = read_cmvn(model.cmvn)
-    return {
-        "sample_rate": int(conf.get("fs", 16000)),
-        "n_mels": int(conf.get("n_mels", 80)),
-        "frame_length_ms": float(conf.get("frame_length", 25)),
-        "frame_shift_ms": float(conf.get("frame_shift", 10)),
-        "lfr_m": int(conf.get("lfr_m", 1)),
-        "lfr_n": int(conf.get("lfr_n", 1)),
-        "window": str(conf.get("window", "hamming")),
-        "cmvn_shift": shift,
-        "cmvn_scale": scale,
-    }
+def plain(name: str, value: Tensor) -> Tensor:
+    """A parameter, unless it is of a kind that no weights are."""
+    if value.layout != torch.strided or value.is_quantized or value.is_complex() or value.is_meta:
+        raise ExportError(f"{name} must be a plain tensor of real numbers, got {value.type()}")
+    return value
 
 
-def offline_frontend(kind: str, model: ModelDir) -> dict[str, Any]:
-    """Arguments of ``_ext.Frontend`` from a model's ``frontend_conf``."""
-    require(kind, model.config, "frontend", "WavFrontend", "wav_frontend")
-    conf = dict(model.config.get("frontend_conf") or {})
-    return {
-        **_frontend(model),
-        "snip_edges": bool(conf.get("snip_edges", True)),
-        "upscale_samples": bool(conf.get("upsacle_samples", True)),
-    }
+def finite(name: str, value: Tensor) -> Tensor:
+    """A parameter, unless it holds NaN or infinity."""
+    # The sum of finite numbers may overflow, so a sum that is finite tells, and others are counted.
+    if not bool(torch.isfinite(value.sum())):
+        wrong = int((~torch.isfinite(value)).sum())
+        if wrong:
+            raise ExportError(
+                f"{name} of the checkpoint holds NaN or infinity in {wrong} places: it is damaged, "
+                "or its training went wrong"
+            )
+    return value
 
 
-def online_frontend(kind: str, model: ModelDir) -> dict[str, Any]:
-    """Arguments of ``_ext.OnlineFrontend`` from a model's ``frontend_conf``."""
-    require(kind, model.config, "frontend", "WavFrontendOnline")
-    return _frontend(model)
+def refuse_leftovers(weights: Mapping[str, Tensor], taken: Iterable[str]) -> None:
+    """Refuse a checkpoint of another network: one that has more than this network takes.
+
+    FunASR leaves such parameters out without a word, half an encoder if need be.
+
+    Args:
+        weights: the checkpoint.
+        taken: names of those that were used. What only training needs may be left.
+
+    Raises:
+        ExportError: naming some that are left.
+    """
+    left = sorted(
+        name for name in weights.keys() - set(taken) if not name.startswith(TRAINING_ONLY)
+    )
+    if left:
+        raise ExportError(
+            f"the checkpoint does not fit config.yaml: {len(left)} of its parameters have no place "
+            f"in the network, such as {', '.join(map(repr, left[:3]))}"
+        )

@@ -9,22 +9,47 @@ from typing import Any
 
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
-from safeasr.errors import CorruptBundleError, UnsupportedModelError
+from safeasr.bundles.damage import out_of_memory
+from safeasr.bundles.settings import Settings
+from safeasr.errors import (
+    CorruptBundleError,
+    OutOfMemoryError,
+    SafeASRError,
+    UnsupportedModelError,
+)
 
-__all__ = ["live_limits", "load_programs", "reading", "refuse_beam_search"]
+__all__ = ["live_limits", "load_programs", "reading", "refuse_beam_search", "skipped_tokens"]
 
 
 @contextmanager
 def reading(bundle: Bundle) -> Generator[None, None, None]:
-    """What a bundle lacks or contradicts, as CorruptBundleError."""
+    """What a bundle lacks or contradicts, as CorruptBundleError; no memory, as OutOfMemoryError."""
     try:
         yield
-    except (KeyError, TypeError, ValueError) as error:
+    except SafeASRError:
+        raise
+    except Exception as error:
+        if out_of_memory(error):
+            raise OutOfMemoryError(
+                f"no memory left to load the bundle {bundle.path}: {error}"
+            ) from error
+        if not isinstance(
+            error, (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError,
+                    RuntimeError)
+        ):  # fmt: skip
+            raise
         raise CorruptBundleError(f"the bundle {bundle.path} cannot be loaded: {error}") from error
+
+
+def skipped_tokens(settings: Settings) -> frozenset[int]:
+    """The tokens that are no text: blank, beginning and end."""
+    return frozenset(settings.whole(name) for name in ("blank_id", "sos", "eos"))
 
 
 def load_programs(bundle: Bundle, device: str, names: Sequence[str]) -> list[_ext.Program]:
     """Programs of a bundle, side by side: loading lets go of the GIL."""
+    if len(names) == 1:
+        return [_ext.Program.load(bundle.program(names[0]), device)]
     with ThreadPoolExecutor(len(names)) as pool:
         return list(pool.map(lambda name: _ext.Program.load(bundle.program(name), device), names))
 

@@ -20,6 +20,7 @@ class Terms:
         room_until: until when to wait for room in the queue; None: as long as it takes.
         direct: it belongs to what was accepted before, so it does not wait for room.
         live: it goes before recordings.
+        rate: of the samples in Hz, if they are a live stream's and not at the model's rate yet.
     """
 
     from_file: bool = False
@@ -27,6 +28,7 @@ class Terms:
     room_until: float | None = None
     direct: bool = False
     live: bool = False
+    rate: int | None = None
 
     def patience(self) -> float | None:
         """Seconds that are left to wait for room; None: as long as it takes."""

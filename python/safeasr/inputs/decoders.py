@@ -1,175 +1,158 @@
-"""Decoding of encoded audio: libsndfile first, FFmpeg's libraries for the rest.
+"""From the contents of an audio file to samples: by libsndfile, FFmpeg, or as raw samples.
 
-Both give float32 mono. As in FunASR's ``utils/load_utils.py``, libsndfile's output is averaged
-over the channels at the file's own rate, while FFmpeg mixes down, resamples and rounds to 16 bits
-itself (:mod:`safeasr.inputs.ffmpeg`). Both decode in blocks, and look at the caller's deadline in
-between.
+Nobody keeps a list of magic numbers here: the libraries are asked. What neither of them recognises
+may be raw samples, if it was given as bytes; a text, a picture or an archive is not.
 """
 
 from __future__ import annotations
 
-import io
 import os
-import stat
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from safeasr.deadlines import require_time
-from safeasr.errors import AudioError, AudioFileNotFoundError, DeadlineExceededError
+from safeasr.errors import AudioError
 from safeasr.inputs.ffmpeg import FfmpegError, decode_with_ffmpeg
+from safeasr.inputs.kinds import LOOK_AT, seems_to_be
+from safeasr.inputs.pcm import decode_pcm16, looks_like_pcm16
+from safeasr.inputs.reading import Collected, Reading
+from safeasr.inputs.sndfile import Decoded, SndfileError, decode_headerless, decode_with_sndfile
+from safeasr.inputs.sources import Source, open_path
+from safeasr.warn import warn
 
-__all__ = ["DecodedAudio", "decode_encoded", "decode_file", "decode_pcm16", "shorten"]
+__all__ = ["decode", "decode_file", "decode_pcm16"]
 
-_SHOWN_PATH = 200
-#: Frames that libsndfile decodes between two looks at the deadline.
-_BLOCK_FRAMES: Final = 1 << 19
-
-#: Mono float32 samples, shape [samples], and their rate in Hz.
-DecodedAudio = tuple[NDArray[np.float32], int]
-
-
-def shorten(text: str, limit: int = _SHOWN_PATH) -> str:
-    """The text in quotes, its end cut off if it is long: what error messages show."""
-    return repr(text if len(text) <= limit else text[:limit] + "...")
+_BLOCK_BYTES: Final = 1 << 20
 
 
-def decode_pcm16(data: bytes | bytearray | memoryview) -> NDArray[np.float32]:
-    """Raw little-endian signed 16-bit mono samples as float32 in [-1, 1).
-
-    Args:
-        data: the bytes.
-
-    Raises:
-        AudioError: if the number of bytes is odd.
-    """
-    size = memoryview(data).nbytes
-    if size % 2:
-        raise AudioError(
-            f"bytes without a known container header are read as 16-bit PCM, "
-            f"and {size} bytes are not whole samples"
-        )
-    samples = np.frombuffer(data, dtype="<i2").astype(np.float32)
-    samples *= 2.0**-15
-    return samples
-
-
-def decode_file(
-    path: str | os.PathLike[str], fs: int, sample_rate: int, deadline: float | None = None
-) -> DecodedAudio:
-    """Decodes a file.
-
-    Args:
-        path: any format that libsndfile or FFmpeg reads; ``.pcm`` is raw 16-bit mono at ``fs``.
-        fs: rate of ``.pcm`` files in Hz; all other formats state theirs.
-        sample_rate: rate that FFmpeg resamples to, in Hz.
-        deadline: time of the monotonic clock by which it must be done; None: no limit.
-
-    Returns:
-        Samples and their rate, which is ``sample_rate`` only if the file's is.
+def decode_file(path: str | os.PathLike[str], reading: Reading) -> NDArray[np.float32]:
+    """The samples of a file, see :func:`decode`.
 
     Raises:
         AudioFileNotFoundError: if there is no such file.
-        AudioError: if it is a directory or cannot be decoded.
+        AudioError: if it is no regular file, or cannot be decoded.
         DeadlineExceededError: if the deadline passed.
     """
-    name = os.fsdecode(path)
-    shown = shorten(name)
-    try:
-        mode = os.stat(name).st_mode
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        if isinstance(error, PermissionError):
-            raise AudioError(f"audio file {shown} cannot be opened: {error.strerror}") from error
-        raise AudioFileNotFoundError(
-            f"expected audio, got a str that names no file: {shown}. Audio is a file path, a URL, "
-            f"an array or tensor of samples, bytes, or a binary file object"
-        ) from error
-    if stat.S_ISDIR(mode):
-        raise AudioError(f"expected an audio file, got a directory: {shown}")
-    if not stat.S_ISREG(mode):
-        raise AudioError(f"expected a regular audio file, got a device or pipe: {shown}")
-    try:
-        if name.lower().endswith(".pcm"):
-            return decode_pcm16(Path(name).read_bytes()), fs
-        with open(name, "rb") as file:
-            if not file.read(1):
-                raise AudioError(f"audio file {shown} is empty")
-    except OSError as error:
-        raise AudioError(f"audio file {shown} cannot be read: {error.strerror}") from error
-    return _decode(name, shown, sample_rate, deadline)
+    source = open_path(path)
+    with source.file:
+        if not source.size:
+            raise AudioError(f"audio file {source.shown} is empty")
+        return decode(source, reading)
 
 
-def decode_encoded(
-    data: bytes | bytearray | memoryview,
-    fs: int,
-    sample_rate: int,
-    name: str = "",
-    deadline: float | None = None,
-) -> DecodedAudio:
-    """Decodes the contents of an audio file.
+def decode(source: Source, reading: Reading) -> NDArray[np.float32]:
+    """The samples of an audio file's contents.
+
+    Raw 16-bit mono samples are what the caller says to be such (``Reading.is_pcm``); and of what
+    neither library recognises and that is no text, archive or picture, bytes whose rate was given,
+    contents with a name in ".pcm", and, with a warning, bytes that look like samples.
 
     Args:
-        data: the contents.
-        fs: rate in Hz that is used if ``name`` ends in ``.pcm``.
-        sample_rate: rate that FFmpeg resamples to, in Hz.
-        name: where the contents come from, for messages and its ending.
-        deadline: time of the monotonic clock by which it must be done; None: no limit.
+        source: the contents.
+        reading: the terms.
 
     Returns:
-        Samples and their rate.
+        Mono float32 at the wanted rate, shape [samples].
 
     Raises:
-        AudioError: if the contents cannot be decoded.
+        AudioError: if they cannot be decoded; it says what they seem to be.
         DeadlineExceededError: if the deadline passed.
     """
-    if name.lower().endswith(".pcm"):
-        return decode_pcm16(data), fs
-    shown = f"from {shorten(name)}" if name else f"of {memoryview(data).nbytes} bytes"
-    if not memoryview(data).nbytes:
-        raise AudioError(f"audio {shown} is empty")
-    return _decode(bytes(data), shown, sample_rate, deadline)
+    try:
+        return _decode(source, reading)
+    finally:
+        # A caller's file object whose errors the decoders took for its end.
+        failed = getattr(source.file, "failed", None)
+        if failed is not None:
+            raise AudioError(f"the file object cannot be read: {failed}") from failed
 
 
-def _decode(
-    source: str | bytes, shown: str, sample_rate: int, deadline: float | None
-) -> DecodedAudio:
+def _decode(source: Source, reading: Reading) -> NDArray[np.float32]:
+    if reading.is_pcm:
+        return _raw(source, reading)
+    if not source.size:
+        raise AudioError(f"audio {source.shown} is empty")
+    decoded = _encoded(source, reading)
+    if isinstance(decoded, Decoded):
+        if decoded.damage is not None:
+            reading.report_damage(source.shown, decoded.damage)
+        return decoded.samples
+    return _unrecognised(source, reading, decoded)
+
+
+def _encoded(source: Source, reading: Reading) -> Decoded | AudioError:
+    """The samples by a library; an error not raised yet if neither recognises the contents.
+
+    Raises:
+        AudioError: if one does, and cannot decode them.
+    """
     try:
-        return _decode_with_soundfile(source, deadline)
-    except (AudioError, DeadlineExceededError):
-        raise
-    # soundfile raises errors of its own and TypeError for names that end in ".raw".
-    except (RuntimeError, TypeError, ValueError, OSError) as error:
-        reason = str(error)
+        return decode_with_sndfile(source, reading)
+    except SndfileError as error:
+        first = error
     try:
-        # Never by its name: FFmpeg gets the bytes and nothing that it could open itself.
-        with open(source, "rb") if isinstance(source, str) else io.BytesIO(source) as file:
-            return decode_with_ffmpeg(file, sample_rate, deadline), sample_rate
-    except FfmpegError as error:
+        # Compressed audio looks like noise to whoever takes it for samples.
+        doubtful = not first.recognised and looks_like_pcm16(source.sample())
+        decoded = decode_with_ffmpeg(source, reading, known=first.began, doubtful=doubtful)
+    except FfmpegError as second:
+        failed = AudioError(
+            f"audio {source.shown} cannot be decoded; libsndfile: {first}; ffmpeg: {second}"
+        )
+        failed.__cause__ = second
+        if first.recognised or second.recognised:
+            raise failed from second
+        return failed
+    if first.began and decoded.damage is None and len(str(first)):
+        return Decoded(decoded.samples, f"libsndfile: {first}")
+    return decoded
+
+
+def _unrecognised(source: Source, reading: Reading, failed: AudioError) -> NDArray[np.float32]:
+    kind = seems_to_be(source.head(LOOK_AT))
+    if kind is not None:
+        raise AudioError(f"{failed}; it seems to be {kind}{_odd(source)}") from failed
+    try:
+        headerless = decode_headerless(source, reading)
+    except SndfileError as error:
+        raise AudioError(f"{failed}; as {source.name[-4:]}: {error}") from error
+    if headerless is not None:
+        return headerless.samples
+    if source.has_ending(".pcm") or (source.is_bytes and reading.fs_given):
+        return _raw(source, reading)
+    if not looks_like_pcm16(source.sample()):
         raise AudioError(
-            f"audio {shown} cannot be decoded; libsndfile: {reason}; ffmpeg: {error}"
-        ) from error
+            f'{failed}; raw 16-bit samples need data_type="pcm" or, as bytes, fs'
+        ) from failed
+    if not source.is_bytes or source.size % 2:
+        raise AudioError(
+            f'{failed}; it seems to be raw 16-bit samples: say so by data_type="pcm"{_odd(source)}'
+        ) from failed
+    warn(
+        f"audio {source.shown} has no header and looks like raw 16-bit samples: it is read so, at "
+        f'{reading.fs} Hz. Say so by fs={reading.fs} or data_type="pcm"'
+    )
+    return _raw(source, reading)
 
 
-def _decode_with_soundfile(source: str | bytes, deadline: float | None) -> DecodedAudio:
-    import soundfile  # takes about 100 ms, so only when a file is decoded
+def _odd(source: Source) -> str:
+    if not source.is_bytes or source.size % 2 == 0:
+        return ""
+    return f"; as 16-bit PCM, {source.size} bytes are not whole samples"
 
-    blocks: list[NDArray[np.float32]] = []
-    with soundfile.SoundFile(source if isinstance(source, str) else io.BytesIO(source)) as file:
-        rate = int(file.samplerate)
-        # To its beginning once, as soundfile.read does: libsndfile decodes MP3 by a bit another way
-        # after that. Then never again: soundfile seeks after each read, which loses what the next
-        # frame of an MP3 needs of those before.
-        file.seek(0)
-        file.seekable = lambda: False
-        # A header may claim any length: memory is taken for what is there.
-        while True:
-            require_time(deadline)
-            block: NDArray[Any] = file.read(_BLOCK_FRAMES, dtype="float32")
-            if block.ndim == 2:
-                block = block.mean(axis=1, dtype=np.float32)
-            blocks.append(block)
-            if len(block) < _BLOCK_FRAMES:
-                break
-    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks), rate
+
+def _raw(source: Source, reading: Reading) -> NDArray[np.float32]:
+    if source.size % 2:
+        raise AudioError(
+            f"audio {source.shown} is read as 16-bit PCM, and {source.size} bytes are not whole "
+            "samples"
+        )
+    reading.require_length(source.size // 2, reading.fs, source.shown)
+    collected = Collected(reading.fs, reading, source.shown)
+    source.file.seek(0)
+    while data := source.file.read(_BLOCK_BYTES):
+        # A file may end elsewhere than its size said; a read may be short.
+        while len(data) % 2 and (more := source.file.read(1)):
+            data += more
+        collected.add(decode_pcm16(data))
+    return collected.samples()

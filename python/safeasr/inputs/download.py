@@ -1,146 +1,56 @@
-"""Fetching audio and list files over HTTP, within limits of time and size.
-
-The standard library's timeouts count from one received byte to the next, so a slow server could
-hold a call for ever. Here one timer covers the whole transfer: when it goes off it shuts the
-socket, which ends any wait.
-"""
+"""Fetching audio and list files over HTTP, within limits of time and size."""
 
 from __future__ import annotations
 
-import contextlib
-import http.client
-import os
-import socket
-import threading
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
-from types import TracebackType
-from typing import Any, Final
+import random
+import zlib
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
 
-from safeasr.deadlines import require_time, seconds_left
+from safeasr.deadlines import LONGEST_S, require_time
 from safeasr.errors import AudioError
+from safeasr.inputs.clock import Clock, OutOfTimeError
+from safeasr.inputs.urls import is_url, parse_url, shown_url, url_path, url_stem
+from safeasr.options.access import ANYTHING, Access
+from safeasr.options.names import COMMON
+from safeasr.printable import printable
 
-__all__ = ["DEFAULT_MAX_BYTES", "DEFAULT_TIMEOUT_S", "download", "is_url", "url_path", "url_stem"]
+if TYPE_CHECKING:
+    import httpx
+
+
+__all__ = [
+    "DEFAULT_MAX_BYTES",
+    "DEFAULT_TIMEOUT_S",
+    "download",
+    "is_url",
+    "url_path",
+    "url_stem",
+]
 
 #: The longest that a download may take in all, in seconds, unless the caller says otherwise.
-DEFAULT_TIMEOUT_S: Final = 30.0
+DEFAULT_TIMEOUT_S: Final[float] = COMMON["download_timeout"].default
 #: The largest download, in bytes, unless the caller says otherwise.
-DEFAULT_MAX_BYTES: Final = 512 * 1024 * 1024
+DEFAULT_MAX_BYTES: Final[int] = COMMON["max_download_bytes"].default
 
-_CHUNK_BYTES = 1 << 18
-_SHOWN_URL = 200
-
-
-def is_url(text: str) -> bool:
-    """Whether the text is a URL that :func:`download` takes."""
-    return text.startswith(("http://", "https://"))
-
-
-def url_path(url: str) -> str:
-    """The path of a URL, without query and with escapes resolved: its name and ending."""
-    return urllib.parse.unquote(urllib.parse.urlsplit(url).path)
+_CHUNK_BYTES: Final = 1 << 18
+_MOST_REDIRECTS: Final = 10
+#: How often a download is tried in all, and the first pause between two, in seconds.
+_TRIES: Final = 3
+_PAUSE_S: Final = 0.2
+#: What a server or a proxy before it answers when it may be better soon.
+_MOMENTARY: Final = (502, 503, 504)
 
 
-def url_stem(url: str) -> str:
-    """The file name in a URL without its ending: what results are keyed by."""
-    return os.path.splitext(os.path.basename(url_path(url)))[0]
+@dataclass(frozen=True)
+class _Failure:
+    """Why an attempt failed, in words of ours, and whether another may not."""
 
-
-def _without_secrets(url: str) -> str:
-    """The URL in quotes for messages: no user, password or query, which may hold a token."""
-    try:
-        parts = urllib.parse.urlsplit(url)
-        shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-    except ValueError:
-        shown = "an invalid URL"
-    return repr(shown if len(shown) <= _SHOWN_URL else shown[:_SHOWN_URL] + "...")
-
-
-class _Watch:
-    """A time limit on sockets: whichever are open when it runs out are shut."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-        self._lock = threading.Lock()
-        self._sockets: list[socket.socket] = []
-        self._timer = threading.Timer(seconds, self._shut)
-        self._timer.daemon = True
-        self.expired = False
-
-    def __enter__(self) -> _Watch:
-        self._timer.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._timer.cancel()
-
-    def remaining(self) -> float:
-        """Seconds left; never zero, which a socket would take for "do not block"."""
-        return max(self._end - time.monotonic(), 0.001)
-
-    def add(self, connection: socket.socket) -> None:
-        with self._lock:
-            self._sockets.append(connection)
-            late = self.expired
-        if late:
-            _shut_down(connection)
-
-    def _shut(self) -> None:
-        with self._lock:
-            self.expired = True
-            sockets = list(self._sockets)
-        for one in sockets:
-            _shut_down(one)
-
-
-def _shut_down(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # already closed
-        # Not SSLSocket's own method: that drops the TLS state under the reader's feet.
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)
-
-
-def _watched(base: type[http.client.HTTPConnection], watch: _Watch) -> Any:
-    """The connection class with its socket put under the watch as soon as it is open."""
-
-    class Connection(base):  # type: ignore[misc, valid-type]
-        def connect(self) -> None:
-            self.timeout = watch.remaining()
-            super().connect()
-            watch.add(self.sock)
-
-    return Connection
-
-
-def _opener(watch: _Watch) -> urllib.request.OpenerDirector:
-    """An opener for http and https alone: a redirect must not lead to a local file or to ftp."""
-
-    class Http(urllib.request.HTTPHandler):
-        def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-            return self.do_open(_watched(http.client.HTTPConnection, watch), req)
-
-    class Https(urllib.request.HTTPSHandler):
-        def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-            return self.do_open(_watched(http.client.HTTPSConnection, watch), req)
-
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.UnknownHandler(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPRedirectHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        Http(),
-        Https(),
-    ):
-        opener.add_handler(handler)
-    return opener
+    reason: str
+    momentary: bool = False
 
 
 def download(
@@ -149,68 +59,185 @@ def download(
     timeout_s: float = DEFAULT_TIMEOUT_S,
     max_bytes: int = DEFAULT_MAX_BYTES,
     deadline: float | None = None,
+    access: Access = ANYTHING,
 ) -> bytes:
     """The contents of a URL, in memory.
 
+    Where the connection fails, or the server is unable just now (502, 503, 504), it is tried again
+    after a pause, three times in all.
+
     Args:
-        url: an http or https URL; redirects are followed, proxies taken from the environment.
-        timeout_s: the longest that everything may take, from connecting to the last byte, in
-            seconds. Only looking up the host's name is not interrupted.
-        max_bytes: the largest size, in bytes.
+        url: an http or https URL as people write it; redirects are followed to such only, proxies
+            taken from the environment.
+        timeout_s: the longest that everything may take, from looking up the host's name to the last
+            byte of the last attempt, in seconds.
+        max_bytes: the largest size, in bytes; of what is compressed, after it was unpacked.
         deadline: time of the monotonic clock that ends the caller's patience; None: no such limit.
+        access: which hosts may be asked.
 
     Returns:
         The body.
 
     Raises:
-        AudioError: if the server refuses, the transfer breaks, or a limit is passed.
+        AudioError: if it is no URL, the server refuses, the transfer breaks, or a limit is passed.
+            No error shows what may be secret in a URL: user, password and query.
+        NotAllowedError: if ``access`` does not allow a host that it leads to.
         DeadlineExceededError: if the deadline passed.
+        CancelledError: if the call was cancelled (:func:`safeasr.deadlines.unless`).
     """
-    shown = _without_secrets(url)
+    shown = shown_url(url)
     if not timeout_s > 0:
         raise AudioError(f"the time limit of a download must be above zero, not {timeout_s!r}")
+    access.require_urls(f"download of {shown}")
+    parsed = parse_url(url)
     require_time(deadline)
-    left = seconds_left(deadline)
-    with _Watch(timeout_s if left is None else min(timeout_s, left)) as watch:
+
+    limit = float(min(timeout_s, LONGEST_S))
+    clock = Clock(limit, deadline)
+    reason = f"took longer than {limit:g} s"
+    try:
+        for attempt in range(1, _TRIES + 1):
+            outcome = _attempt(parsed, shown, clock, max_bytes, access)
+            if isinstance(outcome, bytes):
+                return outcome
+            pause = _PAUSE_S * 3 ** (attempt - 1) * random.uniform(0.8, 1.2)
+            if not outcome.momentary or attempt == _TRIES or pause >= clock.left():
+                reason = f"failed: {outcome.reason}"
+                break
+            clock.sleep(pause)
+    except OutOfTimeError:
+        pass
+    # Raised here, so that no error of a library hangs on it: those quote URLs and servers.
+    require_time(deadline)
+    raise AudioError(f"download of {shown} {reason}")
+
+
+def _attempt(
+    url: httpx.URL, shown: str, clock: Clock, max_bytes: int, access: Access
+) -> bytes | _Failure:
+    import httpcore
+    import httpx
+
+    # These take a while to import, so only when something is downloaded.
+    from safeasr.inputs.transport import Transport, unlogged
+
+    body = _Body(max_bytes)
+    transport = Transport(clock, access, f"download of {shown}")
+    try:
+        with unlogged(), httpx.Client(transport=transport, trust_env=False, timeout=None) as client:
+            # What is compressed already is not packed again; it is unpacked if a server does so.
+            headers = {"User-Agent": "safeasr", "Accept": "*/*", "Accept-Encoding": "identity"}
+            request: httpx.Request | None = client.build_request("GET", url, headers=headers)
+            for _ in range(_MOST_REDIRECTS + 1):
+                assert request is not None
+                if request.url.scheme not in ("http", "https"):
+                    return _Failure("it is redirected to what is no http or https URL")
+                access.require_host(request.url.raw_host.decode("ascii"), f"download of {shown}")
+                with closing(client.send(request, stream=True)) as response:
+                    request = response.next_request
+                    if request is None:
+                        return _answer(response, body)
+            return _Failure(f"it is redirected more than {_MOST_REDIRECTS} times")
+    # Those of the body first: a server that ends the connection early is no server to refuse.
+    except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+        if body.came:
+            of_all = f" of {body.stated}" if body.stated is not None else ""
+            return _Failure(f"it broke off after {body.came}{of_all} bytes", True)
+        if isinstance(error, httpcore.NetworkError):
+            return _Failure(printable(error) or "the connection was closed", True)
+        ended = "disconnected" in str(error)
+        return _Failure("the server does not answer as HTTP servers do", momentary=ended)
+    except httpcore.UnsupportedProtocol as error:
+        return _Failure(printable(error))
+    except httpcore.TimeoutException:
+        return _Failure("it does not answer", True)
+    except httpcore.ProxyError as error:
+        return _Failure(f"the proxy refuses: {printable(error)}")
+    except AudioError:
+        raise
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        return _Failure("it is redirected to what is no http or https URL")
+    except RuntimeError as error:  # no thread could be started
+        return _Failure(printable(error), True)
+
+
+def _answer(response: httpx.Response, body: _Body) -> bytes | _Failure:
+    status = response.status_code
+    if not 200 <= status < 300:
         try:
-            request = urllib.request.Request(url, headers={"User-Agent": "safeasr"})
-            with _opener(watch).open(request, timeout=timeout_s) as response:
-                body = _read_body(response, max_bytes, shown)
-        except AudioError:
-            if not watch.expired:
-                raise
-        except urllib.error.HTTPError as error:
-            error.close()
-            if not watch.expired:
-                raise AudioError(
-                    f"download of {shown} failed: the server answered {error.code} {error.reason}"
-                ) from error
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            timed_out = isinstance(error, TimeoutError) or isinstance(
-                getattr(error, "reason", None), TimeoutError
-            )
-            if not watch.expired and not timed_out:
-                raise AudioError(f"download of {shown} failed: {error}") from error
+            # Not the server's words, which are anybody's.
+            phrase = f" {HTTPStatus(status).phrase}"
+        except ValueError:
+            phrase = ""
+        return _Failure(f"the server answered {status}{phrase}", status in _MOMENTARY)
+    return body.read(response)
+
+
+class _Body:
+    """The body of an answer, as far as it has come."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self.came = 0
+        self.stated: int | None = None
+
+    def read(self, response: httpx.Response) -> bytes | _Failure:
+        """All of it, unpacked."""
+        too_big = f"it is larger than {self._max_bytes} bytes"
+        stated = response.headers.get("Content-Length", "")
+        # int() of digits of other scripts, or of very many, is not for servers to ask for.
+        if stated.isascii() and stated.isdecimal() and len(stated) < 20:
+            self.stated = int(stated)
+            if self.stated > self._max_bytes:
+                return _Failure(f"{too_big}: {self.stated}")
+        coding = response.headers.get("Content-Encoding", "").strip().lower()
+        if coding in ("", "identity"):
+            unpack = None
+        elif coding in ("gzip", "x-gzip", "deflate"):
+            unpack = _Unpacker(gzip="gzip" in coding)
         else:
-            # A body without a stated length ends wherever the socket was shut.
-            if not watch.expired:
-                return body
-    require_time(deadline)
-    raise AudioError(f"download of {shown} took longer than {timeout_s:g} s")
+            return _Failure(f"its Content-Encoding {printable(coding, 40)!r} was not asked for")
+        content = bytearray()
+        try:
+            for chunk in response.iter_raw():
+                self.came += len(chunk)
+                for piece in (chunk,) if unpack is None else unpack.pieces(chunk):
+                    content += piece
+                    if len(content) > self._max_bytes:
+                        return _Failure(too_big)
+        except zlib.error:
+            return _Failure(f"it is no data in {coding}, as its Content-Encoding says")
+        if unpack is not None and not unpack.complete:
+            return _Failure(f"it broke off after {self.came} bytes of {coding}", True)
+        return bytes(content)
 
 
-def _read_body(response: http.client.HTTPResponse, max_bytes: int, shown: str) -> bytes:
-    too_big = f"download of {shown} is larger than {max_bytes} bytes"
-    stated = response.headers.get("Content-Length")
-    expected = int(stated) if stated is not None and stated.isdecimal() else None
-    if expected is not None and expected > max_bytes:
-        raise AudioError(f"{too_big}: {expected}")
-    body = bytearray()
-    # read1 returns what has arrived, so that the size is checked as it grows.
-    while chunk := response.read1(_CHUNK_BYTES):
-        body += chunk
-        if len(body) > max_bytes:
-            raise AudioError(too_big)
-    if expected is not None and len(body) < expected:
-        raise AudioError(f"download of {shown} broke off after {len(body)} of {expected} bytes")
-    return bytes(body)
+class _Unpacker:
+    """Unpacks in small pieces: a few bytes may stand for gigabytes."""
+
+    def __init__(self, *, gzip: bool) -> None:
+        self._gzip = gzip
+        self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 16 if gzip else zlib.MAX_WBITS)
+        self._begun = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether the data ended where it should."""
+        return self._inflate.eof or not self._begun
+
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        """What some more data unpacks to."""
+        if data and not self._begun and not self._gzip and (data[0] & 0x0F) != 8:
+            self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)  # some servers leave out the header
+        self._begun |= bool(data)
+        while data:
+            if self._inflate.eof:
+                if not self._gzip:
+                    return
+                # A file of gzip may hold several, one behind the other; zeros may fill it up.
+                data = data.lstrip(b"\0")
+                if not data:
+                    return
+                self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
+            yield self._inflate.decompress(data, _CHUNK_BYTES)
+            data = self._inflate.unconsumed_tail or self._inflate.unused_data

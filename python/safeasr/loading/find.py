@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import hashlib
+import itertools
 import json
 import os
+import re
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 from safeasr.bundles.cache import cache_dir
 from safeasr.errors import ExportError, UnsupportedModelError
+from safeasr.inputs.urls import is_url, shown_url
+from safeasr.loading.hub import aliases, ask_hub
+from safeasr.printable import quoted
 
 __all__ = ["EMBEDDED", "find_model"]
 
 #: Models that come with the package.
 EMBEDDED = ("demo", "demo-streaming", "demo-vad")
+_HUBS: Final = {"ms": "ms", "modelscope": "ms", "hf": "hf", "huggingface": "hf"}
+#: Names on hubs: an alias, or owner and name.
+_ON_HUB: Final = re.compile(r"[\w.+-]{1,128}(/[\w.+-]{1,128})?")
+#: Names of a directory that are looked at for the nearest one.
+_LOOKED_AT: Final = 10_000
 
 
 def find_model(
@@ -29,28 +40,64 @@ def find_model(
     """The local directory of a model.
 
     Args:
-        name: of an embedded model, a directory (FunASR model or bundle), or a name on the hub.
+        name: of an embedded model, a directory (FunASR model or bundle), or a name on the hub:
+            ``owner/name``, or one of FunASR's short names.
         hub: "ms" or "hf", as in FunASR.
         revision: of a model on the hub.
         check_latest: ask the hub although the model was downloaded before.
 
     Raises:
         UnsupportedModelError: if the name is of a hub that is not supported.
-        ExportError: if there is no such directory and it cannot be downloaded.
+        ExportError: if there is no such directory, and it is no name on the hub or cannot be
+            downloaded.
     """
     if name in EMBEDDED:
         return Path(str(resources.files("safeasr") / "models" / name))
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return path
-    if path.exists():
-        raise ExportError(f"{name} is a file: give the model's directory")
-    if hub not in ("ms", "modelscope", "hf", "huggingface"):
+    try:
+        path = Path(name).expanduser()
+        if name.strip() and path.is_dir():
+            return path
+        is_file = bool(name.strip()) and path.exists()
+    except (OSError, ValueError, RuntimeError):  # too long, a null character, an unknown ~user
+        path, is_file = Path(name), False
+    if is_file:
+        raise ExportError(f"{quoted(name)} is a file: give the model's directory")
+    if is_url(name):
+        raise ExportError(f"models are found by directory or name, not by URL: {shown_url(name)}")
+    if _is_path(name):
+        raise ExportError(f"there is no directory {quoted(name)}{_nearest(path)}")
+    if hub not in _HUBS:
         raise UnsupportedModelError(f"hub={hub!r} is not supported: use 'ms' or 'hf'")
-    return _download(name, hub, revision, check_latest)
+    return _on_hub(name, _HUBS[hub], revision, check_latest)
 
 
-def _download(name: str, hub: str, revision: str | None, check_latest: bool) -> Path:
+def _is_path(name: str) -> bool:
+    """Whether a name can only be meant as a directory of this machine."""
+    if name.startswith((".", "~")) or not _ON_HUB.fullmatch(name):
+        return True
+    owner, slash, _ = name.partition("/")
+    return bool(slash) and os.path.isdir(owner)
+
+
+def _nearest(path: Path) -> str:
+    """For messages: the directory that may have been meant."""
+    with contextlib.suppress(OSError, ValueError):
+        parent, wrong = path.parent, path.name
+        rest: list[str] = []
+        while not parent.is_dir() and parent != parent.parent:
+            rest.insert(0, wrong)
+            parent, wrong = parent.parent, parent.name
+        with os.scandir(parent) as entries:
+            there = [one.name for one in itertools.islice(entries, _LOOKED_AT) if one.is_dir()]
+        for near in difflib.get_close_matches(wrong, there, 3, 0.6):
+            if (parent / near).joinpath(*rest).is_dir():
+                return f": did you mean {quoted(str((parent / near).joinpath(*rest)))}?"
+        if rest:
+            return f": there is no {quoted(wrong)} in {quoted(str(parent))}"
+    return ""
+
+
+def _on_hub(name: str, hub: str, revision: str | None, check_latest: bool) -> Path:
     # FunASR takes seconds to import and asks the hub each time. What it answered is remembered.
     key = hashlib.sha256(json.dumps([name, hub, revision]).encode()).hexdigest()[:32]
     note = cache_dir() / "names" / key
@@ -60,22 +107,19 @@ def _download(name: str, hub: str, revision: str | None, check_latest: bool) -> 
             if known.is_dir():
                 return known
     try:
-        from funasr.download.download_model_from_hub import download_model
-    except ImportError as error:
+        short = aliases(hub)
+    except ExportError as error:
+        raise ExportError(f"there is no directory {quoted(name)}, and {error}") from error
+    full = short.get(name, name)
+    if "/" not in full:
+        near = difflib.get_close_matches(name, [*short, *EMBEDDED], 1, 0.6)
+        hint = f": did you mean {near[0]!r}?" if near else "."
         raise ExportError(
-            f"there is no directory {name!r}, and downloading it by name needs funasr: "
-            "pip install 'safeasr[funasr]'"
-        ) from error
-    options: dict[str, Any] = {"model": name, "hub": hub}
-    if revision:
-        options["model_revision"] = revision
-    try:
-        found = download_model(**options).get("model_path")
-    except Exception as error:
-        raise ExportError(f"{name!r} is no directory and cannot be downloaded: {error}") from error
-    if not isinstance(found, str) or not os.path.isdir(found):
-        raise ExportError(f"{name!r} is no directory and no model that the hub {hub!r} could give")
+            f"there is no directory {quoted(name)}, and FunASR knows no model of that name{hint} "
+            "Names on the hub are 'owner/name'"
+        )
+    found = ask_hub(full, hub, revision)
     with contextlib.suppress(OSError):
         note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(found, encoding="utf-8")
-    return Path(found)
+        note.write_text(str(found), encoding="utf-8")
+    return found

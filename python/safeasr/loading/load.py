@@ -9,8 +9,16 @@ from typing import Any
 
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle, is_bundle, read_bundle
+from safeasr.bundles.cache import cache_dir
+from safeasr.bundles.damage import out_of_memory
 from safeasr.bundles.model_dir import read_model_dir
-from safeasr.errors import UnsupportedModelError
+from safeasr.bundles.trust import require_trust
+from safeasr.errors import (
+    CorruptBundleError,
+    OutOfMemoryError,
+    SafeASRError,
+    UnsupportedModelError,
+)
 from safeasr.families import family_of_bundle, family_of_class
 from safeasr.families.base import Recognizer, UsesGraphs
 from safeasr.loading.export import open_bundle
@@ -77,7 +85,8 @@ def load_model(
         hub: "ms" or "hf".
         revision: of a model on the hub.
         check_latest: ask the hub although the model was downloaded before.
-        trust_remote_code: read checkpoints that can run code when they are read.
+        trust_remote_code: read checkpoints that can run code when they are read, and load bundles
+            that were exported elsewhere.
         overrides: keys of the model's config.yaml.
 
     Raises:
@@ -85,28 +94,58 @@ def load_model(
             the device.
         ExportError: if the model cannot be found, downloaded or exported.
         CorruptBundleError: if a bundle is damaged.
+        UntrustedBundleError: if it is a bundle that was not exported here, and not trusted.
+        OutOfMemoryError: if there is no room for it.
     """
     directory = find_model(name, hub=hub, revision=revision, check_latest=check_latest)
-    bundle = open_bundle(
-        directory,
-        dict(overrides or {}),
-        trust_remote_code=trust_remote_code,
-        precision=options.precision,
-    )
-    _check_precision(bundle, options.precision, options.device)
-    recognizer = family_of_bundle(bundle).load(
-        bundle,
-        options.device,
-        {
-            "max_requests": options.max_batch_size,
-            "max_cost": options.max_batch_frames,
-            "max_wait_ms": options.max_wait_ms,
-            "share": options.device == "cpu",
-        },
-    )
+    try:
+        bundle, recognizer = _open(directory, options, overrides or {}, trust_remote_code)
+    except Exception as error:
+        if isinstance(error, SafeASRError) or not out_of_memory(error):
+            raise
+        raise OutOfMemoryError(f"no memory left to load {name}: {error}") from error
     if options.cuda_graphs and isinstance(recognizer, UsesGraphs):
         recognizer.use_graphs()
     return Loaded(directory, recognizer, bundle.precision)
+
+
+def _open(
+    directory: Path, options: ModelOptions, overrides: Mapping[str, Any], trusted: bool
+) -> tuple[Bundle, Recognizer]:
+    """The bundle of a directory, and what runs it."""
+
+    def opened(anew: bool) -> Bundle:
+        return open_bundle(
+            directory,
+            dict(overrides),
+            trust_remote_code=trusted,
+            precision=options.precision,
+            anew=anew,
+        )
+
+    bundle = opened(anew=False)
+    if not trusted:
+        require_trust(bundle, cache_dir())
+    _check_precision(bundle, options.precision, options.device)
+    try:
+        return bundle, _load(bundle, options)
+    except CorruptBundleError as error:
+        if is_bundle(directory):
+            raise
+        # What lies in the cache is as it was written, and still this torch cannot load it.
+        warn(f"{error}; it lies in the cache and is made anew")
+    bundle = opened(anew=True)
+    return bundle, _load(bundle, options)
+
+
+def _load(bundle: Bundle, options: ModelOptions) -> Recognizer:
+    limits = {
+        "max_requests": options.max_batch_size,
+        "max_cost": options.max_batch_frames,
+        "max_wait_ms": options.max_wait_ms,
+        "share": options.device == "cpu",
+    }
+    return family_of_bundle(bundle).load(bundle, options.device, limits)
 
 
 def options_of(name: str) -> Options:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from safeasr.errors import ExportError
 from safeasr.nets.layers import Linear, Narrow, Norm
 
 __all__ = ["PRECISIONS", "Int8Linear", "NarrowLinear", "narrow"]
@@ -33,8 +34,8 @@ class NarrowLinear(nn.Module):
 
     def __init__(self, linear: nn.Linear, kind: torch.dtype) -> None:
         super().__init__()
-        self.register_buffer("weight", linear.weight.detach().to(kind))
-        bias = None if linear.bias is None else linear.bias.detach().to(kind)
+        self.register_buffer("weight", _fitting(linear.weight, kind))
+        bias = None if linear.bias is None else _fitting(linear.bias, kind)
         self.register_buffer("bias", bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,6 +73,14 @@ class Int8Linear(nn.Module):
     def relu(self, x: Tensor) -> Tensor:
         """The layer with a ReLU behind it."""
         return torch.ops.safeasr.int8_linear(x, self.weight, self.scale, self.bias, True)
+
+
+def _fitting(weight: Tensor, kind: torch.dtype) -> Tensor:
+    """Weights in a narrower type; ExportError if they go beyond what it can hold."""
+    narrowed = weight.detach().to(kind)
+    if not bool(torch.isfinite(narrowed).all()):
+        raise ExportError(f"weights of the model go beyond {kind}: choose another precision")
+    return narrowed
 
 
 def narrow(network: nn.Module, precision: str) -> None:

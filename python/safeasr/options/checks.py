@@ -1,37 +1,34 @@
-"""Checks of single values: numbers that an argument must be."""
+"""Checks of arguments that several methods have."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from safeasr.options.declared import Kind, number, whole
+from safeasr.options.kinds import FLAG, TIME_LIMIT, require
 
-__all__ = ["not_negative", "positive"]
+__all__ = ["flag", "time_limit"]
 
-_POSITIVE = whole("a whole number of at least 1", least=1)
-_NOT_NEGATIVE = number("a number that is not negative", least=0)
-
-
-def _require(kind: Kind, name: str, value: Any) -> None:
-    if not kind.accepts(value):
-        raise ValueError(f"{name} must be {kind.words}, got {value!r}")
+#: Beyond some thirty years nobody waits, and clocks would overflow.
+_NO_LIMIT_S = 1e9
 
 
-def positive(name: str, value: Any) -> int:
-    """A positive whole number.
+def time_limit(timeout: Any, name: str = "timeout") -> float | None:
+    """A time limit in seconds; infinity where it is too far away to matter; None for None.
 
     Raises:
-        ValueError: if it is not one; names the argument.
+        OptionError: if it is no number of at least 0.
     """
-    _require(_POSITIVE, name, value)
-    return int(value)
+    if timeout is None:
+        return None
+    limit = float(require(TIME_LIMIT, name, timeout))
+    return math.inf if limit >= _NO_LIMIT_S else limit
 
 
-def not_negative(name: str, value: Any) -> float:
-    """A number of at least 0.
+def flag(name: str, value: Any) -> bool:
+    """True or false; None is false.
 
     Raises:
-        ValueError: if it is not one; names the argument.
+        OptionError: if it is neither.
     """
-    _require(_NOT_NEGATIVE, name, value)
-    return float(value)
+    return value is not None and bool(require(FLAG, name, value))

@@ -2,88 +2,39 @@
 
 from __future__ import annotations
 
-import math
-import numbers
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Any
 
-import numpy as np
+from safeasr.options.kinds import (
+    ANY,
+    FLAG,
+    HOTWORD,
+    NAME,
+    PATH,
+    Kind,
+    list_of,
+    number,
+    one_of,
+    whole,
+)
 
 __all__ = [
     "ANY",
     "FLAG",
     "HOTWORD",
+    "NAME",
+    "PATH",
     "Kind",
     "Option",
     "Options",
     "Where",
+    "list_of",
     "number",
     "one_of",
     "whole",
 ]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What the value of an option may be.
-
-    Attributes:
-        words: for messages, after "must be".
-        accepts: whether a value is one. None is never asked about: it stands for the default.
-    """
-
-    words: str
-    accepts: Callable[[Any], bool]
-
-
-def _is_flag(value: Any) -> bool:
-    if isinstance(value, (bool, np.bool_)):
-        return True
-    return isinstance(value, numbers.Integral) and value in (0, 1)
-
-
-def _is_number(value: Any, least: float, most: float) -> bool:
-    # Numbers.Real, not float: numpy's are fine. A bool is a slip, though Python calls it a number.
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return real and least <= value <= most  # NaN is not
-
-
-def _is_hotword(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(isinstance(one, str) for one in value)
-    return isinstance(value, (str, os.PathLike))
-
-
-ANY = Kind("anything", lambda value: True)
-FLAG = Kind("true or false", _is_flag)
-HOTWORD = Kind("a string of words, a list of strings, a path or a URL", _is_hotword)
-
-
-def number(words: str = "a number", *, least: float = -math.inf, most: float = math.inf) -> Kind:
-    """Numbers of a range; never NaN."""
-    return Kind(words, lambda value: _is_number(value, least, most))
-
-
-def whole(
-    words: str = "a whole number", *, least: float = -math.inf, most: float = math.inf
-) -> Kind:
-    """Whole numbers of a range, of whatever type."""
-    return Kind(
-        words,
-        lambda value: (
-            _is_number(value, least, most) and math.isfinite(value) and int(value) == value
-        ),
-    )
-
-
-def one_of(*values: str) -> Kind:
-    """One of some strings."""
-    return Kind(
-        f"one of {', '.join(values)}", lambda value: isinstance(value, str) and value in values
-    )
 
 
 class Where(Flag):

@@ -8,15 +8,32 @@ from typing import Any
 
 from safeasr._extension import _ext
 from safeasr.errors import UnsupportedModelError
-from safeasr.options.checker import AUTO_MODEL, checked
-from safeasr.options.checks import not_negative, positive
+from safeasr.options.access import ANYTHING, Access, access
+from safeasr.options.checker import AUTO_MODEL, checked, plain, without_none
+from safeasr.options.checks import time_limit
 from safeasr.options.cores import usable_cores
 from safeasr.options.declared import Options
 from safeasr.options.device import pick_device
-from safeasr.options.names import COMMON, CONFIG_KEYS, CONSTRUCTOR, HOTWORDS
+from safeasr.options.kinds import require, shown
+from safeasr.options.names import (
+    COMMON,
+    CONFIG,
+    CONFIG_KEYS,
+    CONSTRUCTOR,
+    CONSTRUCTOR_OPTIONS,
+    HOTWORDS,
+    OWN_OPTIONS,
+)
 from safeasr.warn import warn
 
-__all__ = ["ModelOptions", "call_defaults", "model_options", "pick_precision"]
+__all__ = [
+    "ModelOptions",
+    "call_defaults",
+    "model_arguments",
+    "model_options",
+    "pick_precision",
+    "plain_given",
+]
 
 #: Models beside the recogniser that safeasr cannot run yet.
 _UNSUPPORTED_MODELS = ("punc_model", "spk_model")
@@ -43,6 +60,7 @@ class ModelOptions:
         precision: of the linear layers: "float32", "bfloat16", "int8" or "float16".
         cuda_graphs: steps of live streams are recorded and replayed.
         disable_pbar: no progress bar.
+        access: which files and hosts inputs and options of calls may name.
         overrides: keys of config.yaml.
         call_defaults: options of ``generate`` that were given to the constructor, as FunASR allows.
     """
@@ -59,6 +77,7 @@ class ModelOptions:
     precision: str
     cuda_graphs: bool
     disable_pbar: bool
+    access: Access = ANYTHING
     overrides: Mapping[str, Any] = field(default_factory=dict)
     call_defaults: Mapping[str, Any] = field(default_factory=dict)
 
@@ -98,35 +117,74 @@ def _have_graphs(device: str) -> bool:
     return False
 
 
-def model_options(
-    given: Mapping[str, Any],
-    *,
-    num_workers: int | None,
-    intra_op_threads: int | None = None,
-    max_batch_size: int | None,
-    max_batch_frames: int | None,
-    max_wait_ms: float,
-    queue_size: int | None,
-    timeout: float | None,
-    device: str | None,
-    cuda_graphs: bool = False,
-) -> ModelOptions:
-    """Sort and check the arguments of ``AutoModel``; options of calls come with the model.
+def model_arguments(**arguments: Any) -> dict[str, Any]:
+    """The named arguments of ``AutoModel`` as plain Python; those that are None are left out.
+
+    A switch that keeps strangers out is never None: nobody should have to guess what that allows.
+
+    Raises:
+        OptionError: for a value that an argument cannot have.
+    """
+    return {
+        name: require(OWN_OPTIONS[name].kind, name, value)
+        for name, value in arguments.items()
+        if value is not None or name.startswith("allow_")
+    }
+
+
+def plain_given(given: Mapping[str, Any]) -> dict[str, Any]:
+    """FunASR's other arguments of ``AutoModel``; those that belong to no family are checked.
 
     Raises:
         TypeError: for ``vda_model``, as in FunASR.
         UnsupportedModelError: for models beside the recogniser.
-        ValueError: for numbers out of range.
+        OptionError: for a value that an argument cannot have.
     """
     if "vda_model" in given:
         raise TypeError("`vda_model` is not an argument of AutoModel; did you mean `vad_model`?")
     for name in _UNSUPPORTED_MODELS:
         if given.get(name) is not None:
-            raise UnsupportedModelError(f"{name}={given[name]!r} is not supported yet")
-    chosen = pick_device(device, int(given.get("ngpu", 1)))
-    threads = 1 if intra_op_threads is None else positive("intra_op_threads", intra_op_threads)
+            raise UnsupportedModelError(f"{name}={shown(given[name])} is not supported yet")
+    known = CONSTRUCTOR_OPTIONS | CONFIG | COMMON | HOTWORDS
+    return {**given, **plain(given, AUTO_MODEL, known)}
+
+
+def model_options(
+    given: Mapping[str, Any],
+    *,
+    num_workers: int | None = None,
+    intra_op_threads: int | None = None,
+    max_batch_size: int | None = None,
+    max_batch_frames: int | None = None,
+    max_wait_ms: float = 0.0,
+    queue_size: int | None = None,
+    timeout: float | None = None,
+    device: str | None = None,
+    cuda_graphs: bool = False,
+    allow_urls: Any = True,
+    allow_paths: bool = True,
+) -> ModelOptions:
+    """Sort the arguments of ``AutoModel``; options of calls come later, with the model.
+
+    Args:
+        given: as of :func:`plain_given`.
+        num_workers: this and what follows: as of :func:`model_arguments`.
+        intra_op_threads: as of ``AutoModel``.
+        max_batch_size: as of ``AutoModel``.
+        max_batch_frames: as of ``AutoModel``.
+        max_wait_ms: as of ``AutoModel``.
+        queue_size: as of ``AutoModel``.
+        timeout: as of ``AutoModel``.
+        device: as of ``AutoModel``.
+        cuda_graphs: as of ``AutoModel``.
+        allow_urls: as of ``AutoModel``.
+        allow_paths: as of ``AutoModel``.
+    """
+    ngpu = given.get("ngpu")
+    chosen = pick_device(device, 1 if ngpu is None else ngpu)
+    threads = 1 if intra_op_threads is None else intra_op_threads
     cores = usable_cores()
-    cores = min(cores, int(given.get("ncpu") or cores))
+    cores = min(cores, given.get("ncpu") or cores)
     workers = num_workers
     if workers is None:
         # One thread a worker: batches of different callers in parallel use cores better than
@@ -142,19 +200,19 @@ def model_options(
         # that a larger batch only adds latency.
         max_batch_frames = 320 if chosen == "cpu" else 40_000
     return ModelOptions(
-        num_workers=positive("num_workers", workers),
+        num_workers=workers,
         intra_op_threads=threads,
         idle_threads=threads if intra_op_threads is not None else min(cores, _MOST_IDLE_THREADS),
-        max_batch_size=positive("max_batch_size", max_batch_size),
-        max_batch_frames=positive("max_batch_frames", max_batch_frames),
-        # Limited because the engine counts nanoseconds in 64 bits.
-        max_wait_ms=min(not_negative("max_wait_ms", max_wait_ms), 1e9),
-        queue_size=positive("queue_size", queue_size),
-        timeout=None if timeout is None else not_negative("timeout", timeout),
+        max_batch_size=max_batch_size,
+        max_batch_frames=max_batch_frames,
+        max_wait_ms=max_wait_ms,
+        queue_size=queue_size,
+        timeout=time_limit(timeout),
         device=chosen,
         precision=pick_precision(given, chosen),
         cuda_graphs=cuda_graphs and _have_graphs(chosen),
         disable_pbar=bool(given.get("disable_pbar", False)),
+        access=access(allow_urls, allow_paths),
         overrides={k: v for k, v in given.items() if k in CONFIG_KEYS},
     )
 
@@ -171,4 +229,4 @@ def call_defaults(given: Mapping[str, Any], known: Options) -> dict[str, Any]:
     """
     taken = checked(given, AUTO_MODEL, known)
     calls = (COMMON | HOTWORDS | known) - CONSTRUCTOR
-    return calls.own(taken)
+    return without_none(calls.own(taken))

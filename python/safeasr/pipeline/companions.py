@@ -52,7 +52,7 @@ class Companions:
         """
         self.main = main
         self._load = load
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._names = {
             role: name or (_DEMO[role] if demo else None) for role, name in names.items()
         }

@@ -28,9 +28,10 @@ __all__ = ["SegmentedRecognizer", "merge_segments", "segmented"]
 _AHEAD = 32
 #: Options of a detector that make no sense for a whole recording.
 _OF_STREAMS = ("chunk_size", "cache", "is_final")
+_LONGEST = number("a number of s", least=0, most=1e9)
 _MERGING = Options(
     Option("merge_vad", FLAG, False, help="Put neighbouring segments together."),
-    Option("merge_length_s", number("a number of s", least=0), 15, help="Up to this length."),
+    Option("merge_length_s", _LONGEST, 15, help="Up to this length."),
 )
 
 Segments = list[list[int]]

@@ -14,10 +14,10 @@ from typing import Any
 
 from safeasr._extension import _ext
 from safeasr.calls.dispatcher import STEPS, on_callback_thread
-from safeasr.calls.os_threads import allocate_lock
+from safeasr.calls.os_threads import allocate_rlock
 from safeasr.calls.promise import Promise
 from safeasr.calls.waiting import wait_for
-from safeasr.errors import EngineClosedError, QueueFullError
+from safeasr.errors import EngineClosedError, InterruptedCallError, QueueFullError
 
 __all__ = ["Run", "Runs", "Steps"]
 
@@ -34,10 +34,27 @@ class Run(Promise):
 
     def __init__(self) -> None:
         super().__init__()
-        self._lock = allocate_lock()
+        self._lock = allocate_rlock()
         self._steps: Steps | None = None
         self._awaited: _ext.Ticket | None = None
         self._given_up = False
+        self._thread: int | None = None
+
+    def runs_here(self) -> bool:
+        """Whether the calling thread is in the middle of it: this is a signal handler."""
+        return self._thread == _ext.thread_id()
+
+    def require_elsewhere(self) -> None:
+        """Refuse to wait for what cannot go on before whoever waits has returned.
+
+        Raises:
+            InterruptedCallError: in a signal handler that interrupted the run itself.
+        """
+        if self.runs_here():
+            raise InterruptedCallError(
+                "a signal handler cannot wait for the call that it interrupted: set a flag there, "
+                "or hand the work to a thread"
+            )
 
     def steps(self) -> Steps:
         """The pipeline; asked for once, when it begins."""
@@ -65,6 +82,13 @@ class Run(Promise):
             BaseException: what is not an ``Exception``, such as Ctrl-C. The run has failed with it,
                 or goes on if it was waiting by then.
         """
+        self._thread = _ext.thread_id()
+        try:
+            return self._begin()
+        finally:
+            self._thread = None
+
+    def _begin(self) -> bool:
         if self.stoppable or self.start():
             steps = self.steps()
             with self._lock:
@@ -108,6 +132,18 @@ class Run(Promise):
 
     def _advance(self, steps: Steps, arrived: _ext.Ticket | None) -> bool:
         """Run steps until one waits; whether it has ended."""
+        self._thread = _ext.thread_id()
+        try:
+            awaited = self._advance_here(steps, arrived)
+        finally:
+            self._thread = None
+        if awaited is None:
+            return True
+        STEPS.when_finished(awaited, self._arrived)
+        return False
+
+    def _advance_here(self, steps: Steps, arrived: _ext.Ticket | None) -> _ext.Ticket | None:
+        """What it waits for then; None if it has ended."""
         while True:
             try:
                 if arrived is None:
@@ -122,25 +158,23 @@ class Run(Promise):
             except StopIteration as stop:
                 self.ended()
                 self.resolve(stop.value)
-                return True
+                return None
             except BaseException as error:
                 self.ended()
                 self.fail(error)
                 if isinstance(error, Exception) or on_callback_thread():
-                    return True
+                    return None
                 raise
             with self._lock:
                 if not self._given_up and not awaited.finished():
                     self._awaited = awaited
-                    break
+                    return awaited
                 given_up = self._given_up
             if given_up:
                 steps.close()
                 self.ended()
-                return True
+                return None
             arrived = awaited
-        STEPS.when_finished(awaited, self._arrived)
-        return False
 
     def _arrived(self) -> None:
         with self._lock:
@@ -161,7 +195,7 @@ class Runs:
             limit: how many :meth:`add_when_there_is_room` lets in at a time; None: any number.
         """
         self._limit = limit
-        self._lock = allocate_lock()
+        self._lock = allocate_rlock()
         self._active: set[Run] = set()
         self._closed = False
 
@@ -203,13 +237,22 @@ class Runs:
                 if self._limit is None or len(self._active) < self._limit:
                     self._active.add(run)
                     return
-                first = next(iter(self._active))
+                first = self._first_elsewhere()
             left = wait_s()
             if left is not None and left <= 0:
                 raise QueueFullError(
                     f"the queue is full: {self._limit} recordings are under way (queue_size)"
                 )
+            if first is None:
+                raise InterruptedCallError(
+                    "a signal handler interrupted the only recordings that are under way, and "
+                    "there is no room for others (queue_size)"
+                )
             wait_for(first, 0.05 if left is None else min(left, 0.05))
+
+    def _first_elsewhere(self) -> Run | None:
+        """One that the calling thread is not in the middle of."""
+        return next((run for run in tuple(self._active) if not run.runs_here()), None)
 
     def close(self, *, drain: bool) -> None:
         """Take no more runs; ``drain``: return when those that were accepted have ended."""
@@ -217,7 +260,7 @@ class Runs:
             self._closed = True
         while drain:
             with self._lock:
-                first = next(iter(self._active), None)
+                first = self._first_elsewhere()  # what a handler interrupted cannot be waited for
             if first is None:
                 return
             wait_for(first)

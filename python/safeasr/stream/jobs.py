@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from safeasr.calls.os_threads import allocate_lock
-from safeasr.errors import DeadlineExceededError, EngineClosedError, QueueFullError
+from safeasr._extension import _ext
+from safeasr.calls.os_threads import allocate_lock, allocate_rlock
+from safeasr.errors import (
+    DeadlineExceededError,
+    EngineClosedError,
+    InterruptedCallError,
+    QueueFullError,
+)
 from safeasr.pipeline.steps import Run, Runs, Steps
+from safeasr.resampling import StreamResampler
 
 __all__ = ["Job", "JobQueue", "Pipeline"]
 
@@ -31,26 +39,6 @@ class Pipeline(Protocol):
         self, samples: NDArray[np.float32], is_final: bool, deadline: float | None
     ) -> Steps:
         """Take the next samples (n,) of the stream."""
-
-
-class _Resampler:
-    """From the rate of what comes to the pipeline's, across chunks."""
-
-    def __init__(self, rate: int, target: int) -> None:
-        self._rates = rate, target
-        self._stream: Any = None
-
-    def __call__(self, wave: NDArray[np.float32], is_final: bool) -> NDArray[np.float32]:
-        if self._rates[0] == self._rates[1]:
-            return wave
-        import soxr
-
-        if self._stream is None:
-            self._stream = soxr.ResampleStream(*self._rates, 1, dtype="float32")
-        made: NDArray[np.float32] = self._stream.resample_chunk(wave, last=is_final)
-        if is_final:
-            self._stream = None
-        return made
 
 
 class Job(Run):
@@ -78,6 +66,11 @@ class Job(Run):
         self._samples = samples
         self._is_final = is_final
         self._deadline = deadline
+
+    def require_elsewhere(self) -> None:
+        """Nor can it be waited for while the one before it is interrupted."""
+        super().require_elsewhere()
+        self._queue.require_elsewhere()
 
     def steps(self) -> Steps:
         """What the stream's pipeline does with the samples."""
@@ -117,15 +110,18 @@ class JobQueue:
         self._fs = fs
         self._max_pending = max_pending
         self._runs = runs
-        self._lock = allocate_lock()
+        self._lock = allocate_rlock()
         self._jobs: deque[Job] = deque()
-        self._busy = False
+        #: Held from the beginning of a job to its end, by whatever thread.
+        self._turn = allocate_lock()
+        #: The thread that begins a job just now.
+        self._begun_by: int | None = None
         self._closed = False
         self._begin()
 
     def _begin(self) -> None:
         self._pipeline = self._make_pipeline()
-        self._resample = _Resampler(self._fs, self._pipeline.sample_rate)
+        self._resample = StreamResampler(self._fs, self._pipeline.sample_rate)
 
     @property
     def pipeline(self) -> Pipeline:
@@ -154,7 +150,7 @@ class JobQueue:
         """
         with self._lock:
             self._require_open()
-            if self._busy and len(self._jobs) >= self._max_pending:
+            if self._turn.locked() and len(self._jobs) >= self._max_pending:
                 raise QueueFullError(
                     f"{len(self._jobs)} chunks of this stream are waiting (max_pending)"
                 )
@@ -195,23 +191,52 @@ class JobQueue:
             job.cancel()
             self._runs.remove(job)
 
+    def require_elsewhere(self) -> None:
+        """Raise in a signal handler that interrupted the job that is under way."""
+        if self._begun_by == _ext.thread_id():
+            raise InterruptedCallError(
+                "a signal handler cannot wait for the stream that it interrupted: submit the "
+                "samples there, or set a flag"
+            )
+
     def let_go(self, job: Job) -> None:
         """The job that was under way has ended: another may begin."""
         self._runs.remove(job)
-        with self._lock:
-            self._busy = False
+        with self._lock, contextlib.suppress(RuntimeError):  # not held: it had ended before
+            self._turn.release()
 
     def run_jobs(self) -> None:
         """Begin jobs until one has to wait, or none is left. One thread at a time does so."""
         while True:
             with self._lock:
-                if self._busy or not self._jobs:
-                    return
-                self._busy = True
-                job = self._jobs.popleft()
+                job = self._next()
+            if job is None:
+                return
             try:
                 if not job.begin():
                     return
             except BaseException:  # Ctrl-C: the stream goes on without this chunk
                 self.run_jobs()
                 raise
+            finally:
+                with self._lock:
+                    if self._begun_by == _ext.thread_id():
+                        self._begun_by = None
+
+    def _next(self) -> Job | None:
+        """The job whose turn it is, if there is one and no other is under way.
+
+        A signal handler may interrupt this and run it as well: the turn is taken by one step.
+        """
+        while True:
+            before, self._begun_by = self._begun_by, _ext.thread_id()
+            if not self._turn.acquire(False):
+                self._begun_by = before
+                return None
+            try:
+                return self._jobs.popleft()
+            except IndexError:
+                self._begun_by = before
+                self._turn.release()
+                if not self._jobs:
+                    return None

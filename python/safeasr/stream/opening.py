@@ -10,18 +10,23 @@ from safeasr._extension import _ext
 from safeasr.errors import UnsupportedModelError
 from safeasr.inputs.expand import random_key
 from safeasr.inputs.hotwords import with_hotwords_read
-from safeasr.options.checker import STREAM, checked
-from safeasr.options.declared import Options
+from safeasr.options.access import ANYTHING, Access
+from safeasr.options.checker import STREAM, checked, without_none
+from safeasr.options.declared import NAME, Options, number, one_of
+from safeasr.options.kinds import require
+from safeasr.options.names import COMMON
 from safeasr.pipeline.companions import Companions, is_streaming
 from safeasr.pipeline.single import ModelPipeline
 from safeasr.pipeline.steps import Runs
 from safeasr.pipeline.two_pass import Models, TwoPassPipeline
 from safeasr.stream.jobs import Pipeline
 from safeasr.stream.stream import Stream
+from safeasr.warn import warn
 
 __all__ = ["Streams"]
 
-MODES = ("online", "offline", "2pass")
+_MODE = one_of("online", "offline", "2pass")
+_CHUNK_MS = number("a number of ms above 0", least=1e-9, most=1e11)
 #: FunASR's own examples look back so far; its defaults, 0 and 0, cost accuracy.
 _LOOK_BACK = {"encoder_chunk_look_back": 4, "decoder_chunk_look_back": 1}
 #: Chunks of the detector in ms: how soon it can say that speech begins or ends.
@@ -31,16 +36,20 @@ _VAD_CHUNK_MS = 200
 class Streams:
     """Opens the streams of a model, and knows the chunks that are under way."""
 
-    def __init__(self, companions: Companions, engine: _ext.Engine) -> None:
+    def __init__(
+        self, companions: Companions, engine: _ext.Engine, access: Access = ANYTHING
+    ) -> None:
         """Open none yet.
 
         Args:
             companions: the model and those beside it.
             engine: where all run.
+            access: which files and hosts options of streams may name.
         """
         self._companions = companions
         self._main = companions.main
         self._engine = engine
+        self._access = access
         #: Chunks that were taken and have not ended.
         self.runs = Runs()
 
@@ -55,11 +64,14 @@ class Streams:
         **stream: Any,
     ) -> Stream:
         """A stream; arguments as of ``AutoModel.stream``, ``defaults`` as of the constructor."""
-        key = key or random_key()
+        key = random_key() if key is None else require(NAME, "key", key) or random_key()
         if mode is None:
             mode = "online" if is_streaming(self._main) else "2pass"
-        if mode not in MODES:
-            raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
+        require(_MODE, "mode", mode)
+        # Those of the constructor are the operator's own.
+        self._access.require_options(options)
+        if vad_chunk_size is not None:
+            vad_chunk_size = require(_CHUNK_MS, "vad_chunk_size", vad_chunk_size)
         main = self._main
         if is_streaming(main):
             if mode != "online":
@@ -67,7 +79,9 @@ class Streams:
                     f"mode={mode!r} needs an offline model, with online_model= and vad_model= "
                     "beside it"
                 )
-            taken = checked(options, STREAM, main.options)
+            taken = without_none(checked(options, STREAM, main.options))
+            if vad_chunk_size is not None:
+                warn("vad_chunk_size has no effect on a stream of one model")
             chosen = {**_LOOK_BACK, **main.options.own(defaults), **taken}
             if main.task == "vad":
                 chosen.setdefault("is_streaming_input", True)
@@ -99,6 +113,7 @@ class Streams:
         known = self._main.options | (online.options if online else Options())
         # Of the two, chunk_size is the recogniser's, in rows of 60 ms.
         options = checked(options, STREAM, known | (vad.options - {"chunk_size"}))
+        options = without_none(options)
         vad_own = {**vad.options.own(defaults), **vad.options.own(options)}
         vad_own |= {"chunk_size": vad_chunk_size or _VAD_CHUNK_MS, "is_streaming_input": True}
         online_own = {**_LOOK_BACK}
@@ -110,6 +125,22 @@ class Streams:
             Models(self._engine, vad, online, self._main if mode != "online" else None),
             vad=vad_own,
             online=online_own,
-            offline=with_hotwords_read(offline, self._main.options),
+            offline=self._with_hotwords(offline, defaults),
             key=key,
+        )
+
+    def _with_hotwords(
+        self, given: Mapping[str, Any], defaults: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        limits = {
+            name: COMMON[name].default if defaults.get(name) is None else defaults[name]
+            for name in ("download_timeout", "max_download_bytes")
+        }
+        return with_hotwords_read(
+            given,
+            self._main.options,
+            timeout_s=limits["download_timeout"],
+            max_bytes=limits["max_download_bytes"],
+            access=self._access,
+            operators=defaults,
         )

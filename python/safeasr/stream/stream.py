@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
-import threading
-import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from safeasr.calls.future import Future
-from safeasr.errors import AudioError, CancelledError, DeadlineExceededError, ForkedProcessError
-from safeasr.inputs.audio import checked_rate, load_audio
-from safeasr.inputs.decoders import decode_pcm16
-from safeasr.options.checks import not_negative
+from safeasr.calls.os_threads import allocate_rlock
+from safeasr.deadlines import deadline_after, seconds_left
+from safeasr.errors import CancelledError, DeadlineExceededError, ForkedProcessError
+from safeasr.options.checks import flag, time_limit
+from safeasr.options.kinds import require, whole
+from safeasr.options.names import COMMON
 from safeasr.pipeline.steps import Runs
 from safeasr.stream.jobs import Job, JobQueue, Pipeline
 from safeasr.stream.mailbox import Mailbox
+from safeasr.stream.samples import as_samples
 
 __all__ = ["Stream"]
 
+_PENDING = whole("a whole number of at least 0", least=0)
 _S = TypeVar("_S", bound="Stream")
 
 
@@ -64,15 +64,16 @@ class Stream:
             timeout: default time limit of a call in seconds.
             runs: the model's chunks that are under way.
         """
-        self._fs = checked_rate(fs)
-        self._timeout = timeout
+        self._fs = require(COMMON["fs"].kind, "fs", fs)
+        self._timeout = time_limit(timeout)
         self._queue = JobQueue(
             make_pipeline,
             fs=self._fs,
-            max_pending=int(not_negative("max_pending", max_pending)),
+            max_pending=require(_PENDING, "max_pending", max_pending),
             runs=Runs() if runs is None else runs,
         )
-        self._pushing = threading.Lock()
+        # A signal handler may push while its thread is in the middle of that.
+        self._pushing = allocate_rlock()
         self._pushed: Mailbox[tuple[Future[Any], bool]] = Mailbox()
         self._ended = False
         self._pid = os.getpid()
@@ -99,10 +100,10 @@ class Stream:
             ForkedProcessError: in a child process of the one that opened the stream.
         """
         self._require_own_process()
-        limit = self._timeout if timeout is None else timeout
-        deadline = None if limit is None else time.monotonic() + limit
+        deadline = deadline_after(self._limit(timeout))
+        is_final = flag("is_final", is_final)
         # Chunks are kept: the caller may use its buffer for the next one.
-        job = Job(self._queue, self._as_samples(samples).copy(), is_final, deadline)
+        job = Job(self._queue, as_samples(samples, self._fs).copy(), is_final, deadline)
         self._queue.add(job)
         return Future([job], job.get)
 
@@ -127,7 +128,7 @@ class Stream:
         """
         answer = self.submit(samples, is_final, timeout=timeout)
         try:
-            answer.wait(self._timeout if timeout is None else timeout)
+            answer.wait(self._limit(timeout))
         except BaseException:
             answer.cancel()
             raise
@@ -141,15 +142,20 @@ class Stream:
         self, samples: Any, is_final: bool = False, *, timeout: float | None = None
     ) -> Any:
         """:meth:`feed` for asyncio: waiting does not block the event loop."""
-        limit = self._timeout if timeout is None else timeout
-        answer = self.submit(samples, is_final, timeout=limit)
+        deadline = deadline_after(self._limit(timeout))
+        answer = self.submit(samples, is_final, timeout=timeout)
         try:
             with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
-                await asyncio.wait_for(answer.settled(), limit)
+                await asyncio.wait_for(answer.settled(), seconds_left(deadline))
         except BaseException:
             answer.cancel()
             raise
         return self._result_of(answer)
+
+    def _limit(self, timeout: float | None) -> float | None:
+        """Seconds, or None for no limit; of this call, or else of the stream."""
+        limit = self._timeout if timeout is None else time_limit(timeout)
+        return None if limit == math.inf else limit
 
     @staticmethod
     def _result_of(answer: Future[Any]) -> Any:
@@ -274,19 +280,6 @@ class Stream:
         self.close()
 
     # -- Steps ------------------------------------------------------------------------------------
-
-    def _as_samples(self, samples: Any) -> NDArray[np.float32]:
-        if isinstance(samples, (bytes, bytearray, memoryview)):
-            return decode_pcm16(samples)
-        if isinstance(samples, (list, tuple)) and not samples:
-            return np.zeros(0, np.float32)
-        if isinstance(samples, str) or hasattr(samples, "read") or hasattr(samples, "__fspath__"):
-            raise AudioError(
-                f"a stream takes samples, got {type(samples).__name__}: decode files first, or "
-                "give them to generate"
-            )
-        wave: NDArray[np.float32] = load_audio(samples, self._fs, self._fs, allow_empty=True)
-        return wave
 
     def _require_own_process(self) -> None:
         if os.getpid() != self._pid:

@@ -23,6 +23,7 @@ from support.audio import Samples, recordings, speech
 from support.encoding import encode
 from support.models import SHAPES, USUAL, config_of, write_model_dir
 from support.oracle import Answer, Oracle, answer_of
+from support.programs import reseal
 
 #: In seconds. 0.05 s is a single frame of the network.
 LENGTHS = [0.05, 0.06, 0.09, 0.11, 0.2, 0.3, 0.5, 0.7, 1.1, 1.7, 2.2, 2.9, 3.3, 4.7, 6.1, 8.3,
@@ -178,6 +179,7 @@ def test_the_comparison_can_fail(
     token = next(i for i, t in enumerate(facts["tokens"]) if i > 2 and t in text)
     facts["tokens"][token] = "錯"
     (wrong / "bundle.json").write_text(json.dumps(facts), encoding="utf-8")
+    reseal(wrong)
     model = make_model(wrong)
     assert len(mismatches(model, usual, run_all(model, usual, [(index, False)]))) == 1
 

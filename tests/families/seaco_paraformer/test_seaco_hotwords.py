@@ -14,7 +14,14 @@ import torch
 import yaml
 
 import safeasr
-from safeasr import AutoModel, ExportError, HotwordError, UnsupportedModelError
+from safeasr import (
+    AutoModel,
+    ExportError,
+    HotwordError,
+    NotAllowedError,
+    OptionError,
+    UnsupportedModelError,
+)
 from safeasr.loading.export import open_bundle
 from support.audio import Samples, speech
 from support.oracle import answer_of
@@ -98,7 +105,7 @@ def test_the_constructor_s_hotwords(
     assert said(model, clip) == expected
     other = oracle.answer(clip, hotword="speech").timed
     assert said(model, clip, hotword="speech") == other != expected
-    assert said(model, clip, hotword=None) == oracle.answer(clip).timed
+    assert said(model, clip, hotword=None) == expected  # None stands for the constructor's
     assert said(model, clip) == expected, "an option of one call was seen in another"
 
 
@@ -122,8 +129,8 @@ def test_wrong_ones_queue_nothing(model: AutoModel, tmp_path: Path) -> None:
         (str(latin), HotwordError, "not UTF-8"),
         (many_hotwords(200) * 500, HotwordError, "100000 words"),
         ("http://127.0.0.1:1/words.txt", HotwordError, "download"),
-        (5, ValueError, "hotword must be a string of words"),
-        (["a", None], ValueError, "hotword must be"),
+        (5, OptionError, "hotword must be a string of words"),
+        (["a", None], OptionError, "hotword must be"),
     ]:
         with pytest.raises(error, match=match):
             model.generate(clip, hotword=hotword)
@@ -134,6 +141,37 @@ def test_wrong_ones_queue_nothing(model: AutoModel, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedModelError, match="beam search"):
         model.generate(clip, decoding_ctc_weight=0.3)
     assert model.stats()["submitted"] == before
+
+
+def test_what_calls_may_name(
+    directory: Path,
+    model: AutoModel,
+    clip: Samples,
+    make_model: Callable[..., AutoModel],
+    tmp_path: Path,
+) -> None:
+    """The switches for files and URLs hold; what the constructor names is the operator's own."""
+    file = tmp_path / "words.txt"
+    file.write_text("\n".join(WORDS), encoding="utf-8")
+    switches = {"allow_paths": False, "allow_urls": False}
+    closed = make_model(directory, hotword=str(file), **switches)
+    for hotword in (str(file), file, tmp_path / "words", "http://h/w", " HTTP://h/w.txt"):
+        switch = "allow_urls" if str(hotword).endswith(("w", "w.txt")) else "allow_paths"
+        for ask in (closed.generate, closed.submit, lambda _, **o: closed.stream(**o)):
+            with pytest.raises(NotAllowedError, match=f"option hotword.*{switch}=False"):
+                ask(clip, hotword=hotword)
+    assert closed.stats()["submitted"] == 0
+    expected = [said(model, clip, hotword=one) for one in (file, "")]
+    assert [said(closed, clip), said(closed, clip, hotword="")] == expected
+    assert said(closed, clip, hotword=WORDS) == expected[0] != expected[1]
+
+    vad = write_vad_dir(tmp_path / "vad", VadShape("eager", lean=1.5), 5)
+    long = make_model(directory, vad_model=str(vad), hotword=str(file), **switches)
+    for own in ({}, {"hotword": WORDS}):
+        long.stream(mode="offline", **own).close()
+    some = make_model(directory, allow_urls=["words.example"])
+    with pytest.raises(NotAllowedError, match="not among those of allow_urls"):
+        some.generate(clip, hotword="http://127.0.0.1:1/words")
 
 
 def test_with_a_detector_and_in_two_passes(

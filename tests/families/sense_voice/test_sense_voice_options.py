@@ -25,6 +25,7 @@ from safeasr import (
 )
 from safeasr.loading.export import open_bundle
 from support.audio import Samples, speech
+from support.programs import reseal
 from support.sense_voice import (
     SenseOracle,
     SenseShape,
@@ -183,10 +184,11 @@ def test_damaged_bundles(directory: Path, tmp_path: Path) -> None:
     with pytest.raises(CorruptBundleError, match="bytes"):
         AutoModel(str(bundle))
     vocabulary.write_bytes(b"\xff" * len(whole))
+    with pytest.raises(CorruptBundleError, match="is not what the bundle was made with"):
+        AutoModel(str(bundle))
+    reseal(bundle)
     with pytest.raises(CorruptBundleError, match="SentencePiece"):
         AutoModel(str(bundle))
-    with pytest.raises(CorruptBundleError, match="is not what the bundle was made with"):
-        open_bundle(bundle).verify()
     vocabulary.unlink()
     with pytest.raises(CorruptBundleError, match="missing"):
         AutoModel(str(bundle))

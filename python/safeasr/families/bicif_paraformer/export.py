@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.model_dir import ModelDir, read_vocabulary, read_weights
+from safeasr.bundles.settings import Settings
+from safeasr.bundles.tables import check_vocabulary
 from safeasr.errors import UnsupportedModelError
 from safeasr.families.bicif_paraformer.network import TimedEncoderProgram
 from safeasr.families.checkpoints import (
     check_paraformer,
     load_parameters,
-    offline_frontend,
-    pick,
+    paraformer_decoding,
+    refuse_leftovers,
     require,
-    section,
 )
+from safeasr.families.frontends import offline_frontend
 from safeasr.families.paraformer.export import (
     SIGNATURES,
     build_decoder,
     build_encoder,
     build_predictor,
-    decoding_settings,
     save_narrowed,
 )
 from safeasr.families.paraformer.network import DecoderProgram
@@ -52,7 +52,7 @@ TIMED_SIGNATURES = {
 }
 
 
-def check_timed(kind: str, config: Mapping[str, Any]) -> None:
+def check_timed(kind: str, config: Settings) -> None:
     """Refuse what a Paraformer with a ``CifPredictorV3`` may not have here."""
     check_paraformer(
         kind,
@@ -66,7 +66,7 @@ def check_timed(kind: str, config: Mapping[str, Any]) -> None:
         "upsample_times": 5,
         "upsample_type": "cnn",
         "use_cif1_cnn": True,
-        **section(config, "predictor_conf"),
+        **config.section("predictor_conf").values,
     }
     require(kind, conf, "upsample_times", UPSAMPLED)
     require(kind, conf, "upsample_type", "cnn_blstm")
@@ -74,22 +74,41 @@ def check_timed(kind: str, config: Mapping[str, Any]) -> None:
 
 
 def build_timed_encoder(
-    kind: str, config: Mapping[str, Any], weights: Mapping[str, Tensor], input_size: int
+    kind: str,
+    config: Settings,
+    weights: Mapping[str, Tensor],
+    taken: set[str],
+    input_size: int,
 ) -> TimedEncoderProgram:
-    """Encoder, predictor and the head that tells times, with the checkpoint's weights."""
+    """Encoder, predictor and the head that tells times, with the checkpoint's weights.
+
+    Args:
+        kind: for messages.
+        config: config.yaml.
+        weights: the checkpoint.
+        taken: gets the names of the parameters that these take.
+        input_size: width of the features.
+
+    Raises:
+        UnsupportedModelError: if it is another network.
+        ExportError: if the checkpoint does not fit, or a setting makes no sense.
+    """
     check_timed(kind, config)
-    encoder = build_encoder(config, weights, input_size)
+    encoder = build_encoder(config, weights, taken, input_size)
     if encoder.size % LSTM_UNITS:
         raise UnsupportedModelError(
             f"encoder_conf.output_size={encoder.size} is not supported for {kind}: expected a "
             f"multiple of {LSTM_UNITS}"
         )
-    conf = section(config, "predictor_conf")
+    predictor = build_predictor(config, weights, taken, encoder.size)
+    conf = config.section("predictor_conf")
     with torch.device("meta"):
         given = UpsampledParameters(encoder.size, UPSAMPLED)
-    load_parameters(given, weights, "predictor.")
-    head = UpsampledCif(given, **pick(conf, "smooth_factor2", "noise_threshold2"))
-    return TimedEncoderProgram(encoder, build_predictor(config, weights), head)
+    taken |= load_parameters(given, weights, "predictor.")
+    head = UpsampledCif(
+        given, conf.number("smooth_factor2", 1.0), conf.number("noise_threshold2", 0.0)
+    )
+    return TimedEncoderProgram(encoder, predictor, head)
 
 
 def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: str) -> Bundle:
@@ -97,20 +116,24 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
     tokens = read_vocabulary(model.tokens)
     frontend = offline_frontend(_KIND, model)
     weights = read_weights(model.checkpoint, trust_remote_code=trust_remote_code)
+    check_vocabulary(model.tokens, tokens, weights.get("decoder.output_layer.weight"))
+    config = model.settings
+    taken: set[str] = set()
     encoder = build_timed_encoder(
-        _KIND, model.config, weights, frontend["n_mels"] * frontend["lfr_m"]
+        _KIND, config, weights, taken, frontend["n_mels"] * frontend["lfr_m"]
     )
-    decoder = DecoderProgram(
-        build_decoder(model.config, weights, len(tokens), encoder.encoder.size)
-    )
+    decoder = build_decoder(config, weights, taken, len(tokens), encoder.encoder.size)
+    refuse_leftovers(weights, taken)
+    programs = {"encoder": encoder, "decoder": DecoderProgram(decoder)}
+    ids, integration = paraformer_decoding(config)
     return Bundle(
         path=out,
         family="bicif_paraformer",
         model_class=model.model_class,
-        programs=save_narrowed({"encoder": encoder, "decoder": decoder}, out, precision),
+        programs=save_narrowed(programs, out, precision),
         frontend=frontend,
         tokens=tokens,
         precision=precision,
-        decoding=decoding_settings(model.config),
+        decoding={**ids, **integration},
         signatures=TIMED_SIGNATURES,
     )

@@ -12,16 +12,23 @@ from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.families.base import Accepts, Task
 from safeasr.families.bicif_paraformer.export import UPSAMPLED
-from safeasr.families.programs import load_programs, reading, refuse_beam_search
+from safeasr.families.frontends import frontend_of
+from safeasr.families.paraformer.recognizer import OPTIONS as PLAIN_OPTIONS
+from safeasr.families.programs import (
+    load_programs,
+    reading,
+    refuse_beam_search,
+    skipped_tokens,
+)
 from safeasr.families.terms import Terms
-from safeasr.options.declared import FLAG, Option, Options, number
+from safeasr.options.declared import FLAG, Option, Options
 from safeasr.text.sentence import ids_to_tokens, sentence_postprocess
 from safeasr.text.timestamps import ts_prediction_lfr6_standard
 
 __all__ = ["OPTIONS", "BiCifRecognizer", "TimedTokens", "runner_settings"]
 
 OPTIONS = Options(
-    Option("begin_time", number("a number of ms"), 0, help="Added to all times."),
+    PLAIN_OPTIONS["begin_time"],
     Option("pred_timestamp", FLAG, help="Nothing depends on it: times are always told."),
     Option("output_timestamp", FLAG, help="Nothing depends on it: times are always told."),
 )
@@ -29,11 +36,11 @@ OPTIONS = Options(
 
 def runner_settings(bundle: Bundle) -> dict[str, Any]:
     """The predictor's settings, as the extension's runners take them."""
-    settings = bundle.decoding
+    settings = bundle.settings
     return {
-        "tail_threshold": float(settings["tail_threshold"]),
-        "cif_left": int(settings["cif_left"]),
-        "cif_right": int(settings["cif_right"]),
+        "tail_threshold": settings.number("tail_threshold"),
+        "cif_left": settings.whole("cif_left", most=1000),
+        "cif_right": settings.whole("cif_right", most=1000),
         "token_by_token": True,
         "upsampled": UPSAMPLED,
     }
@@ -43,8 +50,7 @@ class TimedTokens:
     """From the tokens of a Paraformer with a ``CifPredictorV3`` to FunASR's result dict."""
 
     def __init__(self, bundle: Bundle) -> None:
-        settings = bundle.decoding
-        self._skip = frozenset({settings["blank_id"], settings["sos"], settings["eos"]})
+        self._skip = skipped_tokens(bundle.settings)
         self._tokens = bundle.tokens
 
     def result(
@@ -76,15 +82,16 @@ class BiCifRecognizer:
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
         with reading(bundle):
             encoder, decoder = load_programs(bundle, device, ("encoder", "decoder"))
+            arguments = frontend_of(bundle)
+            self.sample_rate: int = arguments["sample_rate"]
             self._text = TimedTokens(bundle)
             self._runner = _ext.ParaformerRunner(
-                frontend=_ext.Frontend(**bundle.frontend),
+                frontend=_ext.Frontend(**arguments),
                 encoder=encoder,
                 decoder=decoder,
                 **runner_settings(bundle),
                 limits=_ext.BatchLimits(**limits, ragged=True),
             )
-            self.sample_rate = int(bundle.frontend["sample_rate"])
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Refuse beam search, which FunASR would run for these options."""

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.model_dir import ModelDir, read_vocabulary, read_weights
+from safeasr.bundles.settings import Settings
+from safeasr.bundles.tables import check_vocabulary
 from safeasr.errors import UnsupportedModelError
 from safeasr.families.checkpoints import (
-    DECODER_KEYS,
     check_paraformer,
+    decoder_arguments,
     load_parameters,
-    offline_frontend,
-    pick,
+    paraformer_decoding,
+    plain,
+    refuse_leftovers,
     require,
-    section,
 )
 from safeasr.families.contextual_paraformer.network import ContextualDecoderProgram
+from safeasr.families.frontends import offline_frontend
 from safeasr.families.hotword_lists import (
     build_bias_encoder,
     check_inner_size,
@@ -32,7 +34,6 @@ from safeasr.families.paraformer.export import (
     SIGNATURES,
     build_encoder,
     build_predictor,
-    decoding_settings,
     save_narrowed,
 )
 from safeasr.families.paraformer.network import EncoderProgram
@@ -61,7 +62,7 @@ _SIGNATURES = {
 }
 
 
-def _check(config: Mapping[str, Any]) -> None:
+def _check(config: Settings) -> None:
     check_paraformer(
         _KIND,
         config,
@@ -69,41 +70,32 @@ def _check(config: Mapping[str, Any]) -> None:
         input_layers=("pe", None),
         decoder="ContextualParaformerDecoder",
     )
-    conf = dict(config.get("model_conf") or {})
-    require(_KIND, conf, "bias_encoder_type", "lstm")
-    layers = section(config, "decoder_conf").get("att_layer_num", 6)
-    if layers < 1:
-        raise UnsupportedModelError(
-            f"decoder_conf.att_layer_num={layers!r} is not supported for {_KIND}: the last layer "
-            "that attends to sound attends to hotwords too"
-        )
+    require(_KIND, config.section("model_conf", optional=True), "bias_encoder_type", "lstm")
 
 
 def _decoder(
-    config: Mapping[str, Any], weights: Mapping[str, Tensor], vocab_size: int, size: int
+    config: Settings, weights: Mapping[str, Tensor], taken: set[str], vocab_size: int, size: int
 ) -> ContextualDecoder:
-    conf = section(config, "decoder_conf")
+    conf = decoder_arguments(config.section("decoder_conf"), size)
     with torch.device("meta"):
-        decoder = ContextualDecoder(
-            vocab_size,
-            size,
-            **pick(conf, *DECODER_KEYS, "att_layer_num", "kernel_size", "sanm_shfit"),
-        )
+        decoder = ContextualDecoder(vocab_size, size, **conf)
     # In the checkpoint it is a convolution over one row.
     name = "decoder.bias_output.weight"
-    flat = {name: weights[name].squeeze(-1)} if name in weights else {}
-    load_parameters(decoder, {**weights, **flat}, "decoder.")
+    flat = {name: plain(name, weights[name]).squeeze(-1)} if name in weights else {}
+    taken |= load_parameters(decoder, {**weights, **flat}, "decoder.")
     return decoder
 
 
 def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: str) -> Bundle:
     """Write encoder.ts, decoder.ts and bias_encoder.ts."""
-    config = model.config
+    config = model.settings
     _check(config)
     tokens = read_vocabulary(model.tokens)
     frontend = offline_frontend(_KIND, model)
     weights = read_weights(model.checkpoint, trust_remote_code=trust_remote_code)
-    encoder = build_encoder(config, weights, frontend["n_mels"] * frontend["lfr_m"])
+    taken: set[str] = set()
+    check_vocabulary(model.tokens, tokens, weights.get("decoder.output_layer.weight"))
+    encoder = build_encoder(config, weights, taken, frontend["n_mels"] * frontend["lfr_m"])
     size = encoder.size
     check_inner_size(_KIND, config, size)
     if size % LSTM_UNITS:
@@ -111,18 +103,23 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
             f"encoder_conf.output_size={size} is not supported for {_KIND}: expected a multiple of "
             f"{LSTM_UNITS}"
         )
-    own = bool(dict(config.get("model_conf") or {}).get("use_decoder_embedding", False))
+    conf = config.section("model_conf", optional=True)
+    own = conf.flag("use_decoder_embedding", False)
     programs = {
-        "encoder": EncoderProgram(encoder, build_predictor(config, weights)),
-        "decoder": ContextualDecoderProgram(_decoder(config, weights, len(tokens), size)),
+        "encoder": EncoderProgram(encoder, build_predictor(config, weights, taken, size)),
+        "decoder": ContextualDecoderProgram(_decoder(config, weights, taken, len(tokens), size)),
         "bias_encoder": build_bias_encoder(
             weights,
+            taken,
             len(tokens),
             size,
             layers=1,
             embedding="decoder.embed.0." if own else "bias_embed.",
         ),
     }
+    # FunASR's class always has an embedding of its own, also where the decoder's is used.
+    refuse_leftovers(weights, taken | {"bias_embed.weight"})
+    ids, integration = paraformer_decoding(config)
     return Bundle(
         path=out,
         family="contextual_paraformer",
@@ -131,7 +128,7 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
         frontend=frontend,
         tokens=tokens,
         precision=precision,
-        decoding={**decoding_settings(config), **hotword_settings(config, tokens)},
+        decoding={**ids, **integration, **hotword_settings(config, tokens)},
         assets=copy_seg_dict(model, out),
         signatures=_SIGNATURES,
     )

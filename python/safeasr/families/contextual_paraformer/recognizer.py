@@ -11,8 +11,14 @@ from numpy.typing import NDArray
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.families.base import Accepts, Task
+from safeasr.families.frontends import frontend_of
 from safeasr.families.hotword_lists import HOTWORD_OPTION, hotword_lists
-from safeasr.families.programs import load_programs, reading, refuse_beam_search
+from safeasr.families.programs import (
+    load_programs,
+    reading,
+    refuse_beam_search,
+    skipped_tokens,
+)
 from safeasr.families.terms import Terms
 from safeasr.options.declared import Option, Options, number
 from safeasr.text.sentence import ids_to_tokens, sentence_postprocess
@@ -40,22 +46,23 @@ class ContextualRecognizer:
             encoder, decoder, bias_encoder = load_programs(
                 bundle, device, ("encoder", "decoder", "bias_encoder")
             )
-            settings = bundle.decoding
-            self._skip = frozenset({settings["blank_id"], settings["sos"], settings["eos"]})
+            arguments = frontend_of(bundle)
+            self.sample_rate: int = arguments["sample_rate"]
+            settings = bundle.settings
+            self._skip = skipped_tokens(settings)
             self._tokens = bundle.tokens
             self.lists = hotword_lists(bundle)
             self._nothing = _ext.HotwordList(_NOTHING)
             self._runner = _ext.ContextualRunner(
-                frontend=_ext.Frontend(**bundle.frontend),
+                frontend=_ext.Frontend(**arguments),
                 encoder=encoder,
                 decoder=decoder,
                 bias_encoder=bias_encoder,
-                tail_threshold=float(settings["tail_threshold"]),
-                cif_left=int(settings["cif_left"]),
-                cif_right=int(settings["cif_right"]),
+                tail_threshold=settings.number("tail_threshold"),
+                cif_left=settings.whole("cif_left", most=1000),
+                cif_right=settings.whole("cif_right", most=1000),
                 limits=_ext.BatchLimits(**limits, ragged=True),
             )
-            self.sample_rate = int(bundle.frontend["sample_rate"])
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Refuse beam search, which FunASR would run for these options."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from safeasr.families.cached import CACHE
 from safeasr.options.declared import (
-    ANY,
     FLAG,
     Kind,
     Option,
     Options,
     Where,
+    list_of,
     number,
     whole,
 )
@@ -20,28 +21,17 @@ __all__ = ["CHUNK_MS", "FIXED_OPTIONS", "MODEL_OPTIONS", "OPTIONS", "UNREAD_OPTI
 #: FunASR's chunk_size where none is given, in ms.
 CHUNK_MS = 60000.0
 
-
-def _is_list_of_ids(value: Any) -> bool:
-    try:
-        return len([int(one) for one in value]) > 0
-    except (TypeError, ValueError):
-        return False
-
-
-def _is_schedule(value: Any) -> bool:
-    real = number()
-    try:
-        return all(real.accepts(up_to) and real.accepts(silence) for up_to, silence in value)
-    except (TypeError, ValueError):
-        return False
-
-
-_TIME = number("a time of 0 ms or more", least=0)
-_CHUNK = number("a number of ms above 0", least=1e-9)
+_TIME = number("a time of 0 ms or more", least=0, most=1e11)
+#: Infinity is a fair way to say never.
+_SILENCE = number("a time of 0 ms or more", least=0)
+_CHUNK = number("a number of ms above 0", least=1e-9, most=1e11)
 _COUNT = whole("a whole number of at least 1", least=1)
 _MODE = whole("0 (one utterance) or 1 (several)", least=0, most=1)
-_IDS = Kind("a list of at least one whole number", _is_list_of_ids)
-_SCHEDULE = Kind("pairs (speech up to, silence that ends it) in ms", _is_schedule)
+_IDS = list_of(whole(), "a list of at least one whole number", least=1)
+_SCHEDULE = list_of(
+    list_of(number(), "a pair of numbers", least=2, most=2),
+    "pairs (speech up to, silence that ends it) in ms",
+)
 
 
 def _of_model(name: str, kind: Kind, default: Any, help: str) -> Option:
@@ -61,18 +51,13 @@ _OF_MODEL = Options(
     _of_model("lookahead_time_end_point", _TIME, 100, "How much later they end."),
     _of_model("max_single_segment_time", number(), 60000, "Longer segments are cut."),
     _of_model("snr_thres", number(), -100.0, "How much louder than noise speech is, in dB."),
-    _of_model(
-        "noise_frame_num_used_for_snr",
-        whole("a whole number of at least 1", least=1),
-        100,
-        "Frames of that average.",
-    ),
+    _of_model("noise_frame_num_used_for_snr", _COUNT, 100, "Frames of that average."),
     _of_model("decibel_thres", number(), -100.0, "How loud speech is at least, in dB."),
     _of_model("fe_prior_thres", number(), 1e-4, "From 1 on nothing is speech."),
     _of_model("sil_pdf_ids", _IDS, [0], "Scores that together are silence."),
 )
 _OF_BOTH = Options(
-    Option("max_end_silence_time", _TIME, 800, help="Silence that ends a segment."),
+    Option("max_end_silence_time", _SILENCE, 800, help="Silence that ends a segment."),
     Option("speech_noise_thres", number(), 0.6, help="By how much speech must exceed silence."),
 )
 #: What FunASR's VADXOptions takes from the model and from the constructor.
@@ -81,18 +66,12 @@ OPTIONS = (
     _OF_MODEL
     | _OF_BOTH
     | Options(
-        Option(
-            "chunk_size",
-            number("a number of ms above 0", least=1e-9),
-            CHUNK_MS,
-            help="Of each step.",
-        ),
+        Option("chunk_size", _CHUNK, CHUNK_MS, help="Of each step."),
         Option("dynamic_silence", FLAG, help="The silence that ends a segment is the schedule's."),
         Option("silence_schedule", _SCHEDULE, help="Silence by the length of the speech."),
         Option("is_streaming_input", FLAG, help="Report a segment when it begins."),
         Option("is_final", FLAG, help="The stream ends with this chunk."),
-        # Not checked: a cache that is no dict is a TypeError, as in any other function.
-        Option("cache", ANY, where=Where.CALL, help="A dict that holds the stream."),
+        Option("cache", CACHE, where=Where.CALL, help="A dict that holds the stream."),
     )
 )
 #: These belong to the network and its frontend, so only the model says them.

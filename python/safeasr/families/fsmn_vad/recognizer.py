@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
-from safeasr.errors import AudioError
+from safeasr.bundles.settings import Settings
+from safeasr.errors import AudioError, OptionError
 from safeasr.families.base import Accepts, Task
-from safeasr.families.cached import stream_of
+from safeasr.families.cached import submit_cached
+from safeasr.families.frontends import frontend_of
 from safeasr.families.fsmn_vad.options import CHUNK_MS, MODEL_OPTIONS, OPTIONS
-from safeasr.families.programs import live_limits, reading
+from safeasr.families.programs import live_limits, load_programs, reading
 from safeasr.families.terms import Terms
 
 __all__ = ["FsmnVadRecognizer"]
@@ -24,6 +26,14 @@ _STREAMING_BELOW_MS = 15000
 
 #: A recogniser's step on what was found is there so soon: a callback and some Python.
 _STEP_FOLLOWS_WITHIN_MS = 3.0
+
+
+def _cache_shape(settings: Settings) -> list[int]:
+    """Layers, rows and columns of what the scorer remembers."""
+    shape = settings.wholes("cache_shape", most=1 << 20)
+    if len(shape) != 3 or not shape[0] * shape[1] * shape[2] <= 1 << 28:
+        raise settings.wrong("cache_shape", "layers, rows and columns")
+    return shape
 
 
 class FsmnVadRecognizer:
@@ -36,15 +46,17 @@ class FsmnVadRecognizer:
 
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
         with reading(bundle):
+            arguments = frontend_of(bundle)
+            [scorer] = load_programs(bundle, device, ("scorer",))
             #: Frontend and scorer, for runners and streams.
             self.model = _ext.VadModel(
-                frontend=_ext.OnlineFrontend(**bundle.frontend),
-                scorer=_ext.Program.load(bundle.program("scorer"), device),
-                cache_shape=list(bundle.decoding["cache_shape"]),
+                frontend=_ext.OnlineFrontend(**arguments),
+                scorer=scorer,
+                cache_shape=_cache_shape(bundle.settings),
             )
-            self._settings: dict[str, Any] = dict(bundle.decoding["options"])
+            self._settings: dict[str, Any] = dict(bundle.settings.section("options").values)
             _ext.VadOptions(**self._settings)
-        self.sample_rate = int(bundle.frontend["sample_rate"])
+        self.sample_rate: int = arguments["sample_rate"]
         # Before the steps of recognisers, which wait for what it finds.
         self._runner = _ext.VadRunner(
             self.model,
@@ -96,9 +108,12 @@ class FsmnVadRecognizer:
         """The options as the extension takes them; arguments as in :meth:`stream_options`.
 
         Raises:
-            ValueError: if one of them makes no sense; names it.
+            OptionError: if one of them makes no sense; names it.
         """
-        return _ext.VadOptions(**self.stream_options(options, streaming=streaming))
+        try:
+            return _ext.VadOptions(**self.stream_options(options, streaming=streaming))
+        except ValueError as error:
+            raise OptionError(str(error)) from None
 
     def open(self, engine: _ext.Engine, options: Mapping[str, Any]) -> _ext.VadStream:
         """A new stream with the options of FunASR's ``generate``."""
@@ -131,9 +146,7 @@ class FsmnVadRecognizer:
                 is_final=is_final,
                 terms=terms.for_engine(),
             )
-        with stream_of(self, engine, options, is_final=is_final) as stream:
-            ticket: _ext.Ticket = stream.submit(data, is_final=is_final, terms=terms.for_engine())
-            return ticket
+        return submit_cached(self, engine, data, options, terms, is_final=is_final)
 
     def finish(
         self, result: Mapping[str, Any], key: str, options: Mapping[str, Any]

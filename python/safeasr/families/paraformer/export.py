@@ -12,16 +12,18 @@ from torch import Tensor, nn
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.model_dir import ModelDir, read_vocabulary, read_weights
 from safeasr.bundles.program import save_program
+from safeasr.bundles.settings import Settings
+from safeasr.bundles.tables import check_vocabulary
 from safeasr.families.checkpoints import (
-    DECODER_KEYS,
-    ENCODER_KEYS,
-    PREDICTOR_KEYS,
     check_paraformer,
+    decoder_arguments,
+    encoder_arguments,
     load_parameters,
-    offline_frontend,
-    pick,
-    section,
+    paraformer_decoding,
+    predictor_arguments,
+    refuse_leftovers,
 )
+from safeasr.families.frontends import offline_frontend
 from safeasr.families.paraformer.network import DecoderProgram, EncoderProgram
 from safeasr.nets.cif_predictor import CifWeights
 from safeasr.nets.precision import narrow
@@ -34,7 +36,6 @@ __all__ = [
     "build_encoder",
     "build_networks",
     "build_predictor",
-    "decoding_settings",
     "export",
     "save_narrowed",
 ]
@@ -65,51 +66,45 @@ SIGNATURES: dict[str, dict[str, list[str]]] = {
 
 
 def build_encoder(
-    config: Mapping[str, Any], weights: Mapping[str, Tensor], input_size: int
+    config: Settings, weights: Mapping[str, Tensor], taken: set[str], input_size: int
 ) -> SanmEncoder:
-    """The encoder of an offline Paraformer, with the checkpoint's weights in float32."""
-    conf = section(config, "encoder_conf")
+    """The encoder of an offline Paraformer, with the checkpoint's weights in float32.
+
+    Args:
+        config: config.yaml, after :func:`safeasr.families.checkpoints.check_paraformer`.
+        weights: the checkpoint.
+        taken: gets the names of the parameters that it takes.
+        input_size: width of the features.
+    """
+    conf = config.section("encoder_conf")
     with torch.device("meta"):
-        encoder = SanmEncoder(input_size, **pick(conf, *ENCODER_KEYS, "input_layer"))
-    load_parameters(encoder, weights, "encoder.")
+        encoder = SanmEncoder(
+            input_size, input_layer=conf.values["input_layer"], **encoder_arguments(conf)
+        )
+    taken |= load_parameters(encoder, weights, "encoder.")
     return encoder
 
 
-def build_predictor(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> CifWeights:
-    """The predictor of an offline Paraformer, as far as tokens go."""
+def build_predictor(
+    config: Settings, weights: Mapping[str, Tensor], taken: set[str], size: int
+) -> CifWeights:
+    """The predictor of an offline Paraformer, as far as tokens go; ``size`` is the encoder's."""
     with torch.device("meta"):
-        predictor = CifWeights(**pick(section(config, "predictor_conf"), *PREDICTOR_KEYS))
-    load_parameters(predictor, weights, "predictor.")
+        predictor = CifWeights(**predictor_arguments(config.section("predictor_conf"), size))
+    taken |= load_parameters(predictor, weights, "predictor.")
     return predictor
 
 
 def build_decoder(
-    config: Mapping[str, Any], weights: Mapping[str, Tensor], vocab_size: int, size: int
+    config: Settings, weights: Mapping[str, Tensor], taken: set[str], vocab_size: int, size: int
 ) -> ParaformerDecoder:
     """The decoder of an offline Paraformer; ``size`` is the encoder's."""
-    conf = section(config, "decoder_conf")
     with torch.device("meta"):
         decoder = ParaformerDecoder(
-            vocab_size,
-            size,
-            **pick(conf, *DECODER_KEYS, "att_layer_num", "kernel_size", "sanm_shfit"),
+            vocab_size, size, **decoder_arguments(config.section("decoder_conf"), size)
         )
-    load_parameters(decoder, weights, "decoder.")
+    taken |= load_parameters(decoder, weights, "decoder.")
     return decoder
-
-
-def decoding_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a bundle of an offline Paraformer says about decoding."""
-    conf = dict(config.get("model_conf") or {})
-    predictor = section(config, "predictor_conf")
-    return {
-        "blank_id": int(conf.get("blank_id", 0)),
-        "sos": int(conf.get("sos", 1)),
-        "eos": int(conf.get("eos", 2)),
-        "tail_threshold": float(predictor.get("tail_threshold", 0.0)),
-        "cif_left": int(predictor["l_order"]),
-        "cif_right": int(predictor["r_order"]),
-    }
 
 
 def save_narrowed(programs: Mapping[str, nn.Module], out: Path, precision: str) -> dict[str, str]:
@@ -122,13 +117,20 @@ def save_narrowed(programs: Mapping[str, nn.Module], out: Path, precision: str) 
 
 
 def build_networks(
-    config: Mapping[str, Any], weights: Mapping[str, Tensor], input_size: int, vocab_size: int
+    config: Mapping[str, Any] | Settings,
+    weights: Mapping[str, Tensor],
+    input_size: int,
+    vocab_size: int,
 ) -> tuple[EncoderProgram, DecoderProgram]:
     """The two networks of a Paraformer, with the checkpoint's weights in float32."""
+    config = Settings.of(config)
     check_paraformer(_KIND, config, encoder="SANMEncoder", input_layers=("pe", None))
-    encoder = build_encoder(config, weights, input_size)
-    decoder = build_decoder(config, weights, vocab_size, encoder.size)
-    return EncoderProgram(encoder, build_predictor(config, weights)), DecoderProgram(decoder)
+    taken: set[str] = set()
+    encoder = build_encoder(config, weights, taken, input_size)
+    predictor = build_predictor(config, weights, taken, encoder.size)
+    decoder = build_decoder(config, weights, taken, vocab_size, encoder.size)
+    refuse_leftovers(weights, taken)
+    return EncoderProgram(encoder, predictor), DecoderProgram(decoder)
 
 
 def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: str) -> Bundle:
@@ -136,10 +138,11 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
     tokens = read_vocabulary(model.tokens)
     frontend = offline_frontend(_KIND, model)
     weights = read_weights(model.checkpoint, trust_remote_code=trust_remote_code)
+    check_vocabulary(model.tokens, tokens, weights.get("decoder.output_layer.weight"))
     encoder, decoder = build_networks(
-        model.config, weights, frontend["n_mels"] * frontend["lfr_m"], len(tokens)
+        model.settings, weights, frontend["n_mels"] * frontend["lfr_m"], len(tokens)
     )
-    tail_mask = bool(section(model.config, "predictor_conf").get("tail_mask", True))
+    ids, integration = paraformer_decoding(model.settings)
     return Bundle(
         path=out,
         family="paraformer",
@@ -148,6 +151,6 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
         frontend=frontend,
         tokens=tokens,
         precision=precision,
-        decoding={**decoding_settings(model.config), "tail_mask": tail_mask},
+        decoding={**ids, **integration},
         signatures=SIGNATURES,
     )

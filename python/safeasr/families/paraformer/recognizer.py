@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.families.base import Accepts, Task
-from safeasr.families.programs import load_programs, reading, refuse_beam_search
+from safeasr.families.frontends import frontend_of
+from safeasr.families.programs import (
+    load_programs,
+    reading,
+    refuse_beam_search,
+    skipped_tokens,
+)
 from safeasr.families.terms import Terms
 from safeasr.options.declared import FLAG, Option, Options, number
 from safeasr.text.sentence import ids_to_tokens, sentence_postprocess
@@ -19,10 +25,12 @@ from safeasr.text.timestamps import paraformer_timestamps
 
 __all__ = ["OPTIONS", "ParaformerRecognizer"]
 
+#: Within what times can be told in 64 bits.
+_MS = number("a number of ms", least=-1e15, most=1e15)
 OPTIONS = Options(
     Option("pred_timestamp", FLAG, False, help="When each token was said."),
     Option("output_timestamp", FLAG, False, help="The same, by another name."),
-    Option("begin_time", number("a number of ms"), 0, help="Added to all times."),
+    Option("begin_time", _MS, 0, help="Added to all times."),
 )
 
 
@@ -37,20 +45,22 @@ class ParaformerRecognizer:
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
         with reading(bundle):
             encoder, decoder = load_programs(bundle, device, ("encoder", "decoder"))
-            frontend = _ext.Frontend(**bundle.frontend)
-            settings = bundle.decoding
-            self._skip = frozenset({settings["blank_id"], settings["sos"], settings["eos"]})
-            self._tail_threshold = float(settings["tail_threshold"])
-            self._tail_mask = bool(settings["tail_mask"])
-            self.sample_rate = int(bundle.frontend["sample_rate"])
+            arguments = frontend_of(bundle)
+            frontend = _ext.Frontend(**arguments)
+            self.sample_rate: int = arguments["sample_rate"]
+            settings = bundle.settings
+            self._skip = skipped_tokens(settings)
+            self._tail_threshold = settings.number("tail_threshold")
+            self._tail_mask = settings.flag("tail_mask")
+            left, right = (settings.whole(one, most=1000) for one in ("cif_left", "cif_right"))
         self.tokens = bundle.tokens
         self._runner = _ext.ParaformerRunner(
             frontend=frontend,
             encoder=encoder,
             decoder=decoder,
             tail_threshold=self._tail_threshold,
-            cif_left=int(settings["cif_left"]),
-            cif_right=int(settings["cif_right"]),
+            cif_left=left,
+            cif_right=right,
             limits=_ext.BatchLimits(**limits, ragged=True),
         )
 

@@ -12,17 +12,19 @@ from torch import Tensor
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.model_dir import ModelDir, read_vocabulary, read_weights
 from safeasr.bundles.program import save_program
+from safeasr.bundles.settings import Settings
+from safeasr.bundles.tables import check_vocabulary
 from safeasr.errors import UnsupportedModelError
 from safeasr.families.checkpoints import (
-    DECODER_KEYS,
-    ENCODER_KEYS,
-    PREDICTOR_KEYS,
     check_paraformer,
+    decoder_arguments,
+    encoder_arguments,
     load_parameters,
-    online_frontend,
-    pick,
-    section,
+    paraformer_decoding,
+    predictor_arguments,
+    refuse_leftovers,
 )
+from safeasr.families.frontends import online_frontend
 from safeasr.families.paraformer_streaming.network import StepDecoderProgram, StepEncoderProgram
 from safeasr.nets.cif_predictor import CifWeights
 from safeasr.nets.precision import narrow
@@ -35,40 +37,47 @@ _KIND = "streaming Paraformer"
 
 
 def build_networks(
-    config: Mapping[str, Any], weights: Mapping[str, Tensor], input_size: int, vocab_size: int
+    config: Mapping[str, Any] | Settings,
+    weights: Mapping[str, Tensor],
+    input_size: int,
+    vocab_size: int,
 ) -> tuple[StepEncoderProgram, StepDecoderProgram]:
     """The two networks of a streaming Paraformer, with the checkpoint's weights in float32."""
+    config = Settings.of(config)
     check_paraformer(_KIND, config, encoder="SANMEncoderChunkOpt", input_layers=("pe_online",))
-    encoder_conf, decoder_conf, predictor_conf = (
-        section(config, name) for name in ("encoder_conf", "decoder_conf", "predictor_conf")
-    )
-    blocks = int(decoder_conf.get("num_blocks", 6))
-    kernel = int(decoder_conf.get("kernel_size", 11))
-    shift = decoder_conf.get("sanm_shfit", 0)
-    if int(decoder_conf.get("att_layer_num", 6)) < blocks:
+    encoder_sizes = encoder_arguments(config.section("encoder_conf"))
+    hidden = encoder_sizes.get("output_size", 256)
+    decoder_sizes = decoder_arguments(config.section("decoder_conf"), hidden)
+    blocks, kernel = decoder_sizes.get("num_blocks", 6), decoder_sizes.get("kernel_size", 11)
+    shift = decoder_sizes.get("sanm_shfit", 0)
+    if decoder_sizes.get("att_layer_num", 6) < blocks:
         raise UnsupportedModelError(
             "decoder_conf.att_layer_num < num_blocks is not supported for streaming Paraformer: "
             "such layers look at tokens to come"
         )
-    if kernel % 2 == 0 or (shift is not None and int(shift) != (kernel - 1) // 2):
+    if kernel % 2 == 0 or (shift is not None and shift != (kernel - 1) // 2):
         raise UnsupportedModelError(
             f"decoder_conf.sanm_shfit={shift} with kernel_size={kernel} is not supported for "
             f"streaming Paraformer: the decoder's memory would look at tokens to come"
         )
     with torch.device("meta"):
-        encoder = SanmEncoder(input_size, **pick(encoder_conf, *ENCODER_KEYS))
-        predictor = CifWeights(**pick(predictor_conf, *PREDICTOR_KEYS))
+        encoder = SanmEncoder(input_size, **encoder_sizes)
+        predictor = CifWeights(**predictor_arguments(config.section("predictor_conf"), hidden))
         decoder = ParaformerDecoder(
             vocab_size,
             encoder.size,
-            kernel_size=kernel,
-            sanm_shfit=None,
-            att_layer_num=blocks,
-            **pick(decoder_conf, *DECODER_KEYS),
+            **{
+                **decoder_sizes,
+                "kernel_size": kernel,
+                "sanm_shfit": None,
+                "num_blocks": blocks,
+                "att_layer_num": blocks,
+            },
         )
-    load_parameters(encoder, weights, "encoder.")
-    load_parameters(predictor, weights, "predictor.")
-    load_parameters(decoder, weights, "decoder.")
+    taken = load_parameters(encoder, weights, "encoder.")
+    taken |= load_parameters(predictor, weights, "predictor.")
+    taken |= load_parameters(decoder, weights, "decoder.")
+    refuse_leftovers(weights, taken)
     return StepEncoderProgram(encoder, predictor), StepDecoderProgram(decoder)
 
 
@@ -77,14 +86,15 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
     tokens = read_vocabulary(model.tokens)
     frontend = online_frontend(_KIND, model)
     weights = read_weights(model.checkpoint, trust_remote_code=trust_remote_code)
+    check_vocabulary(model.tokens, tokens, weights.get("decoder.output_layer.weight"))
     encoder, decoder = build_networks(
-        model.config, weights, frontend["n_mels"] * frontend["lfr_m"], len(tokens)
+        model.settings, weights, frontend["n_mels"] * frontend["lfr_m"], len(tokens)
     )
+    ids, integration = paraformer_decoding(model.settings)
+    del integration["tail_mask"]  # streams have no end to mask
     for program, file in ((encoder, "encoder.ts"), (decoder, "decoder.ts")):
         narrow(program, precision)
         save_program(program, out / file)
-    conf = dict(model.config.get("model_conf") or {})
-    predictor = dict(model.config["predictor_conf"])
     layers = len(encoder.encoder.encoders) + 1
     return Bundle(
         path=out,
@@ -95,17 +105,13 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
         tokens=tokens,
         precision=precision,
         decoding={
-            "blank_id": int(conf.get("blank_id", 0)),
-            "sos": int(conf.get("sos", 1)),
-            "eos": int(conf.get("eos", 2)),
+            **ids,
             "shapes": {
                 "encoder_layers": layers,
                 "encoder_size": encoder.encoder.size,
                 "decoder_layers": len(decoder.decoder.decoders),
                 "decoder_kernel": decoder.decoder.kernel_size,
-                "cif_left": int(predictor["l_order"]),
-                "cif_right": int(predictor["r_order"]),
-                "tail_threshold": float(predictor.get("tail_threshold", 0.0)),
+                **integration,
                 "feature_scale": encoder.encoder.scale,
                 "narrow": precision != "float32",
                 "half": precision == "float16",

@@ -10,34 +10,51 @@ from numpy.typing import NDArray
 
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
-from safeasr.errors import AudioError
+from safeasr.bundles.settings import MOST_LAYERS, Settings
+from safeasr.errors import AudioError, OptionError, SafeASRError
 from safeasr.families.base import Accepts, Task
-from safeasr.families.cached import stream_of
-from safeasr.families.programs import live_limits, load_programs, reading, refuse_beam_search
+from safeasr.families.cached import CACHE, submit_cached
+from safeasr.families.frontends import frontend_of
+from safeasr.families.programs import (
+    live_limits,
+    load_programs,
+    reading,
+    refuse_beam_search,
+    skipped_tokens,
+)
 from safeasr.families.terms import Terms
-from safeasr.options.declared import ANY, FLAG, Kind, Option, Options, Where, whole
+from safeasr.options.declared import FLAG, Option, Options, Where, list_of, whole
 from safeasr.text.sentence import ids_to_tokens, sentence_postprocess
 
 __all__ = ["OPTIONS", "ParaformerStreamingRecognizer"]
 
 
-def _is_chunk_size(value: Any) -> bool:
-    try:
-        return len([int(one) for one in value]) == 3
-    except (TypeError, ValueError):
-        return False
-
-
-_CHUNKS = Kind("[left, chunk, right] in rows of 60 ms", _is_chunk_size)
+_CHUNKS = list_of(whole(), "[left, chunk, right] in rows of 60 ms", least=3, most=3)
 _LOOK_BACK = whole("a whole number of chunks, or -1 for all", least=-1)
 OPTIONS = Options(
-    # Not checked: a cache that is no dict is a TypeError, as in any other function.
-    Option("cache", ANY, where=Where.CALL, help="A dict that holds the stream from call to call."),
+    Option("cache", CACHE, where=Where.CALL, help="A dict that holds the stream."),
     Option("is_final", FLAG, False, help="The stream ends with this chunk."),
     Option("chunk_size", _CHUNKS, [0, 10, 5], help="Rows before, of and after a step."),
     Option("encoder_chunk_look_back", _LOOK_BACK, 0, help="Chunks that the encoder looks back."),
     Option("decoder_chunk_look_back", _LOOK_BACK, 0, help="Chunks that the decoder looks back."),
 )
+
+
+def _shapes(shapes: Settings) -> dict[str, Any]:
+    """What the extension has to know of the network to keep streams."""
+    layers, sizes = {"least": 1, "most": MOST_LAYERS}, {"least": 1, "most": 65536}
+    return {
+        "encoder_layers": shapes.whole("encoder_layers", **layers),
+        "encoder_size": shapes.whole("encoder_size", **sizes),
+        "decoder_layers": shapes.whole("decoder_layers", **layers),
+        "decoder_kernel": shapes.whole("decoder_kernel", least=1, most=1000),
+        "cif_left": shapes.whole("cif_left", most=1000),
+        "cif_right": shapes.whole("cif_right", most=1000),
+        "tail_threshold": shapes.number("tail_threshold"),
+        "feature_scale": shapes.number("feature_scale"),
+        "narrow": shapes.flag("narrow"),
+        "half": shapes.flag("half"),
+    }
 
 
 class ParaformerStreamingRecognizer:
@@ -51,16 +68,16 @@ class ParaformerStreamingRecognizer:
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
         with reading(bundle):
             encoder, decoder = load_programs(bundle, device, ("encoder", "decoder"))
-            settings = bundle.decoding
-            self._skip = frozenset({settings["blank_id"], settings["sos"], settings["eos"]})
+            self._skip = skipped_tokens(bundle.settings)
+            arguments = frontend_of(bundle)
             self._runner = _ext.ParaformerStreamRunner(
-                frontend=_ext.OnlineFrontend(**bundle.frontend),
+                frontend=_ext.OnlineFrontend(**arguments),
                 encoder=encoder,
                 decoder=decoder,
                 limits=live_limits(limits, device, live_priority=1, ragged=True),
-                **settings["shapes"],
+                **_shapes(bundle.settings.section("shapes")),
             )
-            self.sample_rate = int(bundle.frontend["sample_rate"])
+            self.sample_rate: int = arguments["sample_rate"]
         self.tokens = bundle.tokens
 
     def use_graphs(self) -> None:
@@ -88,7 +105,11 @@ class ParaformerStreamingRecognizer:
 
     def open(self, engine: _ext.Engine, options: Mapping[str, Any]) -> _ext.ParaformerStream:
         """A new stream with the options of FunASR's ``generate``."""
-        return self._runner.open(engine, **self._runner_options(options))
+        chosen = self._runner_options(options)
+        try:
+            return self._runner.open(engine, **chosen)
+        except ValueError as error:  # of a range that only the network knows
+            raise OptionError(str(error)) from None
 
     def _runner_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """By the extension's names."""
@@ -111,16 +132,16 @@ class ParaformerStreamingRecognizer:
             raise AudioError(f"expected samples, got features of shape {data.shape}")
         is_final = terms.from_file or bool(options.get("is_final", False))
         if options.get("cache") is None:
-            return self._runner.submit(
-                engine,
-                data,
-                **self._runner_options(options),
-                is_final=is_final,
-                terms=terms.for_engine(),
-            )
-        with stream_of(self, engine, options, is_final=is_final) as stream:
-            ticket: _ext.Ticket = stream.submit(data, is_final=is_final, terms=terms.for_engine())
-            return ticket
+            chosen = self._runner_options(options)
+            try:
+                return self._runner.submit(
+                    engine, data, **chosen, is_final=is_final, terms=terms.for_engine()
+                )
+            except SafeASRError:
+                raise
+            except ValueError as error:
+                raise OptionError(str(error)) from None
+        return submit_cached(self, engine, data, options, terms, is_final=is_final)
 
     def finish(
         self, result: Mapping[str, Any], key: str, options: Mapping[str, Any]

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.model_dir import ModelDir, read_vocabulary, read_weights
+from safeasr.bundles.settings import MOST_LAYERS, Settings
+from safeasr.bundles.tables import check_vocabulary
 from safeasr.errors import UnsupportedModelError
 from safeasr.families.bicif_paraformer.export import TIMED_SIGNATURES, build_timed_encoder
 from safeasr.families.checkpoints import (
-    DECODER_KEYS,
+    decoder_arguments,
     load_parameters,
-    offline_frontend,
-    pick,
+    paraformer_decoding,
+    refuse_leftovers,
     require,
-    section,
 )
+from safeasr.families.frontends import offline_frontend
 from safeasr.families.hotword_lists import (
     build_bias_encoder,
     check_inner_size,
     copy_seg_dict,
     hotword_settings,
 )
-from safeasr.families.paraformer.export import build_decoder, decoding_settings, save_narrowed
+from safeasr.families.paraformer.export import build_decoder, save_narrowed
 from safeasr.families.seaco_paraformer.network import (
     BiasDecoderProgram,
     HiddenDecoderProgram,
@@ -70,16 +71,17 @@ _SIGNATURES = {
 }
 
 
-def _check(config: Mapping[str, Any]) -> None:
-    conf = dict(config.get("model_conf") or {})
+def _check(config: Settings) -> None:
+    conf = config.section("model_conf", optional=True)
     require(_KIND, conf, "bias_encoder_type", "lstm")
     require(_KIND, conf, "bias_encoder_bid", False)
-    require(_KIND, {"seaco_decoder": None, **config}, "seaco_decoder", "ParaformerSANMDecoder")
-    bias = section(config, "seaco_decoder_conf")
+    named = {"seaco_decoder": None, **config.values}
+    require(_KIND, named, "seaco_decoder", "ParaformerSANMDecoder")
+    bias = config.section("seaco_decoder_conf")
     require(_KIND, bias, "normalize_before", True)
     require(_KIND, bias, "concat_after", False)
     require(_KIND, bias, "lora_list", None)
-    layers = bias.get("att_layer_num", 6)
+    layers = bias.whole("att_layer_num", 6, most=MOST_LAYERS)
     if layers <= SCORING_LAYER:
         raise UnsupportedModelError(
             f"seaco_decoder_conf.att_layer_num={layers!r} is not supported for {_KIND}: hotwords "
@@ -88,27 +90,19 @@ def _check(config: Mapping[str, Any]) -> None:
 
 
 def _hotword_programs(
-    config: Mapping[str, Any], weights: Mapping[str, Tensor], vocab_size: int, size: int
+    config: Settings, weights: Mapping[str, Tensor], taken: set[str], vocab_size: int, size: int
 ) -> dict[str, nn.Module]:
     check_inner_size(_KIND, config, size)
+    conf = decoder_arguments(config.section("seaco_decoder_conf"), size)
     with torch.device("meta"):
-        decoder = BiasDecoder(
-            size,
-            **pick(
-                section(config, "seaco_decoder_conf"),
-                *DECODER_KEYS,
-                "att_layer_num",
-                "kernel_size",
-                "sanm_shfit",
-            ),
-        )
+        decoder = BiasDecoder(size, **conf)
         output = Linear(size, vocab_size, wide=True)
-    load_parameters(decoder, weights, "seaco_decoder.")
-    load_parameters(output, weights, "hotword_output_layer.")
-    no_bias = int(dict(config.get("model_conf") or {}).get("NO_BIAS", 8377))
+    taken |= load_parameters(decoder, weights, "seaco_decoder.")
+    taken |= load_parameters(output, weights, "hotword_output_layer.")
+    no_bias = config.section("model_conf", optional=True).whole("NO_BIAS", 8377)
     return {
         "bias_encoder": build_bias_encoder(
-            weights, vocab_size, size, layers=_BIAS_LAYERS, embedding="decoder.embed.0."
+            weights, taken, vocab_size, size, layers=_BIAS_LAYERS, embedding="decoder.embed.0."
         ),
         "bias_decoder": BiasDecoderProgram(decoder, output, no_bias),
     }
@@ -116,20 +110,25 @@ def _hotword_programs(
 
 def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: str) -> Bundle:
     """Write encoder.ts, decoder.ts, bias_encoder.ts and bias_decoder.ts."""
-    _check(model.config)
+    config = model.settings
+    _check(config)
     tokens = read_vocabulary(model.tokens)
     frontend = offline_frontend(_KIND, model)
     weights = read_weights(model.checkpoint, trust_remote_code=trust_remote_code)
+    taken: set[str] = set()
+    check_vocabulary(model.tokens, tokens, weights.get("decoder.output_layer.weight"))
     encoder = build_timed_encoder(
-        _KIND, model.config, weights, frontend["n_mels"] * frontend["lfr_m"]
+        _KIND, config, weights, taken, frontend["n_mels"] * frontend["lfr_m"]
     )
     size = encoder.encoder.size
-    decoder = build_decoder(model.config, weights, len(tokens), size)
+    decoder = build_decoder(config, weights, taken, len(tokens), size)
     programs: dict[str, nn.Module] = {
         "encoder": encoder,
         "decoder": HiddenDecoderProgram(decoder),
-        **_hotword_programs(model.config, weights, len(tokens), size),
+        **_hotword_programs(config, weights, taken, len(tokens), size),
     }
+    refuse_leftovers(weights, taken)
+    ids, integration = paraformer_decoding(config)
     return Bundle(
         path=out,
         family="seaco_paraformer",
@@ -138,10 +137,7 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
         frontend=frontend,
         tokens=tokens,
         precision=precision,
-        decoding={
-            **decoding_settings(model.config),
-            **hotword_settings(model.config, tokens),
-        },
+        decoding={**ids, **integration, **hotword_settings(config, tokens)},
         assets=copy_seg_dict(model, out),
         signatures=_SIGNATURES,
     )

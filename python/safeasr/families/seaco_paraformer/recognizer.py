@@ -13,6 +13,7 @@ from safeasr.bundles.bundle import Bundle
 from safeasr.families.base import Accepts, Task
 from safeasr.families.bicif_paraformer.recognizer import OPTIONS as TIMED_OPTIONS
 from safeasr.families.bicif_paraformer.recognizer import TimedTokens, runner_settings
+from safeasr.families.frontends import frontend_of
 from safeasr.families.hotword_lists import HOTWORD_OPTION, hotword_lists
 from safeasr.families.programs import load_programs, reading, refuse_beam_search
 from safeasr.families.terms import Terms
@@ -38,10 +39,12 @@ class SeacoRecognizer:
             encoder, decoder, bias_encoder, bias_decoder = load_programs(
                 bundle, device, ("encoder", "decoder", "bias_encoder", "bias_decoder")
             )
+            arguments = frontend_of(bundle)
+            self.sample_rate: int = arguments["sample_rate"]
             self.lists = hotword_lists(bundle)
             self._text = TimedTokens(bundle)
             self._runner = _ext.SeacoRunner(
-                frontend=_ext.Frontend(**bundle.frontend),
+                frontend=_ext.Frontend(**arguments),
                 encoder=encoder,
                 decoder=decoder,
                 bias_encoder=bias_encoder,
@@ -50,7 +53,6 @@ class SeacoRecognizer:
                 most_words=_MOST_WORDS,
                 limits=_ext.BatchLimits(**limits, ragged=True),
             )
-            self.sample_rate = int(bundle.frontend["sample_rate"])
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Refuse beam search, which FunASR would run for these options."""

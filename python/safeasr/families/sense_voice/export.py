@@ -11,10 +11,18 @@ import torch
 from torch import Tensor
 
 from safeasr.bundles.bundle import Bundle
+from safeasr.bundles.damage import what_it_is_instead
 from safeasr.bundles.model_dir import ModelDir, read_weights
 from safeasr.bundles.program import save_program
+from safeasr.bundles.settings import Settings
 from safeasr.errors import ExportError
-from safeasr.families.checkpoints import load_parameters, offline_frontend, pick, require, section
+from safeasr.families.checkpoints import (
+    encoder_arguments,
+    load_parameters,
+    refuse_leftovers,
+    require,
+)
+from safeasr.families.frontends import offline_frontend
 from safeasr.families.sense_voice.network import (
     UNKNOWN_EMOTION,
     CtcHead,
@@ -31,7 +39,10 @@ _TOKENIZER = "bpe.model"
 
 
 def build_network(
-    config: Mapping[str, Any], weights: Mapping[str, Tensor], input_size: int, vocab_size: int
+    config: Mapping[str, Any] | Settings,
+    weights: Mapping[str, Tensor],
+    input_size: int,
+    vocab_size: int,
 ) -> SenseVoiceNetwork:
     """The network, with the checkpoint's weights in float32.
 
@@ -39,28 +50,16 @@ def build_network(
         UnsupportedModelError: if it is another network.
         ExportError: if the checkpoint does not fit.
     """
+    config = Settings.of(config)
     require(_KIND, config, "encoder", "SenseVoiceEncoderSmall")
     require(_KIND, config, "normalize", None, "null")
-    require(_KIND, dict(config.get("ctc_conf") or {}), "extra_linear", True)
-    conf = section(config, "encoder_conf")
+    require(_KIND, config.section("ctc_conf", optional=True), "extra_linear", True)
+    sizes = encoder_arguments(config.section("encoder_conf"), "tp_blocks")
     with torch.device("meta"):
-        encoder = SenseVoiceEncoder(
-            input_size,
-            **pick(
-                conf,
-                "output_size",
-                "attention_heads",
-                "linear_units",
-                "num_blocks",
-                "tp_blocks",
-                "kernel_size",
-                "sanm_shfit",
-            ),
-        )
-        size = int(conf.get("output_size", 256))
-        head = CtcHead(size, vocab_size, UNKNOWN_EMOTION)
+        encoder = SenseVoiceEncoder(input_size, **sizes)
+        head = CtcHead(sizes.get("output_size", 256), vocab_size, UNKNOWN_EMOTION)
         network = SenseVoiceNetwork(encoder, head, input_size)
-    load_parameters(network, weights, "")
+    refuse_leftovers(weights, load_parameters(network, weights, ""))
     return network
 
 
@@ -69,18 +68,22 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
     require(_KIND, model.config, "tokenizer", "SentencepiecesTokenizer")
     tokenizer = model.file("bpemodel", "bpe.model", what="SentencePiece model")
     try:
+        instead = what_it_is_instead(tokenizer)
+        if instead is not None:
+            raise ValueError(f"{tokenizer} is no SentencePiece model: {instead}")
         vocab_size = len(Pieces(tokenizer))
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise ExportError(str(error)) from error
     frontend = offline_frontend(_KIND, model)
     weights = read_weights(model.checkpoint, trust_remote_code=trust_remote_code)
     network = build_network(
-        model.config, weights, frontend["n_mels"] * frontend["lfr_m"], vocab_size
+        model.settings, weights, frontend["n_mels"] * frontend["lfr_m"], vocab_size
     )
     narrow(network, precision)
     save_program(network, out / "model.ts")
     shutil.copyfile(tokenizer, out / _TOKENIZER)
-    conf = dict(model.config.get("model_conf") or {})
+    conf = model.settings.section("model_conf", optional=True)
+    blank = conf.whole("blank_id", 0, most=vocab_size - 1)
     return Bundle(
         path=out,
         family="sense_voice",
@@ -90,7 +93,7 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
         frontend=frontend,
         tokens=[],
         precision=precision,
-        decoding={"blank_id": int(conf.get("blank_id", 0)), "vocab_size": vocab_size},
+        decoding={"blank_id": blank, "vocab_size": vocab_size},
         signatures={
             "model": {
                 "inputs": [

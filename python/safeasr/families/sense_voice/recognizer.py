@@ -12,7 +12,8 @@ from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.errors import UnsupportedModelError
 from safeasr.families.base import Accepts, Task
-from safeasr.families.programs import reading
+from safeasr.families.frontends import frontend_of
+from safeasr.families.programs import load_programs, reading
 from safeasr.families.sense_voice.network import (
     EMOTION,
     EVENT,
@@ -23,6 +24,7 @@ from safeasr.families.sense_voice.network import (
 )
 from safeasr.families.terms import Terms
 from safeasr.options.declared import ANY, FLAG, Option, Options, one_of
+from safeasr.options.kinds import shown
 from safeasr.text.pieces import Pieces
 from safeasr.text.word_times import TimedPiece, words_of_pieces
 from safeasr.warn import warn
@@ -50,16 +52,18 @@ class SenseVoiceRecognizer:
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
         with reading(bundle):
             self._pieces = Pieces(bundle.asset("tokenizer"))
-            self._vocab_size = int(bundle.decoding["vocab_size"])
+            settings, arguments = bundle.settings, frontend_of(bundle)
+            self._vocab_size = settings.whole("vocab_size", least=1)
             if len(self._pieces) != self._vocab_size:
                 raise ValueError(
                     f"{len(self._pieces)} pieces, but the network has {self._vocab_size} tokens"
                 )
-            self.sample_rate = int(bundle.frontend["sample_rate"])
+            self.sample_rate: int = arguments["sample_rate"]
+            [program] = load_programs(bundle, device, ("model",))
             self._runner = _ext.SenseVoiceRunner(
-                frontend=_ext.Frontend(**bundle.frontend),
-                program=_ext.Program.load(bundle.program("model"), device),
-                blank=int(bundle.decoding["blank_id"]),
+                frontend=_ext.Frontend(**arguments),
+                program=program,
+                blank=settings.whole("blank_id", most=self._vocab_size - 1),
                 limits=_ext.BatchLimits(**limits, ragged=True),
             )
 
@@ -68,7 +72,9 @@ class SenseVoiceRecognizer:
         language = options.get("language")
         if language is not None and self._language(language) is None:
             # FunASR says nothing and lets the model guess.
-            warn(f"language={language!r} is not one of {', '.join(LANGUAGES)}: taken for 'auto'")
+            warn(
+                f"language={shown(language)} is not one of {', '.join(LANGUAGES)}: taken for 'auto'"
+            )
         if options.get("ban_emo_unk") and self._vocab_size <= UNKNOWN_EMOTION:
             raise UnsupportedModelError(
                 f"ban_emo_unk: the model has {self._vocab_size} tokens, and none with the number "

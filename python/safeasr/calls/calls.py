@@ -1,0 +1,190 @@
+"""The calls of a model: their arguments checked and their input told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from safeasr._extension import _ext
+from safeasr.calls.call import Call, Serving
+from safeasr.calls.result_writer import ResultWriter
+from safeasr.deadlines import deadline_after
+from safeasr.errors import AudioError, OptionError, OptionFileNotFoundError, SafeASRError
+from safeasr.families.base import Recognizer
+from safeasr.inputs.expand import expand_inputs, waits_for_others
+from safeasr.inputs.hotwords import names_urls, with_hotwords_read
+from safeasr.inputs.utterance import Utterance, random_key
+from safeasr.options.call import CallOptions, call_options
+from safeasr.options.checks import time_limit
+from safeasr.options.kinds import shown
+from safeasr.options.model import ModelOptions
+from safeasr.text.hotwords import HotwordCorrector, build_hotword_corrector
+
+__all__ = ["Calls"]
+
+#: Of the hotword correction, what is decided when it is applied.
+_WHEN_APPLIED = "return_postprocess_hotword_matches"
+
+
+@dataclass(frozen=True, eq=False)
+class _Refused(Utterance):
+    """An input that cannot be audio, in a call that keeps errors.
+
+    Attributes:
+        error: what is wrong with it.
+    """
+
+    error: SafeASRError | None = None
+
+    @property
+    def from_file(self) -> bool:
+        """It is nothing."""
+        return False
+
+    def load(
+        self, *, allow_empty: bool = False, deadline: float | None = None
+    ) -> NDArray[np.float32]:
+        """Raises its error."""
+        assert self.error is not None
+        raise self.error
+
+
+class Calls:
+    """Makes the calls of a model. Immutable but for the files it writes."""
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        engine: _ext.Engine,
+        options: ModelOptions,
+        require_open: Callable[[], None],
+    ) -> None:
+        """Remember what calls need.
+
+        Args:
+            recognizer: the model.
+            engine: where it runs.
+            options: of the constructor.
+            require_open: raises EngineClosedError once the model is being closed.
+        """
+        self._require_open = require_open
+        self._recognizer = recognizer
+        self._options = options
+        # Far enough ahead to keep the workers in full batches, near enough not to decode a whole
+        # list of files into memory or to fill the queue for everyone else.
+        devices = options.device.count(",") + 1
+        ahead = 2 * options.max_batch_size * options.num_workers * devices
+        self._serving = Serving(recognizer, engine, ResultWriter(), ahead)
+
+    def deadline(self, timeout: Any) -> float | None:
+        """When a call with that time limit ends; None: the model's limit.
+
+        Raises:
+            OptionError: if it is no number of at least 0.
+        """
+        return deadline_after(self._options.timeout if timeout is None else time_limit(timeout))
+
+    def check(self, options: Mapping[str, Any]) -> CallOptions:
+        """Sort and check the options of a call; on the caller's thread, whose line is blamed."""
+        self._require_open()
+        call = call_options(options, self._options, self._recognizer.options)
+        self._recognizer.check(call.family)
+        return call
+
+    def waits_for_others(self, input: Any, call: CallOptions) -> bool:
+        """Whether reading what a call names may have to wait for what is not this machine."""
+        return waits_for_others(input) or names_urls(call.family, self._recognizer.options)
+
+    def begin(
+        self,
+        input: Any,
+        input_len: Any,
+        call: CallOptions,
+        deadline: float | None,
+    ) -> Call:
+        """Read the hotwords and expand the input of a call; no audio is read, nothing queued.
+
+        Raises:
+            OptionError: if the hotwords of the correction cannot be read.
+            HotwordError: if those of the model cannot.
+            NotAllowedError: if they, or the input, name what the model may not open.
+            DeadlineExceededError: if the deadline passed meanwhile.
+            OutputError: if nothing can be written to output_dir.
+            AudioError: if the input, or one of its items, is of a type that cannot be audio. Calls
+                that keep errors take that for an input that fails.
+        """
+        corrector = _corrector(call.hotwords)
+        if call.output_dir is not None:
+            self._serving.writer.require_writable(call.output_dir)
+        call = self._with_hotwords(call, deadline)
+        utterances = self._expand(input, input_len, call, deadline)
+        return Call(self._serving, call, corrector, deadline, utterances)
+
+    def _with_hotwords(self, call: CallOptions, deadline: float | None) -> CallOptions:
+        family = with_hotwords_read(
+            call.family,
+            self._recognizer.options,
+            deadline=deadline,
+            timeout_s=call.download_timeout,
+            max_bytes=call.max_download_bytes,
+            access=self._options.access,
+            operators=self._options.call_defaults,
+        )
+        return call if family is call.family else replace(call, family=family)
+
+    def _expand(
+        self, input: Any, input_len: Any, call: CallOptions, deadline: float | None
+    ) -> Sequence[Utterance]:
+        def expand(some: Any, key: Any) -> list[Utterance]:
+            return expand_inputs(
+                some,
+                key=key,
+                fs=call.fs,
+                data_type=call.data_type,
+                input_len=input_len,
+                sample_rate=self._recognizer.sample_rate,
+                timeout_s=call.download_timeout,
+                max_bytes=call.max_download_bytes,
+                deadline=deadline,
+                access=self._options.access,
+                max_seconds=call.max_audio_seconds,
+                strict=call.strict_audio,
+            )
+
+        try:
+            return expand(input, call.key)
+        except AudioError as error:
+            if not call.keep_errors:
+                raise
+            whole = error
+        # One by one: most of them may be fine.
+        items = list(input) if isinstance(input, (list, tuple)) and input_len is None else [input]
+        keys = call.key if isinstance(call.key, list) else [call.key] * len(items)
+        if len(keys) != len(items):
+            raise OptionError(f"{len(keys)} keys were given for {len(items)} inputs")
+        found: list[Utterance] = []
+        for index, (item, key) in enumerate(zip(items, keys, strict=True)):
+            name = key if isinstance(key, str) else random_key()
+            try:
+                one = expand([item], None if key is None else [key] if call.key is keys else key)
+                found.append(replace(one[0], index=index))
+            except AudioError as error:
+                said = str(error if len(items) > 1 else whole)
+                refusal = type(error)(f"input {index} (key {name!r}): {said}")
+                found.append(_Refused(name, item, index=index, error=refusal))
+        return found
+
+
+def _corrector(hotwords: Mapping[str, Any]) -> HotwordCorrector | None:
+    chosen = {name: value for name, value in hotwords.items() if name != _WHEN_APPLIED}
+    try:
+        return build_hotword_corrector(**chosen)
+    except FileNotFoundError as error:
+        raise OptionFileNotFoundError(str(error)) from None
+    except (OSError, UnicodeError) as error:
+        path = shown(chosen.get("postprocess_hotword_file"))
+        raise OptionError(f"postprocess_hotword_file {path} cannot be read: {error}") from error

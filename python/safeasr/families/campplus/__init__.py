@@ -1,0 +1,1 @@
+"""CAM++: who is speaking, as a vector."""

@@ -1,0 +1,1 @@
+"""ERes2NetV2: who is speaking, as a vector."""

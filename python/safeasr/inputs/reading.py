@@ -1,0 +1,162 @@
+"""How a recording is to be read, and what it may cost: the terms that every decoder works under."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from safeasr.deadlines import require_time
+from safeasr.errors import AudioError, AudioTooLongError
+from safeasr.inputs.arrays import DEFAULT_SAMPLE_RATE, fitted, resample
+from safeasr.warn import warn
+
+__all__ = ["DEFAULT_MAX_SECONDS", "Collected", "Reading"]
+
+#: The longest recording unless the caller says otherwise, in seconds: 10 hours. Longer than what
+#: people record in one piece; at 16 kHz its samples take 2.3 GB, which a small machine may have.
+DEFAULT_MAX_SECONDS: Final = 36_000.0
+#: More samples than this are not in a byte of any format: FLAC packs 65,535 equal samples into 14
+#: bytes. A header that claims more is wrong, and what is there counts.
+_MOST_SAMPLES_A_BYTE: Final = 5000
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The terms of reading one recording.
+
+    Attributes:
+        sample_rate: the wanted rate in Hz.
+        fs: rate in Hz of raw samples, which state none.
+        fs_given: whether the caller said so, and so that there may be raw samples.
+        is_pcm: raw 16-bit samples by the caller's word: nothing is looked at.
+        deadline: time of the monotonic clock by which it must be done; None: no limit.
+        max_seconds: the longest recording that is taken.
+        strict: a damaged recording is refused.
+    """
+
+    sample_rate: int = DEFAULT_SAMPLE_RATE
+    fs: int = DEFAULT_SAMPLE_RATE
+    fs_given: bool = False
+    is_pcm: bool = False
+    deadline: float | None = None
+    max_seconds: float = DEFAULT_MAX_SECONDS
+    strict: bool = False
+
+    def require_time(self) -> None:
+        """Raise DeadlineExceededError if the deadline has passed."""
+        require_time(self.deadline)
+
+    def require_length(self, count: int, rate: int, shown: str, how: str = "lasts") -> None:
+        """Raise if so many samples are more than the limit.
+
+        Args:
+            count: samples of one channel.
+            rate: their rate in Hz.
+            shown: the recording, for the message.
+            how: how that is known, for the message.
+
+        Raises:
+            AudioTooLongError: if they are; it says both lengths.
+        """
+        if count > self.max_seconds * rate:
+            raise AudioTooLongError(
+                f"audio {shown} {how} {count / rate:,.1f} s, and max_audio_seconds allows "
+                f"{self.max_seconds:,.1f} s"
+            )
+
+    def check_claim(self, count: int, rate: int, size: int, shown: str) -> None:
+        """Raise if a header claims more than the limit, and the file may well hold that.
+
+        Args:
+            count: samples of one channel that the header claims.
+            rate: their rate in Hz.
+            size: of the file in bytes.
+            shown: the recording, for the message.
+
+        Raises:
+            AudioTooLongError: if it does.
+        """
+        if count <= _MOST_SAMPLES_A_BYTE * size:
+            self.require_length(count, rate, shown, "by its header lasts")
+
+    def report_damage(self, shown: str, damage: str) -> None:
+        """Refuse a damaged recording, or warn that only a part of it is used.
+
+        Raises:
+            AudioError: if damaged recordings are refused.
+        """
+        if self.strict:
+            raise AudioError(f"audio {shown} is damaged: {damage} (strict_audio=True)")
+        warn(f"audio {shown} is damaged: {damage}. What could be decoded is used")
+
+
+class Collected:
+    """Blocks of a recording as they come out of a decoder, at the wanted rate.
+
+    What is kept is never more than the limit allows, whatever rate a file has.
+    """
+
+    def __init__(self, rate: int, reading: Reading, shown: str) -> None:
+        """Begin a recording.
+
+        Args:
+            rate: of the blocks that will come, in Hz.
+            reading: the terms.
+            shown: the recording, for messages.
+        """
+        self._rate = rate
+        self._reading = reading
+        self._shown = shown
+        self._first: NDArray[np.float32] | None = None
+        self._blocks: list[NDArray[np.float32]] = []
+        self._stream: Any = None
+        self.count = 0
+
+    def add(self, block: NDArray[np.float32]) -> None:
+        """The next samples, mono.
+
+        Raises:
+            AudioTooLongError: if they are too many in all.
+            DeadlineExceededError: if the deadline passed.
+        """
+        self._reading.require_time()
+        self.count += len(block)
+        self._reading.require_length(self.count, self._rate, self._shown, "lasts at least")
+        if not len(block):
+            return
+        if self._first is None and not self._blocks:
+            self._first = block
+            return
+        if self._first is not None:
+            first, self._first = self._first, None
+            self._keep(first)
+        self._keep(block)
+
+    def _keep(self, block: NDArray[np.float32]) -> None:
+        if self._rate == self._reading.sample_rate:
+            self._blocks.append(block)
+            return
+        if self._stream is None:
+            import soxr
+
+            self._stream = soxr.ResampleStream(
+                self._rate, self._reading.sample_rate, 1, dtype="float32", quality="HQ"
+            )
+        # Equal to resampling all at once, to the bit.
+        self._blocks.append(self._stream.resample_chunk(block))
+
+    def samples(self) -> NDArray[np.float32]:
+        """All of them, shape [samples], at the wanted rate."""
+        wanted = self._reading.sample_rate
+        if self._first is not None:
+            return resample(self._first, self._rate, wanted)
+        if self._stream is not None:
+            self._blocks.append(self._stream.resample_chunk(np.zeros(0, np.float32), last=True))
+        if not self._blocks:
+            return np.zeros(0, np.float32)
+        made = np.concatenate(self._blocks)
+        self._blocks.clear()
+        return made if self._stream is None else fitted(made, self.count, self._rate, wanted)

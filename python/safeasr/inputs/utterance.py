@@ -1,0 +1,115 @@
+"""One item of a call's input, and its name."""
+
+from __future__ import annotations
+
+import os
+import string
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from safeasr.errors import AudioError
+from safeasr.inputs.audio import DEFAULT_MAX_SECONDS, DEFAULT_SAMPLE_RATE, load_audio
+from safeasr.inputs.download import DEFAULT_MAX_BYTES, DEFAULT_TIMEOUT_S
+from safeasr.inputs.features import load_features
+from safeasr.options.access import ANYTHING, Access
+from safeasr.printable import quoted
+
+__all__ = ["Utterance", "random_key"]
+
+_KEY_CHARACTERS: Final = (string.ascii_letters + string.digits).encode("ascii")
+#: Bytes to characters, each as likely as any other: four bytes for each, and those that are left
+#: over are not used.
+_LEFT_OVER: Final = bytes(range(4 * len(_KEY_CHARACTERS), 256))
+_AS_CHARACTERS: Final = 4 * _KEY_CHARACTERS + _LEFT_OVER
+
+
+def random_key() -> str:
+    """A key for an utterance without a name: ``rand_key_`` and 13 letters or digits.
+
+    The operating system's generator is used; Python's own, which programs seed, is left alone.
+    """
+    # In a few calls for all characters: long list files have many keys.
+    letters = b""
+    while len(letters) < 13:
+        letters += os.urandom(24).translate(_AS_CHARACTERS, _LEFT_OVER)
+    return "rand_key_" + letters[:13].decode("ascii")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Utterance:
+    """One item of a call's input. Immutable; :meth:`load` may be called from any thread.
+
+    Attributes:
+        key: name of the item in results.
+        source: what the caller gave: path, URL, array, tensor, bytes, file object, or text.
+        kind: "sound", "fbank" (features) or "text".
+        index: position in the expanded input.
+        fs: rate in Hz of samples that do not state their own; None: nobody said, 16,000.
+        sample_rate: rate in Hz of what :meth:`load` returns.
+        timeout_s: time limit of a download, in seconds.
+        max_bytes: size limit of a download, in bytes.
+        access: which hosts a URL may lead to.
+        is_pcm: files and bytes are raw 16-bit samples.
+        max_seconds: the longest recording that is taken.
+        strict: damaged audio is refused.
+    """
+
+    key: str
+    source: object
+    kind: str = "sound"
+    index: int = 0
+    fs: int | None = None
+    sample_rate: int = DEFAULT_SAMPLE_RATE
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    max_bytes: int = DEFAULT_MAX_BYTES
+    access: Access = ANYTHING
+    is_pcm: bool = False
+    max_seconds: float = DEFAULT_MAX_SECONDS
+    strict: bool = False
+
+    @property
+    def from_file(self) -> bool:
+        """Whether it is a file, by path, URL or object; FunASR then knows that it is whole."""
+        return isinstance(self.source, (str, os.PathLike)) or hasattr(self.source, "read")
+
+    def load(
+        self, *, allow_empty: bool = False, deadline: float | None = None
+    ) -> NDArray[np.float32]:
+        """The item's data; decodes files and downloads URLs.
+
+        Args:
+            allow_empty: it is a piece of a stream: it may hold no samples, and bytes are raw ones.
+            deadline: time of the monotonic clock by which it must be done; None: no limit.
+
+        Returns:
+            Samples of shape [samples] at ``sample_rate`` for "sound", features of shape
+            [frames, width] for "fbank"; float32, C-contiguous. May share memory with ``source``.
+
+        Raises:
+            AudioError: if the data cannot be had; the message begins with index and key. It is
+                an ``AudioFileNotFoundError`` if a file is missing.
+            DeadlineExceededError: if the deadline passed.
+        """
+        try:
+            if self.kind == "fbank":
+                return load_features(self.source)
+            if self.kind != "sound":
+                raise AudioError(f"an input of kind {self.kind!r} holds no samples")
+            return load_audio(
+                self.source,
+                self.fs,
+                self.sample_rate,
+                timeout_s=self.timeout_s,
+                max_bytes=self.max_bytes,
+                allow_empty=allow_empty,
+                deadline=deadline,
+                access=self.access,
+                is_pcm=self.is_pcm,
+                max_seconds=self.max_seconds,
+                strict=self.strict,
+            )
+        except AudioError as error:
+            raise type(error)(f"input {self.index} (key {quoted(self.key)}): {error}") from error
