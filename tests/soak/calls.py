@@ -18,7 +18,7 @@ from safeasr import (
     QueueFullError,
 )
 from soak.served import LOST, Question, Served
-from support.cases import live_answers, said
+from support.cases import live_answers, plain, said
 
 __all__ = ["WrongAnswerError", "one_call"]
 
@@ -69,8 +69,15 @@ def one_call(served: Sequence[Served], order: random.Random) -> str:
 
 
 def _same(found: Any, wanted: Any, what: str) -> None:
+    found, wanted = _comparable(found), _comparable(wanted)
     if found != wanted:
         raise WrongAnswerError(f"{what}: expected {wanted!r}, got {found!r}")
+
+
+def _comparable(answer: Any) -> Any:
+    if isinstance(answer, (list, tuple)):
+        return [_comparable(one) for one in answer]
+    return plain(answer) if isinstance(answer, dict) else answer
 
 
 def _source(question: Question, order: random.Random) -> Any:

@@ -51,6 +51,7 @@ class FamilyCase:
         live: a number of streams, all different, if it takes streams.
         clip: a recording of so many seconds, by a seed.
         lengths: of recordings that bring different answers, in s.
+        shortest: what it answers at least, in s.
         graphs: its steps can be recorded as graphs.
         encoder: its config.yaml has an ``encoder_conf`` and a ``frontend_conf``.
     """
@@ -62,6 +63,7 @@ class FamilyCase:
     live: Callable[[int], list[LiveJob]] | None = None
     clip: Callable[[float, int], Samples] = speech
     lengths: Sequence[float] = _LENGTHS
+    shortest: float = 0.0
     graphs: bool = False
     encoder: bool = True
 

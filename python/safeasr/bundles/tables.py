@@ -11,6 +11,7 @@ from safeasr.bundles.damage import read_small
 from safeasr.bundles.files import read_json
 from safeasr.bundles.settings import shown
 from safeasr.errors import ExportError
+from safeasr.printable import printable
 
 __all__ = ["check_vocabulary", "read_cmvn", "read_vocabulary"]
 
@@ -81,7 +82,9 @@ def read_cmvn(path: Path | None) -> tuple[list[float], list[float]]:
     try:
         shift, scale = vector("<AddShift>"), vector("<Rescale>")
     except ValueError as error:
-        raise ExportError(f"{path} is not a CMVN file in Kaldi's nnet format: {error}") from error
+        raise ExportError(
+            f"{path} is not a CMVN file in Kaldi's nnet format: {printable(error)}"
+        ) from error
     if len(shift) != len(scale) or not shift:
         raise ExportError(f"{path}: {len(shift)} shifts but {len(scale)} scales")
     for name, values in (("AddShift", shift), ("Rescale", scale)):

@@ -20,6 +20,7 @@ CASE = FamilyCase(
         for shape, conf in SHAPES.items()
     },
     calls=[{}],
+    shortest=0.2,
     encoder=False,
     lengths=(0.3, 0.7, 1.5, 1.5, 1.5, 2.4, 4.1),
 )
