@@ -42,6 +42,7 @@ def test_own_errors_share_a_base_and_survive_pickling(kind: type[Exception]) -> 
         (errors.OptionFileNotFoundError, errors.OptionError),
         (errors.OutputError, OSError),
         (errors.CorruptBundleError, ValueError),
+        (errors.HotwordError, ValueError),
     ],
 )
 def test_handlers_for_standard_errors_catch_ours(

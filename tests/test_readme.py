@@ -41,6 +41,7 @@ MODELS = Path(safeasr.__file__).parent / "models"
 #: Names on the default hub: the class of the model there, and the embedded model of that class.
 HUB = {
     "paraformer": ("Paraformer", "demo"),
+    "paraformer-zh": ("SeacoParaformer", None),
     "paraformer-zh-streaming": ("ParaformerStreaming", "demo-streaming"),
     "fsmn-vad": ("FsmnVADStreaming", "demo-vad"),
     "iic/SenseVoiceSmall": ("SenseVoiceSmall", None),
@@ -74,11 +75,14 @@ DOCSTRINGS = [b for name, thing in public_things() for b in blocks_of_docstring(
 def hub(own_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """What the names of the hub lead to here."""
     pytest.importorskip("funasr", reason="funasr makes the model that is not embedded")
+    from support.seaco import write_seaco
     from support.sense_voice import write_model_dir
 
-    made = tmp_path_factory.mktemp("sense_voice")
-    found = {name: MODELS / own if own else made for name, (_, own) in HUB.items()}
-    write_model_dir(made)
+    made = {
+        "SenseVoiceSmall": write_model_dir(tmp_path_factory.mktemp("sense_voice")),
+        "SeacoParaformer": write_seaco(tmp_path_factory.mktemp("seaco")),
+    }
+    found = {name: MODELS / own if own else made[kind] for name, (kind, own) in HUB.items()}
     for name, directory in found.items():
         remember_download(own_cache, name, directory)
     return found
@@ -88,7 +92,7 @@ def hub(own_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 def audio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The files that examples name, in the current directory."""
     recording = speech(3.0, seed=1)
-    for name in ("speech.wav", "a.wav", "b.mp3", "c.flac", "talk.mp3"):
+    for name in ("speech.wav", "a.wav", "b.mp3", "c.flac", "talk.mp3", "meeting.wav"):
         soundfile.write(tmp_path / name, recording, 16000)
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -118,6 +118,8 @@ class ParaformerRunner(Runner):
         tail_threshold: float,
         cif_left: int,
         cif_right: int,
+        token_by_token: bool = ...,
+        upsampled: int = ...,
         limits: BatchLimits = ...,
     ) -> None: ...
     def submit(
@@ -126,6 +128,61 @@ class ParaformerRunner(Runner):
         data: NDArray[np.float32],
         *,
         want_alignment: bool = ...,
+        terms: Terms = ...,
+    ) -> Ticket: ...
+
+class HotwordList(metaclass=_Pybind11Type):
+    def __init__(self, words: list[list[int]]) -> None: ...
+    def __len__(self) -> int: ...
+    @property
+    def encoded(self) -> bool: ...
+
+class SeacoRunner(Runner):
+    def __init__(
+        self,
+        *,
+        frontend: Frontend,
+        encoder: Program,
+        decoder: Program,
+        bias_encoder: Program,
+        bias_decoder: Program,
+        tail_threshold: float,
+        cif_left: int,
+        cif_right: int,
+        token_by_token: bool,
+        upsampled: int,
+        most_words: int,
+        limits: BatchLimits = ...,
+    ) -> None: ...
+    def submit(
+        self,
+        engine: Engine,
+        data: NDArray[np.float32],
+        *,
+        hotwords: HotwordList | None = ...,
+        terms: Terms = ...,
+    ) -> Ticket: ...
+
+class ContextualRunner(Runner):
+    def __init__(
+        self,
+        *,
+        frontend: Frontend,
+        encoder: Program,
+        decoder: Program,
+        bias_encoder: Program,
+        tail_threshold: float,
+        cif_left: int,
+        cif_right: int,
+        limits: BatchLimits = ...,
+    ) -> None: ...
+    def submit(
+        self,
+        engine: Engine,
+        data: NDArray[np.float32],
+        *,
+        hotwords: HotwordList,
+        bias_scale: float = ...,
         terms: Terms = ...,
     ) -> Ticket: ...
 

@@ -8,7 +8,6 @@ from typing import Any
 from safeasr.assembled import Assembled
 from safeasr.calls.future import Future
 from safeasr.errors import DeadlineExceededError, EngineClosedError
-from safeasr.inputs.expand import waits_for_others
 from safeasr.options.checks import time_limit
 from safeasr.options.kinds import CALLABLE, require
 from safeasr.stream.stream import Stream
@@ -231,7 +230,7 @@ class AutoModel(Assembled):
 
         try:
             return await self._readers.start_and_wait(
-                start, deadline, waits_for_others=waits_for_others(input)
+                start, deadline, waits_for_others=self._calls.waits_for_others(input, checked)
             )
         except DeadlineExceededError as error:
             if not begun or error.results is not None:
@@ -276,7 +275,8 @@ class AutoModel(Assembled):
 
         Raises:
             UnsupportedModelError: if a model that the mode needs is missing.
-            OptionError: if an option makes no sense.
+            OptionError: if an option makes no sense, or hotwords cannot be read.
+            NotAllowedError: if one names a file or URL that the model may not open.
             EngineClosedError: if the model is closed.
         """
         if self.closed:

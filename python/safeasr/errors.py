@@ -22,6 +22,7 @@ __all__ = [
     "ExportError",
     "ExtensionMismatchError",
     "ForkedProcessError",
+    "HotwordError",
     "InferenceError",
     "InputError",
     "InterruptedCallError",
@@ -66,6 +67,15 @@ class OptionFileNotFoundError(OptionError, FileNotFoundError):
 
     Raised before anything of the call is read or queued; the message names the option and the path.
     It is a ``FileNotFoundError`` too, as in FunASR.
+    """
+
+
+class HotwordError(OptionError):
+    """Hotwords of a call or stream cannot be read, or are more than a model takes.
+
+    Raised before anything of the call is queued: the file is missing or is not UTF-8, the URL
+    fails, there are more words than the limit, or one word is too long. The message says which.
+    Correct the list. It is an ``OptionError``, and so a ``ValueError`` and a ``TypeError``, too.
     """
 
 

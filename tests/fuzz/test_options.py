@@ -25,7 +25,7 @@ NAMES = sorted(
     postprocess_hotwords postprocess_hotword_file input_len progress_callback
     max_single_segement_time
     batch_size_threshold_s ban_emo_unk begin_time end_time speech_noise_thres vad_kwargs spk_mode
-    on_error max_audio_seconds languge
+    on_error max_audio_seconds
     """.split()
 )
 _VALUES = st.recursive(

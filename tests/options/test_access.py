@@ -79,7 +79,7 @@ def test_urls_are_refused_before_anything_is_opened(
     "option",
     [{"output_dir": "/nowhere"}, {"postprocess_hotword_file": "/etc/hostname"},
      {"postprocess_hotword_file": 0}, {"hotword": "/etc/words.txt"}, {"hotword": "http://h/w"},
-     {"output_dir": Path("x")}],
+     {"hotword": Path("words")}, {"output_dir": Path("x")}],
     ids=str,
 )  # fmt: skip
 def test_options_that_name_files_are_refused(closed: AutoModel, option: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,10 +137,19 @@ def config_of(shape: Shape) -> dict[str, Any]:
     }  # fmt: skip
 
 
+#: Changes a network in place: takes it, hidden vectors of speech and their number, embeddings of
+#: its tokens and their number, each of one utterance.
+Tune = Callable[[torch.nn.Module, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], None]
+
+
 def random_network(
-    config: Mapping[str, Any], vocab_size: int, cmvn: Path, rate: float
+    config: Mapping[str, Any],
+    vocab_size: int,
+    cmvn: Path,
+    rate: float,
+    tune: Tune | None = None,
 ) -> torch.nn.Module:
-    """FunASR's Paraformer for a config, with random weights of some contrast.
+    """FunASR's Paraformer of some kind for a config, with random weights of some contrast.
 
     Fresh weights of torch give nearly constant weights of frames and the same token everywhere;
     a comparison of such texts would prove little.
@@ -152,7 +161,7 @@ def random_network(
         **config["frontend_conf"], cmvn_file=str(cmvn)
     )
     conf = copy.deepcopy(dict(config)) | copy.deepcopy(dict(config.get("model_conf") or {}))
-    network = tables.model_classes["Paraformer"](
+    network = tables.model_classes[config["model"]](
         **conf, input_size=frontend.output_size(), vocab_size=vocab_size
     ).eval()
     wave = torch.from_numpy(speech(6.0, seed=77, rate=frontend.fs))
@@ -169,8 +178,11 @@ def random_network(
             tokens, count, weights, _ = network.calc_predictor(hidden, frames)
             network.predictor.cif_output.bias.add_(float(np.log(rate / float(weights.mean()))))
         # No token may be the best one everywhere, whatever was said.
-        logits = network.decoder(hidden, frames, tokens, count.round().long())[0]
-        network.decoder.output_layer.bias.sub_(logits[0].mean(0))
+        if config["decoder"] == "ParaformerSANMDecoder":  # others need more than this
+            logits = network.decoder(hidden, frames, tokens, count.round().long())[0]
+            network.decoder.output_layer.bias.sub_(logits[0].mean(0))
+        if tune is not None:
+            tune(network, hidden, frames, tokens, count.round().long())
     return network
 
 
@@ -187,10 +199,25 @@ def write_cmvn(path: Path, size: int, seed: int = 0) -> None:
     path.write_text(f"{text}{block('Rescale', scale)}</Nnet>\n", encoding="utf-8")
 
 
-def write_model_dir(path: Path, shape: Shape = USUAL, seed: int = 0) -> Path:
-    """Make a FunASR model directory; returns it."""
+def write_model_dir(
+    path: Path,
+    shape: Shape = USUAL,
+    seed: int = 0,
+    *,
+    config: Mapping[str, Any] | None = None,
+    tune: Tune | None = None,
+) -> Path:
+    """Make a FunASR model directory; returns it.
+
+    Args:
+        path: where.
+        shape: of the model.
+        seed: of its weights.
+        config: config.yaml, if not the shape's.
+        tune: what is done with the weights at last.
+    """
     path.mkdir(parents=True, exist_ok=True)
-    config = config_of(shape)
+    config = config or config_of(shape)
     names = {"config": "config.yaml", "tokens": "tokens.json", "cmvn": "am.mvn",
              "weights": "model.pt"}  # fmt: skip
     if shape.configuration:
@@ -203,13 +230,15 @@ def write_model_dir(path: Path, shape: Shape = USUAL, seed: int = 0) -> Path:
             "frontend_conf": {"cmvn_file": names["cmvn"]},
         }
         (path / "configuration.json").write_text(json.dumps({"file_path_metas": metas}))
-    (path / names["config"]).write_text(yaml.safe_dump(config, allow_unicode=True))
+    (path / names["config"]).write_text(yaml.safe_dump(dict(config), allow_unicode=True))
     tokens = json.dumps(list(shape.vocabulary), ensure_ascii=False)
     (path / names["tokens"]).write_text(tokens, encoding="utf-8")
     frontend = config["frontend_conf"]
     write_cmvn(path / names["cmvn"], frontend["n_mels"] * frontend["lfr_m"], seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = random_network(config, len(shape.vocabulary), path / names["cmvn"], shape.rate)
+        network = random_network(
+            config, len(shape.vocabulary), path / names["cmvn"], shape.rate, tune
+        )
     torch.save(network.state_dict(), path / names["weights"])
     return path

@@ -1,5 +1,6 @@
 // Continuous integrate-and-fire: from frame weights to token embeddings.
-// Source: Dong and Xu, 2020 (https://arxiv.org/abs/1905.11235); FunASR's CifPredictorV2 (cif_v1).
+// Source: Dong and Xu, 2020 (https://arxiv.org/abs/1905.11235); FunASR's CifPredictorV2 (cif_v1)
+// and CifPredictorV3 (cif).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -14,6 +15,9 @@ namespace safeasr::asr {
 struct CifConfig {
   // Added behind the last frame, so that the last token fires; 0 switches it off.
   double tail_threshold = 0.45;
+  // How sums are rounded: over a token's frames, one after the other, or as differences of sums
+  // that run through the whole utterance.
+  bool token_by_token = false;
 };
 
 // Rows before and after a row that the weights' convolution sees.
@@ -21,10 +25,11 @@ struct CifSpan {
   std::int64_t left = 1, right = 1;
 };
 
-// Where a token fires, and how much of the firing frame's weight goes to the next token.
+// Where a token fires, how much of the firing frame's weight goes to the next token, and how much
+// to this one.
 struct CifFire {
   std::int64_t frame;
-  float remainder;
+  float remainder, given;
 };
 
 // What integrating the weights of one utterance gives. n = frames, plus one for the tail if any.
@@ -36,6 +41,10 @@ struct CifFiring {
   std::vector<float> peaks;    // n values of the integral; at least 1 where a token fires
 };
 
+// The integral alone: what has come together at each frame since the last fire, which takes
+// `threshold` off. In float32, one frame after the other. Source: FunASR's cif_wo_hidden.
+std::vector<float> RunningSums(const std::vector<float>& alphas, float threshold);
+
 // All but the embeddings. alphas: (frames,) float32 on the CPU. Throws std::runtime_error when a
 // weight is no finite number.
 CifFiring FindFires(const at::Tensor& alphas, const CifConfig& config);
@@ -46,8 +55,9 @@ void AddTokenSums(const CifFiring& firing, std::int64_t frames, std::int64_t fir
                   WeightedRows* sums);
 
 // hidden: (frames, size) float32 on the CPU, the real frames of one utterance. alphas: (frames,).
-// Gives the numbers that FunASR gives for this utterance alone, down to the order of rounding: the
-// running sums are kept in double and rounded to float at every frame, as torch.cumsum does.
+// Gives the numbers that FunASR gives for this utterance alone, down to the order of rounding: sums
+// that run through an utterance are kept in double and rounded to float at every frame, as
+// torch.cumsum does; those of a token are in float32.
 CifFiring IntegrateAndFire(const at::Tensor& hidden, const at::Tensor& alphas,
                            const CifConfig& config);
 

@@ -5,6 +5,7 @@
 #include "asr/ops/int8_linear.h"
 #include "asr/ops/norm_op.h"
 #include "asr/ops/ragged_attention.h"
+#include "asr/ops/ragged_lstm.h"
 #include "asr/ops/ragged_memory.h"
 #include "asr/ops/row_ops.h"
 
@@ -27,6 +28,9 @@ void RegisterOperators() {
         "Tensor key_offsets, Tensor(a!)[] caches, Tensor spans, int layer, str packed_way) "
         "-> Tensor",
         &RaggedAttentionBy);
+    made.def(
+        "ragged_lstm(Tensor x, Tensor w_ih, Tensor w_hh, Tensor bias, Tensor offsets) -> Tensor",
+        &RaggedLstm);
     made.def("encode_positions(Tensor positions, int size) -> Tensor", &EncodePositions);
     made.def(
         "cif_weights(Tensor x, Tensor weight, Tensor bias, float smooth_factor, "

@@ -6,8 +6,8 @@
 #include <memory>
 #include <utility>
 
-#include "asr/families/paraformer/runner.h"
 #include "asr/features/frontend.h"
+#include "asr/paraformer_runner.h"
 #include "asr/utterance.h"
 #include "bindings/arrays.h"
 #include "bindings/py_engine.h"
@@ -43,18 +43,21 @@ py::object TranscriptToPython(const asr::Transcript& transcript) {
 void BindParaformer(py::module_& module) {
   py::class_<asr::ParaformerRunner, core::Runner, std::shared_ptr<asr::ParaformerRunner>>(
       module, "ParaformerRunner", "Offline Paraformer: frontend, encoder, CIF, decoder.")
-      .def(
-          py::init(
-              [](std::shared_ptr<asr::Frontend> frontend, std::shared_ptr<runtime::Program> encoder,
-                 std::shared_ptr<runtime::Program> decoder, double tail_threshold,
-                 std::int64_t cif_left, std::int64_t cif_right, const core::BatchLimits& limits) {
-                return std::make_shared<asr::ParaformerRunner>(
-                    std::move(frontend), std::move(encoder), std::move(decoder),
-                    asr::CifConfig{tail_threshold}, asr::CifSpan{cif_left, cif_right}, limits);
-              }),
-          py::kw_only(), py::arg("frontend").none(false), py::arg("encoder").none(false),
-          py::arg("decoder").none(false), py::arg("tail_threshold"), py::arg("cif_left"),
-          py::arg("cif_right"), py::arg("limits") = core::BatchLimits())
+      .def(py::init([](std::shared_ptr<asr::Frontend> frontend,
+                       std::shared_ptr<runtime::Program> encoder,
+                       std::shared_ptr<runtime::Program> decoder, double tail_threshold,
+                       std::int64_t cif_left, std::int64_t cif_right, bool token_by_token,
+                       std::int64_t upsampled, const core::BatchLimits& limits) {
+             return std::make_shared<asr::ParaformerRunner>(
+                 std::move(frontend), std::move(encoder), std::move(decoder),
+                 asr::ParaformerPredictor{
+                     {tail_threshold, token_by_token}, {cif_left, cif_right}, upsampled},
+                 limits);
+           }),
+           py::kw_only(), py::arg("frontend").none(false), py::arg("encoder").none(false),
+           py::arg("decoder").none(false), py::arg("tail_threshold"), py::arg("cif_left"),
+           py::arg("cif_right"), py::arg("token_by_token") = false, py::arg("upsampled") = 0,
+           py::arg("limits") = core::BatchLimits())
       .def("submit", &SubmitUtterance, py::arg("engine"), py::arg("data").noconvert(),
            py::kw_only(), py::arg("want_alignment") = false, py::arg("terms") = Terms(),
            "Queue samples (n,) or features (frames, size), float32.");

@@ -16,7 +16,8 @@ from safeasr.calls.result_writer import ResultWriter
 from safeasr.deadlines import deadline_after
 from safeasr.errors import InputError, OptionError, OptionFileNotFoundError, SafeASRError
 from safeasr.families.base import Recognizer
-from safeasr.inputs.expand import expand_inputs
+from safeasr.inputs.expand import expand_inputs, waits_for_others
+from safeasr.inputs.hotwords import names_urls, with_hotwords_read
 from safeasr.inputs.utterance import Utterance, random_key
 from safeasr.options.call import CallOptions, call_options
 from safeasr.options.checks import time_limit
@@ -100,6 +101,10 @@ class Calls:
         self._recognizer.check(call.family)
         return replace(call, data_type=kind_of_input(self._recognizer, call.data_type))
 
+    def waits_for_others(self, input: Any, call: CallOptions) -> bool:
+        """Whether reading what a call names may have to wait for what is not this machine."""
+        return waits_for_others(input) or names_urls(call.family, self._recognizer.options)
+
     def begin(
         self,
         input: Any,
@@ -107,10 +112,13 @@ class Calls:
         call: CallOptions,
         deadline: float | None,
     ) -> Call:
-        """Expand the input of a call; nothing but list files is read yet, and nothing queued.
+        """Read the hotwords and expand the input of a call; no audio is read, nothing queued.
 
         Raises:
-            OptionError: if the hotwords cannot be read.
+            OptionError: if the hotwords of the correction cannot be read.
+            HotwordError: if those of the model cannot.
+            NotAllowedError: if they, or the input, name what the model may not open.
+            DeadlineExceededError: if the deadline passed meanwhile.
             OutputError: if nothing can be written to output_dir.
             InputError: if the input, or one of its items, is of a type that cannot be what the
                 model takes. Calls that keep errors take that for an input that fails.
@@ -118,8 +126,21 @@ class Calls:
         corrector = _corrector(call.hotwords)
         if call.output_dir is not None:
             self._serving.writer.require_writable(call.output_dir)
+        call = self._with_hotwords(call, deadline)
         utterances = self._expand(input, input_len, call, deadline)
         return Call(self._serving, call, corrector, deadline, utterances)
+
+    def _with_hotwords(self, call: CallOptions, deadline: float | None) -> CallOptions:
+        family = with_hotwords_read(
+            call.family,
+            self._recognizer.options,
+            deadline=deadline,
+            timeout_s=call.download_timeout,
+            max_bytes=call.max_download_bytes,
+            access=self._options.access,
+            operators=self._options.call_defaults,
+        )
+        return call if family is call.family else replace(call, family=family)
 
     def _expand(
         self, input: Any, input_len: Any, call: CallOptions, deadline: float | None

@@ -25,7 +25,10 @@ __all__ = [
 ]
 
 #: Parameters that only training needs; docs/differences.md lists them.
-TRAINING_ONLY = ("decoder.embed.", "ctc.", "criterion_", "specaug.", "normalize.")
+TRAINING_ONLY = (
+    *("decoder.embed.", "seaco_decoder.embed."),
+    *("ctc.", "criterion_", "specaug.", "normalize."),
+)
 #: Rows that a memory's filter spans, or an integration's convolution.
 _KERNEL = {"least": 1, "most": 1000}
 
@@ -124,7 +127,13 @@ def paraformer_decoding(config: Settings) -> tuple[dict[str, int], dict[str, Any
 
 
 def check_paraformer(
-    kind: str, config: Settings, *, encoder: str, input_layers: tuple[str | None, ...]
+    kind: str,
+    config: Settings,
+    *,
+    encoder: str,
+    input_layers: tuple[str | None, ...],
+    predictor: str = "CifPredictorV2",
+    decoder: str = "ParaformerSANMDecoder",
 ) -> None:
     """Refuse what these networks do not have.
 
@@ -132,12 +141,14 @@ def check_paraformer(
         kind: for messages.
         config: config.yaml.
         encoder: class that the encoder must be of.
+        predictor: class that the predictor must be of.
+        decoder: class that the decoder must be of.
         input_layers: allowed values of ``encoder_conf.input_layer``, which must be named:
             FunASR's own default is "conv2d".
     """
     require(kind, config, "encoder", encoder)
-    require(kind, config, "decoder", "ParaformerSANMDecoder")
-    require(kind, config, "predictor", "CifPredictorV2")
+    require(kind, config, "decoder", decoder)
+    require(kind, config, "predictor", predictor)
     require(kind, config, "normalize", None, "null")
     encoder_conf, decoder_conf = config.section("encoder_conf"), config.section("decoder_conf")
     for conf in (encoder_conf, decoder_conf):

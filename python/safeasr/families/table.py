@@ -16,13 +16,16 @@ __all__ = ["family_of_bundle", "family_of_class", "model_classes", "register_fam
 
 #: FunASR's model class -> "module:object" of its family, a line for each.
 _TABLE: dict[str, str] = {
+    "BiCifParaformer": "safeasr.families.bicif_paraformer.family:FAMILY",
     "CAMPPlus": "safeasr.families.campplus.family:FAMILY",
     "CTTransformer": "safeasr.families.ct_transformer.family:FAMILY",
     "CTTransformerStreaming": "safeasr.families.ct_transformer_streaming.family:FAMILY",
+    "ContextualParaformer": "safeasr.families.contextual_paraformer.family:FAMILY",
     "ERes2NetV2": "safeasr.families.eres2netv2.family:FAMILY",
     "FsmnVADStreaming": "safeasr.families.fsmn_vad.family:FAMILY",
     "Paraformer": "safeasr.families.paraformer.family:FAMILY",
     "ParaformerStreaming": "safeasr.families.paraformer_streaming.family:FAMILY",
+    "SeacoParaformer": "safeasr.families.seaco_paraformer.family:FAMILY",
     "SenseVoiceSmall": "safeasr.families.sense_voice.family:FAMILY",
     "iic/speech_eres2netv2_sv_zh-cn_16k-common": "safeasr.families.eres2netv2.family:FAMILY",
 }

@@ -9,35 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from safeasr.nets.cross_attention import CrossAttention
 from safeasr.nets.layers import FsmnMemory, Linear, Narrow, Norm, NormedFeedForward
-
-
-class CrossAttention(nn.Module):
-    """Attention from tokens to the encoder's rows, of this chunk and of those before."""
-
-    def __init__(self, size: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.size = size
-        self.linear_q = Linear(size, size)
-        self.linear_k_v = Linear(size, size * 2)
-        self.linear_out = Linear(size, size)
-
-    def forward(
-        self,
-        x: Tensor,
-        offsets: Tensor,
-        memory: Tensor,
-        memory_offsets: Tensor,
-        caches: list[Tensor],
-        spans: Tensor,
-        layer: int,
-    ) -> Tensor:
-        k, v = self.linear_k_v(memory).split(self.size, dim=-1)
-        attended = torch.ops.safeasr.ragged_attention(
-            self.linear_q(x), k, v, self.heads, offsets, memory_offsets, caches, spans, layer
-        )
-        return self.linear_out(attended)
 
 
 class MemoryOnly(nn.Module):
@@ -85,13 +58,55 @@ class DecoderLayer(nn.Module):
         layer: int,
     ) -> tuple[Tensor, Tensor]:
         """A sum, and what attention adds to it."""
+        x, query = self.before_attention(x, update, offsets, past, next, layer)
+        attended = self.src_attn(query, offsets, memory, memory_offsets, caches, spans, layer)
+        return x, attended
+
+    @torch.jit.export
+    def before_attention(
+        self,
+        x: Tensor,
+        update: Tensor,
+        offsets: Tensor,
+        past: list[Tensor],
+        next: list[Tensor],
+        layer: int,
+    ) -> tuple[Tensor, Tensor]:
+        """A sum, and what attention looks from."""
         x, normed = self.norm1.add(x, update)
         fed = self.norm2(self.feed_forward(normed))
         x = self.self_attn(fed, offsets, x, past, next, layer)
-        attended = self.src_attn(
-            self.norm3(x), offsets, memory, memory_offsets, caches, spans, layer
-        )
-        return x, attended
+        return x, self.norm3(x)
+
+    @torch.jit.export
+    def chosen(
+        self,
+        x: Tensor,
+        update: Tensor,
+        offsets: Tensor,
+        memory: Tensor,
+        rows: Tensor,
+        memory_offsets: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """The layer, of recordings, where each sees ``rows`` (n,) of a memory that all share."""
+        none: list[Tensor] = []
+        x, query = self.before_attention(x, update, offsets, none, none, 0)
+        return x, self.src_attn.chosen(query, offsets, memory, rows, memory_offsets)
+
+    @torch.jit.export
+    def shares(
+        self,
+        x: Tensor,
+        update: Tensor,
+        offsets: Tensor,
+        memory: Tensor,
+        rows: Tensor,
+        memory_offsets: Tensor,
+    ) -> Tensor:
+        """How much each of ``rows`` would be attended to: (n,)."""
+        none: list[Tensor] = []
+        _, query = self.before_attention(x, update, offsets, none, none, 0)
+        return self.src_attn.shares(query, offsets, memory, rows, memory_offsets)
 
 
 class MemoryLayer(nn.Module):
@@ -202,6 +217,23 @@ class ParaformerDecoder(nn.Module):
                 for recordings.
             next: tensors like those of ``past``, which receive what they see now.
         """
+        return self.output_layer(
+            self.hidden(x, offsets, memory, memory_offsets, caches, spans, past, next)
+        )
+
+    @torch.jit.export
+    def hidden(
+        self,
+        x: Tensor,
+        offsets: Tensor,
+        memory: Tensor,
+        memory_offsets: Tensor,
+        caches: list[Tensor],
+        spans: Tensor,
+        past: list[Tensor],
+        next: list[Tensor],
+    ) -> Tensor:
+        """What scores are made from, (tokens, size) float32; arguments as in :meth:`forward`."""
         memory = self.narrow(memory)
         update = torch.zeros_like(x)
         for number, layer in enumerate(self.decoders):
@@ -212,4 +244,4 @@ class ParaformerDecoder(nn.Module):
             x, update = layer(x, update, offsets, past, next, len(self.decoders) + number)
         for layer in self.decoders3:
             x = layer(x, update)
-        return self.output_layer(self.after_norm(x))
+        return self.after_norm(x)

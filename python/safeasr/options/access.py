@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -77,7 +78,9 @@ class Access:
                 self.require_path(f"the option {name}")
         for name in _MAYBE_FILE_OPTIONS:
             value = given.get(name)
-            if isinstance(value, str):
+            if isinstance(value, os.PathLike):
+                self.require_path(f"the option {name}")
+            elif isinstance(value, str):
                 if value.lstrip().lower().startswith(("http://", "https://")):
                     self.require_urls(f"the option {name}")
                 elif value.rstrip().lower().endswith(".txt"):

@@ -10,6 +10,7 @@ from typing import Any
 from safeasr.options.kinds import (
     ANY,
     FLAG,
+    HOTWORD,
     NAME,
     PATH,
     Kind,
@@ -22,6 +23,7 @@ from safeasr.options.kinds import (
 __all__ = [
     "ANY",
     "FLAG",
+    "HOTWORD",
     "NAME",
     "PATH",
     "Kind",
@@ -53,6 +55,8 @@ class Option:
         default: where it is not given, or None.
         where: where it may be given. What the constructor gets is the default of its calls.
         help: what it does, in a line.
+        hotwords: it names hotwords (of the kind :data:`HOTWORD`). They are read once a call, and
+            the model is given :class:`safeasr.text.hotword_pieces.Hotwords` in its place.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Option:
     default: Any = None
     where: Where = Where.BOTH
     help: str = ""
+    hotwords: bool = False
 
 
 class Options(Mapping[str, Option]):

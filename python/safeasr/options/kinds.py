@@ -8,6 +8,7 @@ import os
 import reprlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ __all__ = [
     "CALLABLE",
     "DICT",
     "FLAG",
+    "HOTWORD",
     "NAME",
     "PATH",
     "PLAIN_DATA",
@@ -194,6 +196,25 @@ def list_of(kind: Kind, words: str, *, least: int = 0, most: int = _LONGEST_LIST
         return least <= len(value) <= most and all(kind.accepts(item) for item in value)
 
     return Kind(words, accepts, lambda value: [kind.plain(item) for item in value])
+
+
+#: How many words a list may have is said when they are read, with the number that came.
+_WORDS = list_of(NAME, "a list of str", most=10_000_000)
+
+
+def _is_hotword(value: Any) -> bool:
+    if isinstance(value, os.PathLike):
+        return _is_path(value)
+    return isinstance(value, str) or _WORDS.accepts(value)
+
+
+def _plain_hotword(value: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        return Path(value)  # a file, whatever its name
+    return str(value) if isinstance(value, str) else _WORDS.plain(value)
+
+
+HOTWORD = Kind("a string of words, a list of strings, a path or a URL", _is_hotword, _plain_hotword)
 
 
 def _is_plain_data(value: Any, deep: int = 0) -> bool:

@@ -10,9 +10,12 @@ from safeasr._extension import _ext
 from safeasr.errors import UnsupportedModelError
 from safeasr.families.base import TASKS, Recognizer
 from safeasr.inputs.expand import random_key
+from safeasr.inputs.hotwords import with_hotwords_read
+from safeasr.options.access import ANYTHING, Access
 from safeasr.options.checker import STREAM, checked, without_none
 from safeasr.options.declared import NAME, Options, number, one_of
 from safeasr.options.kinds import require
+from safeasr.options.names import COMMON
 from safeasr.pipeline.companions import Companions, is_streaming
 from safeasr.pipeline.single import ModelPipeline
 from safeasr.pipeline.steps import Runs
@@ -35,16 +38,20 @@ _VAD_CHUNK_MS = 200
 class Streams:
     """Opens the streams of a model, and knows the chunks that are under way."""
 
-    def __init__(self, companions: Companions, engine: _ext.Engine) -> None:
+    def __init__(
+        self, companions: Companions, engine: _ext.Engine, access: Access = ANYTHING
+    ) -> None:
         """Open none yet.
 
         Args:
             companions: the model and those beside it.
             engine: where all run.
+            access: which files and hosts options of streams may name.
         """
         self._companions = companions
         self._main = companions.main
         self._engine = engine
+        self._access = access
         #: Chunks that were taken and have not ended.
         self.runs = Runs()
 
@@ -63,6 +70,8 @@ class Streams:
         if mode is None:
             mode = "online" if is_streaming(self._main) else "2pass"
         require(_MODE, "mode", mode)
+        # Those of the constructor are the operator's own.
+        self._access.require_options(options)
         if vad_chunk_size is not None:
             vad_chunk_size = require(_CHUNK_MS, "vad_chunk_size", vad_chunk_size)
         main = self._main
@@ -118,11 +127,28 @@ class Streams:
         online_own = {**_LOOK_BACK}
         if online is not None:
             online_own |= {**online.options.own(defaults), **online.options.own(options)}
+        offline = {**main.options.own(defaults), **main.options.own(options)}
         return partial(
             TwoPassPipeline,
             Models(self._engine, vad, online, main if mode != "online" else None),
             vad=vad_own,
             online=online_own,
-            offline={**main.options.own(defaults), **main.options.own(options)},
+            offline=self._with_hotwords(offline, defaults),
             key=key,
+        )
+
+    def _with_hotwords(
+        self, given: Mapping[str, Any], defaults: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        limits = {
+            name: COMMON[name].default if defaults.get(name) is None else defaults[name]
+            for name in ("download_timeout", "max_download_bytes")
+        }
+        return with_hotwords_read(
+            given,
+            self._main.options,
+            timeout_s=limits["download_timeout"],
+            max_bytes=limits["max_download_bytes"],
+            access=self._access,
+            operators=defaults,
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.model_dir import ModelDir, read_vocabulary, read_weights
@@ -30,9 +30,90 @@ from safeasr.nets.precision import narrow
 from safeasr.nets.sanm_decoder import ParaformerDecoder
 from safeasr.nets.sanm_encoder import SanmEncoder
 
-__all__ = ["build_networks", "export"]
+__all__ = [
+    "SIGNATURES",
+    "build_decoder",
+    "build_encoder",
+    "build_networks",
+    "build_predictor",
+    "export",
+    "save_narrowed",
+]
 
 _KIND = "Paraformer"
+
+#: What the programs take and give, for readers of bundles.
+SIGNATURES: dict[str, dict[str, list[str]]] = {
+    "encoder": {
+        "inputs": [
+            "features (rows, F) float32",
+            "positions (rows) float32",
+            "offsets (B + 1) int64",
+            "neighbours (rows, span) int64",
+        ],
+        "outputs": ["hidden (rows, D) float32", "alphas (rows) float32"],
+    },
+    "decoder": {
+        "inputs": [
+            "embeddings (tokens, D) float32",
+            "offsets (B + 1) int64",
+            "hidden (rows, D) float32",
+            "hidden offsets (B + 1) int64",
+        ],
+        "outputs": ["token ids (tokens) int64"],
+    },
+}
+
+
+def build_encoder(
+    config: Settings, weights: Mapping[str, Tensor], taken: set[str], input_size: int
+) -> SanmEncoder:
+    """The encoder of an offline Paraformer, with the checkpoint's weights in float32.
+
+    Args:
+        config: config.yaml, after :func:`safeasr.families.checkpoints.check_paraformer`.
+        weights: the checkpoint.
+        taken: gets the names of the parameters that it takes.
+        input_size: width of the features.
+    """
+    conf = config.section("encoder_conf")
+    with torch.device("meta"):
+        encoder = SanmEncoder(
+            input_size, input_layer=conf.values["input_layer"], **encoder_arguments(conf)
+        )
+    taken |= load_parameters(encoder, weights, "encoder.")
+    return encoder
+
+
+def build_predictor(
+    config: Settings, weights: Mapping[str, Tensor], taken: set[str], size: int
+) -> CifWeights:
+    """The predictor of an offline Paraformer, as far as tokens go; ``size`` is the encoder's."""
+    with torch.device("meta"):
+        predictor = CifWeights(**predictor_arguments(config.section("predictor_conf"), size))
+    taken |= load_parameters(predictor, weights, "predictor.")
+    return predictor
+
+
+def build_decoder(
+    config: Settings, weights: Mapping[str, Tensor], taken: set[str], vocab_size: int, size: int
+) -> ParaformerDecoder:
+    """The decoder of an offline Paraformer; ``size`` is the encoder's."""
+    with torch.device("meta"):
+        decoder = ParaformerDecoder(
+            vocab_size, size, **decoder_arguments(config.section("decoder_conf"), size)
+        )
+    taken |= load_parameters(decoder, weights, "decoder.")
+    return decoder
+
+
+def save_narrowed(programs: Mapping[str, nn.Module], out: Path, precision: str) -> dict[str, str]:
+    """Write programs in a precision, each as ``<name>.ts``; returns their files."""
+    files = {name: f"{name}.ts" for name in programs}
+    for name, program in programs.items():
+        narrow(program, precision)
+        save_program(program, out / files[name])
+    return files
 
 
 def build_networks(
@@ -44,21 +125,10 @@ def build_networks(
     """The two networks of a Paraformer, with the checkpoint's weights in float32."""
     config = Settings.of(config)
     check_paraformer(_KIND, config, encoder="SANMEncoder", input_layers=("pe", None))
-    encoder_conf = config.section("encoder_conf")
-    with torch.device("meta"):
-        encoder = SanmEncoder(
-            input_size,
-            input_layer=encoder_conf.values["input_layer"],
-            **encoder_arguments(encoder_conf),
-        )
-        size = encoder.size
-        predictor = CifWeights(**predictor_arguments(config.section("predictor_conf"), size))
-        decoder = ParaformerDecoder(
-            vocab_size, size, **decoder_arguments(config.section("decoder_conf"), size)
-        )
-    taken = load_parameters(encoder, weights, "encoder.")
-    taken |= load_parameters(predictor, weights, "predictor.")
-    taken |= load_parameters(decoder, weights, "decoder.")
+    taken: set[str] = set()
+    encoder = build_encoder(config, weights, taken, input_size)
+    predictor = build_predictor(config, weights, taken, encoder.size)
+    decoder = build_decoder(config, weights, taken, vocab_size, encoder.size)
     refuse_leftovers(weights, taken)
     return EncoderProgram(encoder, predictor), DecoderProgram(decoder)
 
@@ -73,36 +143,14 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
         model.settings, weights, frontend["n_mels"] * frontend["lfr_m"], len(tokens)
     )
     ids, integration = paraformer_decoding(model.settings)
-    for program, file in ((encoder, "encoder.ts"), (decoder, "decoder.ts")):
-        narrow(program, precision)
-        save_program(program, out / file)
     return Bundle(
         path=out,
         family="paraformer",
         model_class=model.model_class,
-        programs={"encoder": "encoder.ts", "decoder": "decoder.ts"},
+        programs=save_narrowed({"encoder": encoder, "decoder": decoder}, out, precision),
         frontend=frontend,
         tokens=tokens,
         precision=precision,
         decoding={**ids, **integration},
-        signatures={
-            "encoder": {
-                "inputs": [
-                    "features (rows, F) float32",
-                    "positions (rows) float32",
-                    "offsets (B + 1) int64",
-                    "neighbours (rows, span) int64",
-                ],
-                "outputs": ["hidden (rows, D) float32", "alphas (rows) float32"],
-            },
-            "decoder": {
-                "inputs": [
-                    "embeddings (tokens, D) float32",
-                    "offsets (B + 1) int64",
-                    "hidden (rows, D) float32",
-                    "hidden offsets (B + 1) int64",
-                ],
-                "outputs": ["token ids (tokens) int64"],
-            },
-        },
+        signatures=SIGNATURES,
     )

@@ -1,0 +1,108 @@
+#include "asr/ops/device/device_lstm.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Context.h>
+
+#include <cstdint>
+#include <tuple>
+#include <utility>
+
+#include "runtime/layer_hook.h"
+#include "runtime/upload.h"
+
+namespace safeasr::asr {
+namespace {
+
+constexpr std::int64_t kLookEvery = 32;  // steps
+
+// In which order the steps read rows, and where each row's result is then.
+struct Order {
+  std::vector<std::int64_t> active;  // sequences of each step
+  std::vector<std::int64_t> read;    // rows, of all steps, of one direction after the other
+  std::vector<std::int64_t> back;    // for each row its place in a direction's results
+};
+
+Order OrderOf(const std::vector<kernels::LstmSequence>& sequences, std::int64_t directions,
+              std::int64_t rows, std::int64_t used) {
+  Order order;
+  order.back.assign(static_cast<std::size_t>(directions * rows), used);  // a row of zeros
+  for (std::int64_t direction = 0; direction < directions; ++direction) {
+    std::int64_t place = 0;
+    for (std::int64_t step = 0; step < sequences.front().count; ++step) {
+      std::int64_t active = 0;
+      for (const kernels::LstmSequence& one : sequences) {
+        if (one.count <= step) break;
+        const std::int64_t row = one.first + (direction == 1 ? one.count - 1 - step : step);
+        order.read.push_back(row);
+        order.back[static_cast<std::size_t>(direction * rows + row)] = place++;
+        ++active;
+      }
+      if (direction == 0) order.active.push_back(active);
+    }
+  }
+  return order;
+}
+
+// (directions, panels, n, 64) to (directions, n, 4 * size).
+at::Tensor Matrices(const at::Tensor& panels) {
+  return panels.permute({0, 2, 1, 3}).reshape({panels.size(0), panels.size(2), -1});
+}
+
+// gates (n, 4 * size) of input and hidden state, cell (n, size); returns hidden and cell.
+std::tuple<at::Tensor, at::Tensor> Step(const at::Tensor& of_input, const at::Tensor& of_hidden,
+                                        const at::Tensor& cell) {
+  if (of_input.is_cuda()) {  // one launch, which is torch's own and only there
+    auto [hidden, next, unused] = at::_thnn_fused_lstm_cell(of_input, of_hidden, cell);
+    return {hidden, next};
+  }
+  const std::vector<at::Tensor> gates = (of_input + of_hidden).chunk(4, 1);
+  const at::Tensor next = at::sigmoid(gates[1]) * cell + at::sigmoid(gates[0]) * at::tanh(gates[2]);
+  return {at::sigmoid(gates[3]) * at::tanh(next), next};
+}
+
+}  // namespace
+
+at::Tensor LstmOnDevice(const at::Tensor& x, const at::Tensor& w_ih, const at::Tensor& w_hh,
+                        const at::Tensor& bias,
+                        const std::vector<kernels::LstmSequence>& sequences) {
+  const at::NoTF32Guard no_tf32;  // rounding adds up over hundreds of steps
+  const std::int64_t directions = w_ih.size(0), size = w_hh.size(2), rows = x.size(0);
+  if (sequences.empty()) return at::zeros({rows, directions * size}, x.options());
+  std::int64_t used = 0;
+  for (const kernels::LstmSequence& one : sequences) used += one.count;
+  const Order order = OrderOf(sequences, directions, rows, used);
+  runtime::IndexLists lists;
+  lists.Add(order.read);
+  lists.Add(order.back);
+  const std::vector<at::Tensor> sent = lists.Upload(x.device());
+
+  const at::Tensor read = x.index_select(0, sent[0]).view({directions, used, x.size(1)});
+  const at::Tensor of_input = at::baddbmm(bias.unsqueeze(1), read, Matrices(w_ih));
+  const at::Tensor recurrent = Matrices(w_hh).contiguous();
+  at::Tensor hidden = at::zeros({directions, order.active[0], size}, x.options());
+  at::Tensor cell = hidden;
+  std::vector<at::Tensor> steps;
+  std::int64_t done = 0;
+  for (std::size_t step = 0; step < order.active.size(); ++step) {
+    if (step % kLookEvery == 0) runtime::ThrowIfUnwanted();
+    const std::int64_t active = order.active[step], n = directions * active;
+    const at::Tensor of_hidden = at::bmm(hidden.narrow(1, 0, active), recurrent);
+    auto [next_hidden, next_cell] =
+        Step(of_input.narrow(1, done, active).reshape({n, 4 * size}), of_hidden.view({n, 4 * size}),
+             cell.narrow(1, 0, active).reshape({n, size}));
+    hidden = next_hidden.view({directions, active, size});
+    cell = next_cell.view({directions, active, size});
+    steps.push_back(hidden);
+    done += active;
+  }
+  steps.push_back(at::zeros({directions, 1, size}, x.options()));
+  // (directions * (used + 1), size); a direction's rows begin where the one before ends.
+  const at::Tensor results = at::cat(steps, 1);
+  std::vector<at::Tensor> sides;
+  for (std::int64_t direction = 0; direction < directions; ++direction) {
+    sides.push_back(results[direction].index_select(0, sent[1].narrow(0, direction * rows, rows)));
+  }
+  return at::cat(sides, 1);
+}
+
+}  // namespace safeasr::asr

@@ -1,0 +1,1 @@
+"""BiCifParaformer: a Paraformer whose predictor has a second, finer integral for times."""

@@ -1,0 +1,1 @@
+"""ContextualParaformer: a Paraformer whose decoder attends to hotwords too."""

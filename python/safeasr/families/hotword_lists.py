@@ -1,0 +1,166 @@
+"""What families that take hotwords share: export, loading, and the lists that a model knows."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from safeasr._extension import _ext
+from safeasr.bundles.bundle import Bundle
+from safeasr.bundles.damage import read_small
+from safeasr.bundles.model_dir import ModelDir
+from safeasr.bundles.settings import Settings
+from safeasr.errors import ExportError, UnsupportedModelError
+from safeasr.families.checkpoints import load_parameters
+from safeasr.nets.bias_encoder import BiasEncoderProgram
+from safeasr.options.declared import HOTWORD, Option
+from safeasr.text.hotword_pieces import HotwordPieces, Hotwords, parse_seg_dict
+
+__all__ = [
+    "HOTWORD_OPTION",
+    "SEG_DICT",
+    "HotwordLists",
+    "build_bias_encoder",
+    "check_inner_size",
+    "copy_seg_dict",
+    "hotword_lists",
+    "hotword_settings",
+]
+
+#: FunASR's file of words and their pieces. It is looked for beside the file of CMVN alone.
+SEG_DICT = "seg_dict"
+HOTWORD_OPTION = Option(
+    "hotword",
+    HOTWORD,
+    help="Words that are likely: a string, a list, a .txt file or a URL of them.",
+    hotwords=True,
+)
+
+#: Words of all lists that are kept, some KB each, and lists: a service has few that come again.
+_MOST_WORDS = 20_000
+_MOST_LISTS = 256
+
+
+class HotwordLists:
+    """The lists that were used last, with what the network made of them. For any thread.
+
+    A list is taken to pieces by who first brings it, and encoded by the first batch that needs it
+    (``_ext.HotwordList``). What falls out of here lives on as long as a request has it.
+
+    Args:
+        pieces: from words to ids.
+        no_word: ids of what stands behind the words for none of them.
+    """
+
+    def __init__(self, pieces: HotwordPieces, no_word: list[int]) -> None:
+        self._pieces = pieces
+        self._no_word = no_word
+        # A signal handler may ask for a list while its thread holds it.
+        self._lock = threading.RLock()
+        self._known: OrderedDict[Hotwords, _ext.HotwordList] = OrderedDict()
+
+    def get(self, hotwords: Hotwords) -> _ext.HotwordList:
+        """The list of these words, with one entry behind them that stands for none."""
+        with self._lock:
+            found = self._known.get(hotwords)
+            if found is not None:
+                self._known.move_to_end(hotwords)
+                return found
+        ids = [self._pieces.ids(word) for word in hotwords.words]
+        # A word of which FunASR's file of pieces makes nothing is no word.
+        made = _ext.HotwordList([*(word for word in ids if word), self._no_word])
+        with self._lock:
+            found = self._known.setdefault(hotwords, made)
+            if found is made:
+                while len(self._known) > 1 and self._too_many():
+                    self._known.popitem(last=False)
+            return found
+
+    def _too_many(self) -> bool:
+        words = sum(map(len, tuple(self._known.values())))
+        return words > _MOST_WORDS or len(self._known) > _MOST_LISTS
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._known)
+
+
+def check_inner_size(kind: str, config: Settings, size: int) -> None:
+    """Refuse hotwords of another size than the encoder's; FunASR's default is 256."""
+    inner = config.section("model_conf", optional=True).whole("inner_dim", 256)
+    if inner != size:
+        raise UnsupportedModelError(
+            f"model_conf.inner_dim={inner!r} is not supported for {kind} with an encoder of {size}"
+        )
+
+
+def build_bias_encoder(
+    weights: Mapping[str, Tensor],
+    taken: set[str],
+    vocab_size: int,
+    size: int,
+    *,
+    layers: int,
+    embedding: str,
+) -> BiasEncoderProgram:
+    """The program from hotwords to rows.
+
+    Args:
+        weights: the checkpoint.
+        taken: gets the names of the parameters that it takes.
+        vocab_size: tokens.
+        size: of the rows.
+        layers: of the LSTM.
+        embedding: prefix of the names of the embedding's parameters.
+    """
+    # Loaded parameters replace these, so none are drawn.
+    embed, lstm = (
+        nn.Embedding(vocab_size, size, device="meta"),
+        nn.LSTM(size, size, layers, device="meta"),
+    )
+    taken |= load_parameters(embed, weights, embedding)
+    taken |= load_parameters(lstm, weights, "bias_encoder.")
+    return BiasEncoderProgram(embed, lstm)
+
+
+def hotword_settings(config: Settings, tokens: list[str]) -> dict[str, int]:
+    """What a bundle says about hotwords, for its ``decoding``.
+
+    Raises:
+        ExportError: if the vocabulary lacks the token for what it does not have, or the one that
+            stands for no hotword.
+    """
+    symbol = config.section("tokenizer_conf", optional=True).text("unk_symbol", "<unk>")
+    config.section("model_conf", optional=True).whole("sos", 1, most=len(tokens) - 1)
+    if symbol not in tokens:
+        raise ExportError(f"the vocabulary has no {symbol!r}, which unknown hotwords become")
+    return {"unknown": tokens.index(symbol)}
+
+
+def copy_seg_dict(model: ModelDir, out: Path) -> dict[str, str]:
+    """The bundle's assets: the model's words and their pieces, if it has them.
+
+    Raises:
+        ExportError: if the file cannot be read, or is something else.
+    """
+    words = None if model.cmvn is None else model.cmvn.parent / SEG_DICT
+    if words is None or not words.is_file():
+        return {}
+    read_small(words, "words and their pieces")
+    shutil.copyfile(words, out / SEG_DICT)
+    return {SEG_DICT: SEG_DICT}
+
+
+def hotword_lists(bundle: Bundle) -> HotwordLists:
+    """No lists yet, for a model of that bundle."""
+    known = None
+    if SEG_DICT in bundle.assets:
+        known = parse_seg_dict(bundle.asset(SEG_DICT).read_text(encoding="utf-8"))
+    settings, last = bundle.settings, len(bundle.tokens) - 1
+    pieces = HotwordPieces(bundle.tokens, settings.whole("unknown", most=last), known)
+    return HotwordLists(pieces, [settings.whole("sos", most=last)])

@@ -1,0 +1,1 @@
+"""SeACo-Paraformer, FunASR's ``paraformer-zh``: text corrected by hotwords, with times."""
