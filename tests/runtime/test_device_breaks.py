@@ -140,9 +140,19 @@ def one(case: FamilyCase, model: AutoModel) -> str:
         stream.close()
 
 
+#: Left out: in the middle of the loop over its pieces a broken device ends the process, within
+#: torch's interpreter, where it looks up the line that failed. docs/devices.md says so.
+ENDS_IN_TORCH = "ct_transformer_streaming"
+
+
 @pytest.mark.parametrize(
     ("case", "graphs"),
-    [(case, graphs) for case in CASES for graphs in ([False, True] if case.graphs else [False])],
+    [
+        (case, graphs)
+        for case in CASES
+        if case.name != ENDS_IN_TORCH
+        for graphs in ([False, True] if case.graphs else [False])
+    ],
     ids=lambda value: ("graphs" if value else "") if isinstance(value, bool) else value.name,
 )
 @on_fake_device
@@ -169,7 +179,7 @@ def test_at_every_call_that_can_fail(
         assert one(case, model) == expected
     gc.collect()
     fakegpu.take_races()
-    assert calls > 100
+    assert calls > (20 if case.text else 100), calls
 
 
 @on_fake_device
