@@ -19,7 +19,7 @@ from safeasr.options.declared import ANY, Option, Options, whole
 from safeasr.text.punctuation import Marks, close_text, join_piece
 from safeasr.text.word_split import characters_of_words, dictionary_cut, split_words
 
-__all__ = ["OPTIONS", "SPLIT_SIZE", "CtTransformer", "Pieces", "Punctuated"]
+__all__ = ["OPTIONS", "SPLIT_SIZE", "CtTransformer", "Pieces", "Punctuated", "result_of"]
 
 SPLIT_SIZE = Option(
     "split_size",
@@ -42,6 +42,14 @@ class Punctuated(NamedTuple):
 
     text: str
     numbers: list[int]
+
+
+def result_of(punctuated: Punctuated | None, key: str) -> dict[str, Any]:
+    """FunASR's result dict of a text; None is a blank one."""
+    if punctuated is None:
+        return {"key": key, "text": "", "punc_array": None}
+    marks = torch.tensor(punctuated.numbers)
+    return {"key": key, "text": punctuated.text, "punc_array": marks}
 
 
 class Pieces:
@@ -153,6 +161,4 @@ class CtTransformer:
         self, result: Punctuated | None, key: str, options: Mapping[str, Any]
     ) -> dict[str, Any]:
         """FunASR's ``{"key", "text", "punc_array"}``; of blank text "" and None."""
-        if result is None:
-            return {"key": key, "text": "", "punc_array": None}
-        return {"key": key, "text": result.text, "punc_array": torch.tensor(result.numbers)}
+        return result_of(result, key)

@@ -6,14 +6,17 @@ from collections.abc import Generator, Mapping, MutableMapping
 from itertools import islice
 from typing import Any
 
-import torch
-
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.errors import OptionError
 from safeasr.families.base import Accepts, Task
 from safeasr.families.cached import CACHE, CACHE_ENTRY
-from safeasr.families.ct_transformer.recognizer import SPLIT_SIZE, Pieces, Punctuated
+from safeasr.families.ct_transformer.recognizer import (
+    SPLIT_SIZE,
+    Pieces,
+    Punctuated,
+    result_of,
+)
 from safeasr.families.terms import Terms
 from safeasr.options.declared import Option, Options, Where
 from safeasr.options.kinds import shown
@@ -103,6 +106,4 @@ class CtTransformerStreaming:
         self, result: Punctuated | None, key: str, options: Mapping[str, Any]
     ) -> dict[str, Any]:
         """FunASR's ``{"key", "text", "punc_array"}``; of blank text "" and None."""
-        if result is None:
-            return {"key": key, "text": "", "punc_array": None}
-        return {"key": key, "text": result.text, "punc_array": torch.tensor(result.numbers)}
+        return result_of(result, key)
