@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -96,6 +97,11 @@ def test_progress_and_warnings(
         if name == "broken pipe":
             stream.detach()
     assert got == expected
+    # What could not be drawn holds up no bar of another thread.
+    others = threading.Thread(target=model.generate, args=(CLIP,), daemon=True)
+    others.start()
+    others.join(60)
+    assert not others.is_alive()
 
 
 def test_warnings_that_are_errors_stay_so(model: AutoModel) -> None:

@@ -35,9 +35,9 @@ class Progress:
             self._on_bar(self._open_bar)
 
     def _open_bar(self) -> None:
-        from tqdm import tqdm
+        from safeasr.calls.bar import Bar
 
-        self._bar = tqdm(total=self._total, colour="blue", dynamic_ncols=True)
+        self._bar = Bar(total=self._total, colour="blue", dynamic_ncols=True)
 
     def _on_bar(self, do: Callable[[], object]) -> None:
         """Whoever closed the standard error, or its other end, wants no bar; the call goes on."""
