@@ -17,13 +17,10 @@ class Bar(tqdm):  # type: ignore[type-arg]
     in the middle of drawing. Every other thread with a bar would wait for it for ever.
     """
 
-    def refresh(self, nolock: bool = False, lock_args: Any = None) -> bool | None:
-        """Draw the bar; as of tqdm.
-
-        Returns:
-            Whether it was drawn; None for a bar that shows nothing.
-        """
+    def refresh(self, nolock: bool = False, lock_args: Any = None) -> None:
+        """Draw the bar; as of tqdm."""
         if nolock or lock_args:
-            return super().refresh(nolock, lock_args)
-        with self.get_lock():
-            return super().refresh(nolock=True)
+            super().refresh(nolock, lock_args)
+            return
+        with self.get_lock():  # type: ignore[no-untyped-call]
+            super().refresh(nolock=True)
