@@ -23,6 +23,7 @@ from safeasr.options.kinds import PATH, one_of, require, shown
 from safeasr.options.model import model_arguments, model_options, plain_given
 from safeasr.options.names import CONFIG
 from safeasr.pipeline.companions import Companions
+from safeasr.pipeline.punctuation import PunctuatedRecognizer, punctuation_of
 from safeasr.pipeline.recording import segmented
 from safeasr.pipeline.steps import Runs
 from safeasr.pipeline.stepwise import as_recognizer
@@ -48,6 +49,7 @@ class Assembled:
         *,
         beside: Mapping[str, Any],
         vad_kwargs: Any,
+        punc_kwargs: Any,
         max_streams: Any,
         **tuning: Any,
     ) -> None:
@@ -56,20 +58,27 @@ class Assembled:
         Args:
             model: as of ``AutoModel``.
             given: FunASR's arguments of ``AutoModel``.
-            beside: names of "online_model" and "vad_model", None where there is none.
+            beside: names of "online_model", "vad_model" and "punc_model", None where there is none.
             vad_kwargs: as of ``AutoModel``.
+            punc_kwargs: as of ``AutoModel``.
             max_streams: as of ``AutoModel``.
             **tuning: the other arguments of :func:`safeasr.options.model.model_options`.
         """
         arguments = model_arguments(**tuning)
-        own = model_arguments(model=model, vad_kwargs=vad_kwargs, max_streams=max_streams, **beside)
+        own = model_arguments(
+            model=model,
+            vad_kwargs=vad_kwargs,
+            punc_kwargs=punc_kwargs,
+            max_streams=max_streams,
+            **beside,
+        )
         # What is wrong should cost no download and no export.
         self.kwargs: dict[str, Any] = {"model": model, **given}
         given = plain_given(given)
         name = given.get("model_path") or own.get("model")
         if name is None:
             raise OptionError("model must be a path (str or os.PathLike), got None")
-        vad_kwargs = own.get("vad_kwargs", {})
+        of_models = {name: own.get(name, {}) for name in ("vad_kwargs", "punc_kwargs")}
         beside = {role: own.get(role) for role in beside}
         self._options = model_options(given, **arguments)
         self.kwargs["device"] = self._options.device
@@ -91,10 +100,11 @@ class Assembled:
         self.model_path = str(self._directory)
         options = self._options  # not self: a cycle keeps dropped models until a collection
         of_role: dict[str, dict[str, Any]] = {
-            "vad_model": {
-                "revision": given.get("vad_model_revision"),
-                "overrides": plain(vad_kwargs, of_model("vad_kwargs"), CONFIG),
+            name.replace("_kwargs", "_model"): {
+                "revision": given.get(name.replace("_kwargs", "_model_revision")),
+                "overrides": plain(some, of_model(name), CONFIG),
             }
+            for name, some in of_models.items()
         }
         self._companions = Companions(
             loaded.recognizer,
@@ -104,13 +114,19 @@ class Assembled:
             beside,
             demo=name == "demo",
         )
-        self._vad_kwargs = self._companions.vad_options(vad_kwargs)
+        self._vad_kwargs, punc_options = (
+            self._companions.own_options(name.replace("_kwargs", "_model"), name, some)
+            for name, some in of_models.items()
+        )
         self._recordings = Runs(self._options.queue_size)
         self._recognizer = as_recognizer(loaded.recognizer, self._recordings)
+        punctuation = punctuation_of(self._companions, punc_options)
         if beside["vad_model"] is not None:
             self._recognizer = segmented(
-                self._recognizer, self._companions, self._vad_kwargs, self._recordings
+                self._recognizer, self._companions, self._vad_kwargs, self._recordings, punctuation
             )
+        elif punctuation is not None:
+            self._recognizer = PunctuatedRecognizer(self._recognizer, punctuation, self._recordings)
         defaults = self._companions.call_defaults(given, self._recognizer.options)
         self._recognizer.check(defaults)
         self._options = replace(self._options, call_defaults=defaults)

@@ -46,6 +46,8 @@ class AutoModel(Assembled):
         online_model: str | None = None,
         vad_model: str | None = None,
         vad_kwargs: Mapping[str, Any] | None = None,
+        punc_model: str | None = None,
+        punc_kwargs: Mapping[str, Any] | None = None,
         allow_urls: bool | str | Sequence[str] = True,
         allow_paths: bool = True,
         **kwargs: Any,
@@ -81,6 +83,9 @@ class AutoModel(Assembled):
             vad_model: voice activity detector beside this one: ``generate`` then takes recordings
                 of any length, segment by segment, and ``stream`` has ``mode="2pass"``.
             vad_kwargs: its options, as in FunASR; keys of its config.yaml, too.
+            punc_model: punctuation model behind this one: texts have marks, and with ``vad_model``
+                ``sentence_timestamp=True`` gives ``sentence_info``.
+            punc_kwargs: its options, as in FunASR; keys of its config.yaml, too.
             allow_urls: which URLs inputs may name. False: none; "public": only hosts on the public
                 internet; a list: these hosts only, ".example.com" for all below it. No option of a
                 call changes it.
@@ -102,8 +107,9 @@ class AutoModel(Assembled):
         super().__init__(
             model,
             kwargs,
-            beside={"online_model": online_model, "vad_model": vad_model},
+            beside={"online_model": online_model, "vad_model": vad_model, "punc_model": punc_model},
             vad_kwargs=vad_kwargs or {},
+            punc_kwargs=punc_kwargs or {},
             max_streams=max_streams,
             device=device,
             num_workers=num_workers,

@@ -108,7 +108,7 @@ def test_arguments_of_the_constructor(name: str) -> None:
     """Nothing is loaded for it."""
     count = 0
     for value in HOSTILE.values():
-        if name in ("punc_model", "spk_model"):
+        if name == "spk_model":
             with pytest.raises(UnsupportedModelError, match=name):
                 plain_given({name: value})
             count += 1

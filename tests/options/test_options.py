@@ -20,7 +20,8 @@ CLIP = speech(2.0)
     ("options", "kind", "message"),
     [
         ({"vda_model": "fsmn-vad"}, TypeError, "vad_model"),
-        ({"punc_model": "ct-punc"}, UnsupportedModelError, "punc_model='ct-punc'"),
+        ({"punc_model": "demo"}, UnsupportedModelError, "punc_model='demo'"),
+        ({"punc_model": 3}, ValueError, "punc_model must be a path"),
         ({"spk_model": "cam++"}, UnsupportedModelError, r"spk_model='cam\+\+'"),
         ({"num_workers": 0}, ValueError, "num_workers must be a whole number of at least 1"),
         ({"num_workers": 1.5}, ValueError, "num_workers"),

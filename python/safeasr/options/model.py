@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 #: Models beside the recogniser that safeasr cannot run yet.
-_UNSUPPORTED_MODELS = ("punc_model", "spk_model")
+_UNSUPPORTED_MODELS = ("spk_model",)
 
 #: Threads of one batch while nobody else has work: beyond, the pieces of one utterance get so small
 #: that threads wait for each other more than they compute.

@@ -146,9 +146,7 @@ CONSTRUCTOR_OPTIONS = Options(
     Option("log_level", Kind("a str or a whole number", lambda v: isinstance(v, (str, int)))),
     Option("remote_code", PATH),
     Option("model_path", PATH),
-    Option("punc_model", ANY),  # refused by name, whatever it is
-    Option("spk_model", ANY),
-    Option("punc_kwargs", DICT),
+    Option("spk_model", ANY),  # refused by name, whatever it is
     Option("spk_kwargs", DICT),
     Option("ngpu", whole("a whole number of at least 0", least=0)),
     Option("ncpu", whole("a whole number of at least 0", least=0)),
@@ -158,7 +156,7 @@ CONSTRUCTOR_OPTIONS = Options(
 CONSTRUCTOR = frozenset(CONSTRUCTOR_OPTIONS)
 #: Those of them that FunASR would heed, and nothing here does: named in a warning.
 WITHOUT_EFFECT = frozenset(
-    "punc_kwargs punc_model_revision spk_kwargs spk_model_revision spk_mode dtype llm_dtype "
+    "spk_kwargs spk_model_revision spk_mode dtype llm_dtype "
     "remote_code ignore_init_mismatch".split()
 )
 #: Names of config.yaml at its top level: overrides of these go into the export.
@@ -204,5 +202,7 @@ OWN_OPTIONS = Options(
     Option("online_model", PATH),
     Option("vad_model", PATH),
     Option("vad_kwargs", DICT),
+    Option("punc_model", PATH),
+    Option("punc_kwargs", DICT),
 )
 OWN = frozenset(OWN_OPTIONS)

@@ -122,18 +122,23 @@ class Companions:
             loaded = self._loaded.get(role)
         return options_of(name) if loaded is None else loaded.options
 
-    def vad_options(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """``vad_kwargs``, checked: the options of the detector, which may be the main model.
+    def own_options(self, role: str, argument: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """``vad_kwargs`` or its like, checked.
+
+        Args:
+            role: whose options they are. A detector may be the main model.
+            argument: its name.
+            given: what it holds.
 
         Raises:
             ValueError: for a value that an option cannot have.
         """
-        detects = self.main.task == "vad"
-        known = self.main.options if detects else self.options_of("vad_model")
+        detects = role == "vad_model" and self.main.task == "vad"
+        known = self.main.options if detects else self.options_of(role)
         if given and not known:
-            warn("vad_kwargs has no effect without vad_model")
+            warn(f"{argument} has no effect without {role}")
             return {}
-        return known.own(checked(given, of_model("vad_kwargs"), known))
+        return known.own(checked(given, of_model(argument), known))
 
     def call_defaults(self, given: Mapping[str, Any], known: Options) -> dict[str, Any]:
         """Options of calls among the arguments of ``AutoModel``, checked.

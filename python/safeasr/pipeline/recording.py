@@ -20,7 +20,9 @@ from safeasr.families.base import TASKS, Accepts, Recognizer, StreamingRecognize
 from safeasr.families.terms import Terms
 from safeasr.options.declared import FLAG, Option, Options, number
 from safeasr.pipeline.companions import Companions, is_streaming
-from safeasr.pipeline.steps import Run, Runs, Steps
+from safeasr.pipeline.punctuation import Punctuation, Recording
+from safeasr.pipeline.steps import Runs, Steps
+from safeasr.text.sentences import sentences_of_pieces
 
 __all__ = ["SegmentedRecognizer", "merge_segments", "segmented"]
 
@@ -32,6 +34,10 @@ _LONGEST = number("a number of s", least=0, most=1e9)
 _MERGING = Options(
     Option("merge_vad", FLAG, False, help="Put neighbouring segments together."),
     Option("merge_length_s", _LONGEST, 15, help="Up to this length."),
+)
+_SENTENCES = Options(
+    Option("sentence_timestamp", FLAG, False, help="Sentences with their times, too."),
+    Option("en_post_proc", FLAG, False, help="English marks in them."),
 )
 
 Segments = list[list[int]]
@@ -60,21 +66,6 @@ def merge_segments(segments: Segments, longest_ms: int) -> Segments:
     return [*merged, [begin, edges[-1]]]
 
 
-class _Recording(Run):
-    """A recording on its way."""
-
-    def __init__(self, steps: Steps, runs: Runs) -> None:
-        super().__init__()
-        self._todo = steps
-        self._runs = runs
-
-    def steps(self) -> Steps:
-        return self._todo
-
-    def ended(self) -> None:
-        self._runs.remove(self)
-
-
 class SegmentedRecognizer:
     """A recogniser with a detector before it; itself a recogniser."""
 
@@ -84,25 +75,30 @@ class SegmentedRecognizer:
         vad: StreamingRecognizer,
         vad_options: Mapping[str, Any],
         runs: Runs,
+        punctuation: Punctuation | None = None,
     ) -> None:
-        """Join two loaded models.
+        """Join loaded models.
 
         Args:
             main: gives the text.
             vad: gives the segments.
             vad_options: of the constructor (``vad_kwargs``).
             runs: where recordings that are under way are noted.
+            punctuation: puts the marks, if anything does.
         """
         self._main = main
         self._vad = vad
         self._vad_defaults = vad_options
         self._runs = runs
+        self._punctuation = punctuation
         self.task, self.streams = main.task, False
         self.accepts: tuple[Accepts, ...] = ("samples",)
         self.sample_rate = main.sample_rate
         # The detector's options of a call are understood too, but not the size of its chunks:
         # the call is a recording.
-        self.options = main.options | (vad.options - _OF_STREAMS) | _MERGING
+        self.options = main.options | (vad.options - _OF_STREAMS) | _MERGING | _SENTENCES
+        if punctuation is not None:
+            self.options |= punctuation.options
         if vad.sample_rate != main.sample_rate:
             raise AudioError(
                 f"the detector works at {vad.sample_rate} Hz and the model at {main.sample_rate} Hz"
@@ -112,6 +108,8 @@ class SegmentedRecognizer:
         """Raise for options whose meaning cannot be honoured."""
         self._main.check(options)
         self._vad.check(self._vad_own(options))
+        if self._punctuation is not None:
+            self._punctuation.check(options)
 
     def _vad_own(self, options: Mapping[str, Any]) -> dict[str, Any]:
         return {**self._vad_defaults, **(self._vad.options - _OF_STREAMS).own(options)}
@@ -124,11 +122,7 @@ class SegmentedRecognizer:
         terms: Terms,
     ) -> _ext.Ticket:
         """Queue one recording."""
-        run = _Recording(self._steps(engine, data, options, terms), self._runs)
-        self._runs.add_when_there_is_room(run, terms.patience)
-        if run.begin():
-            run.get()  # what was refused at once is raised at once
-        return run
+        return Recording(self._steps(engine, data, options, terms), self._runs).begun(terms)
 
     def _steps(
         self,
@@ -147,7 +141,8 @@ class SegmentedRecognizer:
             if options.get("merge_vad"):
                 longest = float(options.get("merge_length_s") or 15)
                 segments = merge_segments(segments, int(longest * 1000))
-            waiting = deque(self._pieces(samples, segments))
+            segments, pieces = self._pieces(samples, segments)
+            waiting = deque(zip((start for start, _ in segments), pieces, strict=True))
             results: list[dict[str, Any]] = []
             while waiting or under_way:
                 while waiting and len(under_way) < _AHEAD:
@@ -158,19 +153,27 @@ class SegmentedRecognizer:
                 raw = yield ticket
                 under_way.popleft()
                 results.append(self._finish_piece(raw, start, options))
-            return self._combined(results)
+            combined = self._combined(results)
+            if self._punctuation is not None and combined["text"]:
+                combined = yield from self._punctuation.of_recording(
+                    engine, combined, results, segments, options, terms
+                )
+            elif options.get("sentence_timestamp"):
+                combined["sentence_info"] = sentences_of_pieces(results, segments)
+            return combined
         finally:
             for _, ticket in under_way:
                 ticket.cancel()
 
     def _pieces(
         self, samples: NDArray[np.float32], segments: Segments
-    ) -> list[tuple[int, NDArray[np.float32]]]:
-        """The segments' samples, each with its start in ms; no empty ones."""
+    ) -> tuple[Segments, list[NDArray[np.float32]]]:
+        """The segments that are not empty, and the samples of each."""
         per_ms = self.sample_rate / 1000
-        cut = [(start, samples[int(start * per_ms) : int(end * per_ms)]) for start, end in segments]
+        cut = [samples[int(start * per_ms) : int(end * per_ms)] for start, end in segments]
         # Empty: merged from 0 on, or behind the end.
-        return [(start, piece) for start, piece in cut if len(piece)]
+        kept = [i for i, piece in enumerate(cut) if len(piece)]
+        return [segments[i] for i in kept], [cut[i] for i in kept]
 
     def _finish_piece(
         self, raw: Mapping[str, Any], start_ms: int, options: Mapping[str, Any]
@@ -201,9 +204,13 @@ class SegmentedRecognizer:
 
 
 def segmented(
-    main: Recognizer, companions: Companions, vad_options: Mapping[str, Any], runs: Runs
+    main: Recognizer,
+    companions: Companions,
+    vad_options: Mapping[str, Any],
+    runs: Runs,
+    punctuation: Punctuation | None = None,
 ) -> SegmentedRecognizer:
-    """The model with its detector before it.
+    """The model with its detector before it, and a punctuation model behind it if there is one.
 
     Raises:
         UnsupportedModelError: if the model takes recordings piece by piece itself.
@@ -215,4 +222,4 @@ def segmented(
             "vad_model= goes with an offline recogniser only, and this is a "
             f"{kind}model for {TASKS[main.task]} ({main.task})"
         )
-    return SegmentedRecognizer(main, vad, vad_options, runs)
+    return SegmentedRecognizer(main, vad, vad_options, runs, punctuation)
