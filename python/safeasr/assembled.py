@@ -32,6 +32,8 @@ from safeasr.warn import warn
 
 __all__ = ["Assembled"]
 
+#: Whose options an argument holds.
+_ROLES = {"vad_kwargs": "vad_model", "punc_kwargs": "punc_model"}
 _PRECISION = one_of(*PRECISIONS)
 _Self = TypeVar("_Self", bound="Assembled")
 #: Streams that may be open at a time, for each device.
@@ -78,7 +80,7 @@ class Assembled:
         name = given.get("model_path") or own.get("model")
         if name is None:
             raise OptionError("model must be a path (str or os.PathLike), got None")
-        of_models = {name: own.get(name, {}) for name in ("vad_kwargs", "punc_kwargs")}
+        of_models = {argument: own.get(argument, {}) for argument in _ROLES}
         beside = {role: own.get(role) for role in beside}
         self._options = model_options(given, **arguments)
         self.kwargs["device"] = self._options.device
@@ -100,11 +102,11 @@ class Assembled:
         self.model_path = str(self._directory)
         options = self._options  # not self: a cycle keeps dropped models until a collection
         of_role: dict[str, dict[str, Any]] = {
-            name.replace("_kwargs", "_model"): {
-                "revision": given.get(name.replace("_kwargs", "_model_revision")),
-                "overrides": plain(some, of_model(name), CONFIG),
+            role: {
+                "revision": given.get(f"{role}_revision"),
+                "overrides": plain(of_models[argument], of_model(argument), CONFIG),
             }
-            for name, some in of_models.items()
+            for argument, role in _ROLES.items()
         }
         self._companions = Companions(
             loaded.recognizer,
@@ -115,8 +117,8 @@ class Assembled:
             demo=name == "demo",
         )
         self._vad_kwargs, punc_options = (
-            self._companions.own_options(name.replace("_kwargs", "_model"), name, some)
-            for name, some in of_models.items()
+            self._companions.own_options(role, argument, of_models[argument])
+            for argument, role in _ROLES.items()
         )
         self._recordings = Runs(self._options.queue_size)
         self._recognizer = as_recognizer(loaded.recognizer, self._recordings)

@@ -83,8 +83,9 @@ class AutoModel(Assembled):
             vad_model: voice activity detector beside this one: ``generate`` then takes recordings
                 of any length, segment by segment, and ``stream`` has ``mode="2pass"``.
             vad_kwargs: its options, as in FunASR; keys of its config.yaml, too.
-            punc_model: punctuation model behind this one: texts have marks, and with ``vad_model``
-                ``sentence_timestamp=True`` gives ``sentence_info``.
+            punc_model: punctuation model behind this one: texts of ``generate`` have marks, not yet
+                those of ``stream``; with ``vad_model``, ``sentence_timestamp=True`` gives
+                ``sentence_info``.
             punc_kwargs: its options, as in FunASR; keys of its config.yaml, too.
             allow_urls: which URLs inputs may name. False: none; "public": only hosts on the public
                 internet; a list: these hosts only, ".example.com" for all below it. No option of a

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import random
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 
 import safeasr
-from safeasr import AutoModel, UnsupportedModelError
+from safeasr import AutoModel, DeadlineExceededError, UnsupportedModelError
 from support.audio import Samples, speech
 from support.mended import mend_funasr
 from support.punctuation import WHOLE_SHAPES, write_punc_dir
@@ -110,15 +112,14 @@ def test_recordings(main: str, oracle: Any, model: AutoModel) -> None:
 def test_utterances(main: str, punctuation: str) -> None:
     models = {"model": main, "punc_model": punctuation}
     reference = funasr(**models)
-    clips = [speech(2.0, seed) for seed in range(4)]
+    clips = [*(speech(2.0, seed) for seed in range(4)), np.zeros(16000, np.float32)]
     with AutoModel(**models, disable_pbar=True) as model:
         for options in ({}, {"return_raw_text": True}, {"split_size": 3}):
             for clip in clips:
                 expected = reference.generate(clip.copy(), key="k", **options)[0]
                 assert model.generate(clip, key="k", **options)[0] == expected
-        keys = [one["key"] for one in model.generate(clips, key=list("abcd"))]
-        assert keys == list("abcd")
-        assert model.generate(np.zeros(16000, np.float32))[0]["text"] is not None
+        keys = [one["key"] for one in model.generate(clips, key=list("abcde"))]
+        assert keys == list("abcde")
 
 
 def test_options_of_the_constructor(models: dict[str, Any], oracle: Any) -> None:
@@ -154,3 +155,31 @@ def test_what_goes_with_punctuation(punctuation: str) -> None:
             AutoModel(name, punc_model=punctuation)
     with pytest.raises(UnsupportedModelError, match="is not a punctuation model"):
         AutoModel("demo", punc_model="demo-vad")
+
+
+@pytest.mark.parametrize("segmented", [False, True])
+def test_cancelled_and_drained(models: dict[str, Any], segmented: bool) -> None:
+    """Between the text and its marks, too: what is left is whole, and nothing is lost."""
+    given = models if segmented else {**models, "vad_model": None}
+    clips = [wave() if segmented else speech(2.0, i) for i in range(24)]
+    with AutoModel(**given, disable_pbar=True) as model:
+        expected = [model.generate(clip, key="k") for clip in clips]
+        order = random.Random(segmented)
+        futures = [model.submit(clip, key="k") for clip in clips]
+        for future in order.sample(futures, 12):
+            time.sleep(order.random() / 50)
+            future.cancel()
+        model.close(drain=True)
+        for future, wanted in zip(futures, expected, strict=True):
+            assert future.done()
+            if not future.cancelled():
+                assert future.result(0) == wanted
+        stats = model.stats()
+        assert stats["waiting"] == 0 and sum(not one.cancelled() for one in futures) >= 12
+
+
+def test_a_deadline_holds_for_the_marks(models: dict[str, Any]) -> None:
+    with AutoModel(**models, disable_pbar=True) as model:
+        with pytest.raises(DeadlineExceededError):
+            model.generate([wave()] * 40, timeout=0.05)
+        assert model.generate(wave())[0]["text"]

@@ -122,6 +122,19 @@ class Companions:
             loaded = self._loaded.get(role)
         return options_of(name) if loaded is None else loaded.options
 
+    def require_offline_recogniser(self, argument: str) -> None:
+        """Refuse an argument that goes with no other main model.
+
+        Raises:
+            UnsupportedModelError: if it takes recordings piece by piece, or gives no text.
+        """
+        if self.main.task != "asr" or is_streaming(self.main):
+            kind = "streaming " if is_streaming(self.main) else ""
+            raise UnsupportedModelError(
+                f"{argument}= goes with an offline recogniser only, and this is a "
+                f"{kind}model for {TASKS[self.main.task]} ({self.main.task})"
+            )
+
     def own_options(self, role: str, argument: str, given: Mapping[str, Any]) -> dict[str, Any]:
         """``vad_kwargs`` or its like, checked.
 

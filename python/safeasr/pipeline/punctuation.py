@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from safeasr._extension import _ext
-from safeasr.errors import UnsupportedModelError
-from safeasr.families.base import TASKS, Accepts, Punctuator, Recognizer
+from safeasr.families.base import Accepts, Punctuator, Recognizer
 from safeasr.families.terms import Terms
 from safeasr.options.declared import FLAG, Option, Options
-from safeasr.pipeline.companions import Companions, is_streaming
-from safeasr.pipeline.steps import Run, Runs, Steps
+from safeasr.pipeline.companions import Companions
+from safeasr.pipeline.steps import BoundedRun, Runs, Steps
 from safeasr.text.sentences import (
     join_texts,
     punctuate_surface,
@@ -21,33 +20,9 @@ from safeasr.text.sentences import (
     times_of_tokens,
 )
 
-__all__ = ["PunctuatedRecognizer", "Punctuation", "Recording", "punctuation_of"]
+__all__ = ["PunctuatedRecognizer", "Punctuation", "punctuation_of"]
 
 _RAW = Option("return_raw_text", FLAG, False, help="The text without marks, too (raw_text).")
-
-
-class Recording(Run):
-    """A recording on its way."""
-
-    def __init__(self, steps: Steps, runs: Runs) -> None:
-        super().__init__()
-        self._todo = steps
-        self._runs = runs
-
-    def steps(self) -> Steps:
-        """What it was made with."""
-        return self._todo
-
-    def ended(self) -> None:
-        """Make room for the next."""
-        self._runs.remove(self)
-
-    def begun(self, terms: Terms) -> Recording:
-        """Itself, begun as soon as there is room; what is refused at once is raised at once."""
-        self._runs.add_when_there_is_room(self, terms.patience)
-        if self.begin():
-            self.get()
-        return self
 
 
 class Punctuation:
@@ -127,9 +102,10 @@ class Punctuation:
                 aligned = " ".join(words)
             elif tokens and (shared := times_of_tokens(tokens, words, times)):
                 aligned, times = " ".join(tokens), shared
-            finished["sentence_info"] = self._sentences(
-                text, aligned, tokens, times, numbers, options
-            ) or sentences_of_pieces(results, segments)
+            sentences = self._sentences(text, aligned, tokens, times, numbers, options)
+            if sentences is None:
+                sentences = sentences_of_pieces(results, segments)
+            finished["sentence_info"] = sentences
         return finished
 
     def _sentences(
@@ -181,7 +157,9 @@ class PunctuatedRecognizer:
         self, engine: _ext.Engine, data: Any, options: Mapping[str, Any], terms: Terms
     ) -> _ext.Ticket:
         """Queue one utterance."""
-        return Recording(self._steps(engine, data, options, terms), self._runs).begun(terms)
+        return BoundedRun(self._steps(engine, data, options, terms), self._runs).begun(
+            terms.patience
+        )
 
     def _steps(
         self, engine: _ext.Engine, data: Any, options: Mapping[str, Any], terms: Terms
@@ -215,11 +193,5 @@ def punctuation_of(companions: Companions, defaults: Mapping[str, Any]) -> Punct
     model = companions.punctuator()
     if model is None:
         return None
-    if companions.main.task != "asr" or is_streaming(companions.main):
-        kind = "streaming " if is_streaming(companions.main) else ""
-        task = companions.main.task
-        raise UnsupportedModelError(
-            "punc_model= goes with an offline recogniser only, and this is a "
-            f"{kind}model for {TASKS[task]} ({task})"
-        )
+    companions.require_offline_recogniser("punc_model")
     return Punctuation(model, defaults)

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safeasr._extension import _ext
-from safeasr.errors import AudioError, UnsupportedModelError
-from safeasr.families.base import TASKS, Accepts, Recognizer, StreamingRecognizer
+from safeasr.errors import AudioError
+from safeasr.families.base import Accepts, Recognizer, StreamingRecognizer
 from safeasr.families.terms import Terms
 from safeasr.options.declared import FLAG, Option, Options, number
-from safeasr.pipeline.companions import Companions, is_streaming
-from safeasr.pipeline.punctuation import Punctuation, Recording
-from safeasr.pipeline.steps import Runs, Steps
+from safeasr.pipeline.companions import Companions
+from safeasr.pipeline.punctuation import Punctuation
+from safeasr.pipeline.steps import BoundedRun, Runs, Steps
 from safeasr.text.sentences import sentences_of_pieces
 
 __all__ = ["SegmentedRecognizer", "merge_segments", "segmented"]
@@ -122,7 +122,9 @@ class SegmentedRecognizer:
         terms: Terms,
     ) -> _ext.Ticket:
         """Queue one recording."""
-        return Recording(self._steps(engine, data, options, terms), self._runs).begun(terms)
+        return BoundedRun(self._steps(engine, data, options, terms), self._runs).begun(
+            terms.patience
+        )
 
     def _steps(
         self,
@@ -215,11 +217,7 @@ def segmented(
     Raises:
         UnsupportedModelError: if the model takes recordings piece by piece itself.
     """
+    companions.require_offline_recogniser("vad_model")
     vad = companions.get("vad_model")
-    if vad is None or is_streaming(main) or main.task != "asr":
-        kind = "streaming " if is_streaming(main) else ""
-        raise UnsupportedModelError(
-            "vad_model= goes with an offline recogniser only, and this is a "
-            f"{kind}model for {TASKS[main.task]} ({main.task})"
-        )
+    assert vad is not None  # it is named
     return SegmentedRecognizer(main, vad, vad_options, runs, punctuation)

@@ -19,7 +19,7 @@ from safeasr.calls.promise import Promise
 from safeasr.calls.waiting import wait_for
 from safeasr.errors import EngineClosedError, InterruptedCallError, QueueFullError
 
-__all__ = ["Run", "Runs", "Steps"]
+__all__ = ["BoundedRun", "Run", "Runs", "Steps"]
 
 #: What a pipeline does: yields tickets, is sent their results, returns its own.
 Steps = Generator[_ext.Ticket, Any, Any]
@@ -265,3 +265,31 @@ class Runs:
                 return
             wait_for(first)
             self.remove(first)
+
+
+class BoundedRun(Run):
+    """A pipeline that waits for room among those that are under way."""
+
+    def __init__(self, steps: Steps, runs: Runs) -> None:
+        super().__init__()
+        self._todo = steps
+        self._runs = runs
+
+    def steps(self) -> Steps:
+        """What it was made with."""
+        return self._todo
+
+    def ended(self) -> None:
+        """Make room for the next."""
+        self._runs.remove(self)
+
+    def begun(self, wait_s: Callable[[], float | None]) -> BoundedRun:
+        """Itself, begun as soon as there is room; what is refused at once is raised at once.
+
+        Args:
+            wait_s: as of :meth:`Runs.add_when_there_is_room`.
+        """
+        self._runs.add_when_there_is_room(self, wait_s)
+        if self.begin():
+            self.get()
+        return self
