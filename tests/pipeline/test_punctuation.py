@@ -16,6 +16,7 @@ import pytest
 
 import safeasr
 from safeasr import AutoModel, DeadlineExceededError, UnsupportedModelError
+from safeasr.text.word_split import split_words
 from support.audio import Samples, speech
 from support.mended import mend_funasr
 from support.punctuation import WHOLE_SHAPES, write_punc_dir
@@ -183,3 +184,51 @@ def test_a_deadline_holds_for_the_marks(models: dict[str, Any]) -> None:
         with pytest.raises(DeadlineExceededError):
             model.generate([wave()] * 40, timeout=0.05)
         assert model.generate(wave())[0]["text"]
+
+
+def well_named(result: dict[str, Any], cut: bool) -> dict[str, Any]:
+    """The result with words that are those of the text, as trained models name them.
+
+    Random ones name tags in the middle, too, and then marks fit no words.
+
+    Args:
+        result: of a piece.
+        cut: each word is one to the punctuation model, too.
+    """
+    named = [
+        (word.strip(), times)
+        for word, times in zip(result["words"], result["timestamp"], strict=True)
+        if word.strip() and "|" not in word
+    ]
+    if cut:
+        named = [(one, list(times)) for word, times in named for one in split_words(word)]
+    words = [word for word, _ in named]
+    text = "<|zh|><|NEUTRAL|><|Speech|><|withitn|>" + " ".join(words)
+    return {**result, "text": text, "words": words, "timestamp": [times for _, times in named]}
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_words_of_the_text(
+    sense_voice: str, punctuation: str, monkeypatch: pytest.MonkeyPatch, cut: bool
+) -> None:
+    given = {"model": sense_voice, "vad_model": str(MODELS / "demo-vad"), "punc_model": punctuation}
+    oracle = funasr(**given)
+    infer = oracle.model.inference
+
+    def inference(*args: Any, **kwargs: Any) -> Any:
+        results, meta = infer(*args, **kwargs)
+        return [well_named(one, cut) for one in results], meta
+
+    monkeypatch.setattr(oracle.model, "inference", inference)
+    with AutoModel(**given, disable_pbar=True) as model:
+        main = model._companions.main
+        finish = main.finish
+        monkeypatch.setattr(main, "finish", lambda *args: well_named(finish(*args), cut))
+        for raw in (False, True):
+            options = {
+                "output_timestamp": True, "sentence_timestamp": True, "return_raw_text": raw,
+            }  # fmt: skip
+            expected = answer(oracle, **options)
+            assert model.generate(wave(), key="k", **options)[0] == expected
+            assert len(expected["sentence_info"]) > 3
+            assert all(one["text"][-1] in "，。？、,.?" for one in expected["sentence_info"])
