@@ -19,13 +19,15 @@ from safeasr.loading.load import load_model
 from safeasr.nets.precision import PRECISIONS
 from safeasr.options.checker import of_model, plain
 from safeasr.options.checks import flag
+from safeasr.options.declared import Options
 from safeasr.options.kinds import PATH, one_of, require, shown
 from safeasr.options.model import model_arguments, model_options, plain_given
 from safeasr.options.names import CONFIG
 from safeasr.pipeline.companions import Companions
+from safeasr.pipeline.diarization import CLUSTERING, diarization_of
 from safeasr.pipeline.punctuation import PunctuatedRecognizer, punctuation_of
 from safeasr.pipeline.recording import segmented
-from safeasr.pipeline.steps import Runs
+from safeasr.pipeline.runs import Runs
 from safeasr.pipeline.stepwise import as_recognizer
 from safeasr.stream.opening import Streams
 from safeasr.warn import warn
@@ -33,7 +35,10 @@ from safeasr.warn import warn
 __all__ = ["Assembled"]
 
 #: Whose options an argument holds.
-_ROLES = {"vad_kwargs": "vad_model", "punc_kwargs": "punc_model"}
+_ROLES = {"vad_kwargs": "vad_model", "punc_kwargs": "punc_model", "spk_kwargs": "spk_model"}
+#: Options that it may hold beside the model's.
+_MORE = {"spk_kwargs": CLUSTERING}
+_NONE = Options()
 _PRECISION = one_of(*PRECISIONS)
 _Self = TypeVar("_Self", bound="Assembled")
 #: Streams that may be open at a time, for each device.
@@ -50,8 +55,7 @@ class Assembled:
         given: Mapping[str, Any],
         *,
         beside: Mapping[str, Any],
-        vad_kwargs: Any,
-        punc_kwargs: Any,
+        kwargs_of: Mapping[str, Any],
         max_streams: Any,
         **tuning: Any,
     ) -> None:
@@ -60,19 +64,17 @@ class Assembled:
         Args:
             model: as of ``AutoModel``.
             given: FunASR's arguments of ``AutoModel``.
-            beside: names of "online_model", "vad_model" and "punc_model", None where there is none.
-            vad_kwargs: as of ``AutoModel``.
-            punc_kwargs: as of ``AutoModel``.
+            beside: names of the models of ``AutoModel`` beside it, None where there is none.
+            kwargs_of: ``vad_kwargs`` and their like, as of ``AutoModel``.
             max_streams: as of ``AutoModel``.
             **tuning: the other arguments of :func:`safeasr.options.model.model_options`.
         """
         arguments = model_arguments(**tuning)
         own = model_arguments(
             model=model,
-            vad_kwargs=vad_kwargs,
-            punc_kwargs=punc_kwargs,
             max_streams=max_streams,
             **beside,
+            **kwargs_of,
         )
         # What is wrong should cost no download and no export.
         self.kwargs: dict[str, Any] = {"model": model, **given}
@@ -116,21 +118,31 @@ class Assembled:
             beside,
             demo=name == "demo",
         )
-        self._vad_kwargs, punc_options = (
-            self._companions.own_options(role, argument, of_models[argument])
+        self._vad_kwargs, punc_options, spk_options = (
+            self._companions.own_options(
+                role, argument, of_models[argument], _MORE.get(argument, _NONE)
+            )
             for argument, role in _ROLES.items()
         )
         self._recordings = Runs(self._options.queue_size)
         self._recognizer = as_recognizer(loaded.recognizer, self._recordings)
         punctuation = punctuation_of(self._companions, punc_options)
+        diarization = diarization_of(self._companions, spk_options)
         if beside["vad_model"] is not None:
             self._recognizer = segmented(
-                self._recognizer, self._companions, self._vad_kwargs, self._recordings, punctuation
+                self._recognizer,
+                self._companions,
+                self._vad_kwargs,
+                self._recordings,
+                punctuation,
+                diarization,
             )
         elif punctuation is not None:
             self._recognizer = PunctuatedRecognizer(self._recognizer, punctuation, self._recordings)
         defaults = self._companions.call_defaults(given, self._recognizer.options)
         self._recognizer.check(defaults)
+        if diarization is not None and beside["vad_model"] is None:
+            warn("spk_model has no effect without vad_model")
         self._options = replace(self._options, call_defaults=defaults)
         self._engine = _ext.Engine(
             num_workers=self._options.num_workers,

@@ -20,7 +20,6 @@ from safeasr import (
     DeadlineExceededError,
     OptionError,
     SafeASRError,
-    UnsupportedModelError,
 )
 from safeasr.families.table import family_of_class, model_classes
 from safeasr.options.checker import AUTO_MODEL, GENERATE, STREAM, checked, of_model
@@ -108,11 +107,7 @@ def test_arguments_of_the_constructor(name: str) -> None:
     """Nothing is loaded for it."""
     count = 0
     for value in HOSTILE.values():
-        if name == "spk_model":
-            with pytest.raises(UnsupportedModelError, match=name):
-                plain_given({name: value})
-            count += 1
-        elif name in OWN_OPTIONS:
+        if name in OWN_OPTIONS:
             count += refused(lambda v=value: model_arguments(**{name: v}), name)
         else:
             count += refused(lambda v=value: plain_given({name: v}), name)

@@ -10,7 +10,8 @@ from safeasr import AutoModel, UnsupportedModelError
 from safeasr.families.terms import Terms
 from safeasr.loading.load import load_model
 from safeasr.pipeline.companions import Companions
-from safeasr.pipeline.steps import Runs, Steps
+from safeasr.pipeline.runs import Runs
+from safeasr.pipeline.steps import Steps
 from safeasr.pipeline.stepwise import as_recognizer, is_recognizer
 from support.cases import plain
 from support.punctuation import WHOLE_SHAPES, text_of, write_punc_dir

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import random
 import time
 from collections.abc import Iterator
@@ -18,7 +16,7 @@ import safeasr
 from safeasr import AutoModel, DeadlineExceededError, UnsupportedModelError
 from safeasr.text.word_split import split_words
 from support.audio import Samples, speech
-from support.mended import mend_funasr
+from support.oracle import pipeline_oracle
 from support.punctuation import WHOLE_SHAPES, write_punc_dir
 from support.sense_voice import write_model_dir as write_sense_voice_dir
 from support.vad import conversation
@@ -51,15 +49,6 @@ def sense_voice(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(write_sense_voice_dir(tmp_path_factory.mktemp("sense_voice")))
 
 
-def funasr(**models: Any) -> Any:
-    from funasr import AutoModel as FunAsr
-
-    mend_funasr()
-    with contextlib.redirect_stdout(io.StringIO()):
-        return FunAsr(device="cpu", ncpu=1, disable_update=True, disable_pbar=True,
-                      log_level="ERROR", **models)  # fmt: skip
-
-
 @pytest.fixture(scope="module", params=["demo", "sense_voice"])
 def main(request: pytest.FixtureRequest) -> str:
     if request.param == "demo":
@@ -74,7 +63,7 @@ def models(main: str, punctuation: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def oracle(models: dict[str, Any]) -> Any:
-    return funasr(**models)
+    return pipeline_oracle(**models)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +101,7 @@ def test_recordings(main: str, oracle: Any, model: AutoModel) -> None:
 
 def test_utterances(main: str, punctuation: str) -> None:
     models = {"model": main, "punc_model": punctuation}
-    reference = funasr(**models)
+    reference = pipeline_oracle(**models)
     clips = [*(speech(2.0, seed) for seed in range(4)), np.zeros(16000, np.float32)]
     with AutoModel(**models, disable_pbar=True) as model:
         for options in ({}, {"return_raw_text": True}, {"split_size": 3}):
@@ -212,7 +201,7 @@ def test_words_of_the_text(
     sense_voice: str, punctuation: str, monkeypatch: pytest.MonkeyPatch, cut: bool
 ) -> None:
     given = {"model": sense_voice, "vad_model": str(MODELS / "demo-vad"), "punc_model": punctuation}
-    oracle = funasr(**given)
+    oracle = pipeline_oracle(**given)
     infer = oracle.model.inference
 
     def inference(*args: Any, **kwargs: Any) -> Any:

@@ -11,7 +11,8 @@ import pytest
 
 from safeasr import CancelledError, EngineClosedError, Future, QueueFullError
 from safeasr.calls.promise import Promise
-from safeasr.pipeline.steps import Run, Runs, Steps
+from safeasr.pipeline.runs import Runs
+from safeasr.pipeline.steps import Run, Steps
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -136,3 +136,15 @@ class Oracle:
 def answer_of(result: Mapping[str, Any]) -> tuple[str, list[list[int]]]:
     """Text and timestamps of one of safeasr's results."""
     return result["text"], [list(pair) for pair in result.get("timestamp", [])]
+
+
+def pipeline_oracle(**models: Any) -> Any:
+    """A fresh ``AutoModel`` of FunASR with models beside the main one."""
+    from funasr import AutoModel
+
+    mend_funasr()
+    with contextlib.redirect_stdout(io.StringIO()):
+        return AutoModel(
+            device="cpu", ncpu=1, disable_update=True, disable_pbar=True, log_level="ERROR",
+            **models,
+        )  # fmt: skip

@@ -10,9 +10,12 @@ from collections.abc import Callable
 
 from safeasr._extension import _ext
 from safeasr.calls.os_threads import allocate_rlock, start_thread
+from safeasr.calls.promise import Promise
 from safeasr.warn import log_exception
 
 __all__ = [
+    "ALONE",
+    "BACKGROUND",
     "CALLBACKS",
     "STEPS",
     "Dispatcher",
@@ -66,6 +69,12 @@ class Dispatcher:
             queue = self._queue
         ticket.announce(queue, token)
 
+    def run(self, callback: Callable[[], object]) -> None:
+        """Run ``callback`` on one of the threads as soon as one is free."""
+        nothing = Promise()
+        nothing.finish()
+        self.when_finished(nothing, callback)
+
     def runs_here(self) -> bool:
         """Whether the calling thread is one of them."""
         return _ext.thread_id() in self._idents
@@ -97,6 +106,11 @@ CALLBACKS = Dispatcher("safeasr-callbacks", 1)
 #: Runs the steps of pipelines: alignment, text, the next request. Two, so that one that computes
 #: holds up no other; more would only share the GIL.
 STEPS = Dispatcher("safeasr-steps", 2)
+#: Runs what takes a second or so and needs no engine.
+BACKGROUND = Dispatcher("safeasr-background", 1)
+#: Runs what takes long, or must not be done twice at a time.
+ALONE = Dispatcher("safeasr-alone", 1)
+_ALL = (ALONE, BACKGROUND, STEPS, CALLBACKS)
 
 
 def on_callback_thread() -> bool:
@@ -135,13 +149,13 @@ def forbid_waiting() -> None:
 
 @atexit.register
 def _stop() -> None:
-    STEPS.close()
-    CALLBACKS.close()
+    for dispatcher in _ALL:
+        dispatcher.close()
 
 
 def _after_fork() -> None:
-    STEPS.after_fork()
-    CALLBACKS.after_fork()
+    for dispatcher in _ALL:
+        dispatcher.after_fork()
 
 
 os.register_at_fork(after_in_child=_after_fork)

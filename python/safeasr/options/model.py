@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from safeasr._extension import _ext
-from safeasr.errors import UnsupportedModelError
 from safeasr.options.access import ANYTHING, Access, access
 from safeasr.options.checker import AUTO_MODEL, checked, plain, without_none
 from safeasr.options.checks import time_limit
 from safeasr.options.cores import usable_cores
 from safeasr.options.declared import Options
 from safeasr.options.device import pick_device
-from safeasr.options.kinds import require, shown
+from safeasr.options.kinds import require
 from safeasr.options.names import (
     COMMON,
     CONFIG,
@@ -34,9 +33,6 @@ __all__ = [
     "pick_precision",
     "plain_given",
 ]
-
-#: Models beside the recogniser that safeasr cannot run yet.
-_UNSUPPORTED_MODELS = ("spk_model",)
 
 #: Threads of one batch while nobody else has work: beyond, the pieces of one utterance get so small
 #: that threads wait for each other more than they compute.
@@ -142,9 +138,6 @@ def plain_given(given: Mapping[str, Any]) -> dict[str, Any]:
     """
     if "vda_model" in given:
         raise TypeError("`vda_model` is not an argument of AutoModel; did you mean `vad_model`?")
-    for name in _UNSUPPORTED_MODELS:
-        if given.get(name) is not None:
-            raise UnsupportedModelError(f"{name}={shown(given[name])} is not supported yet")
     known = CONSTRUCTOR_OPTIONS | CONFIG | COMMON | HOTWORDS
     return {**given, **plain(given, AUTO_MODEL, known)}
 

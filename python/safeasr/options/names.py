@@ -128,7 +128,8 @@ HOTWORDS = Options(
 #: Options that change results in some models: named in a warning where they do not.
 OF_SOME_MODELS = frozenset(
     "hotword use_itn language nbest merge_vad merge_length_s sentence_timestamp "
-    "return_spk_res en_post_proc return_raw_text cache is_final".split()
+    "return_spk_res return_spk_center preset_spk_num spk_mode "
+    "en_post_proc return_raw_text cache is_final".split()
 )
 #: FunASR's arguments of the constructor.
 CONSTRUCTOR_OPTIONS = Options(
@@ -140,14 +141,12 @@ CONSTRUCTOR_OPTIONS = Options(
     *(
         Option(name, NAME)
         for name in "punc_model_revision spk_model_revision vad_model_revision model_revision "
-        "spk_mode hub".split()
+        "hub".split()
     ),
     Option("seed", whole()),
     Option("log_level", Kind("a str or a whole number", lambda v: isinstance(v, (str, int)))),
     Option("remote_code", PATH),
     Option("model_path", PATH),
-    Option("spk_model", ANY),  # refused by name, whatever it is
-    Option("spk_kwargs", DICT),
     Option("ngpu", whole("a whole number of at least 0", least=0)),
     Option("ncpu", whole("a whole number of at least 0", least=0)),
     Option("dtype", ANY),
@@ -155,10 +154,7 @@ CONSTRUCTOR_OPTIONS = Options(
 )
 CONSTRUCTOR = frozenset(CONSTRUCTOR_OPTIONS)
 #: Those of them that FunASR would heed, and nothing here does: named in a warning.
-WITHOUT_EFFECT = frozenset(
-    "spk_kwargs spk_model_revision spk_mode dtype llm_dtype "
-    "remote_code ignore_init_mismatch".split()
-)
+WITHOUT_EFFECT = frozenset("dtype llm_dtype remote_code ignore_init_mismatch".split())
 #: Names of config.yaml at its top level: overrides of these go into the export.
 CONFIG = Options(
     *(
@@ -204,5 +200,7 @@ OWN_OPTIONS = Options(
     Option("vad_kwargs", DICT),
     Option("punc_model", PATH),
     Option("punc_kwargs", DICT),
+    Option("spk_model", PATH),
+    Option("spk_kwargs", DICT),
 )
 OWN = frozenset(OWN_OPTIONS)

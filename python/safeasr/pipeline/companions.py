@@ -12,6 +12,7 @@ from safeasr.families.base import (
     TASKS,
     LoadedModel,
     Punctuator,
+    Recognizer,
     StreamingRecognizer,
     UsesGraphs,
 )
@@ -19,6 +20,7 @@ from safeasr.loading.load import options_of
 from safeasr.options.checker import AUTO_MODEL, checked, of_model, strangers
 from safeasr.options.declared import Options
 from safeasr.options.model import call_defaults
+from safeasr.pipeline.stepwise import is_recognizer
 from safeasr.warn import warn
 
 __all__ = ["Companions", "is_streaming"]
@@ -30,7 +32,9 @@ _ROLES = {
     "online_model": ("asr", "streaming recogniser", True),
     "vad_model": ("vad", "voice activity detector", True),
     "punc_model": ("punc", "punctuation model", False),
+    "spk_model": ("spk", "model for speaker embeddings", False),
 }
+_NONE = Options()
 
 
 def is_streaming(recognizer: LoadedModel) -> TypeGuard[StreamingRecognizer]:
@@ -43,7 +47,7 @@ def _is_punctuator(model: LoadedModel) -> TypeGuard[Punctuator]:
 
 
 class Companions:
-    """The models of the roles "online_model", "vad_model" and "punc_model", beside a main one."""
+    """The models of :data:`_ROLES` beside a main one."""
 
     def __init__(
         self,
@@ -96,6 +100,18 @@ class Companions:
         assert _is_punctuator(found)
         return found
 
+    def speaker_model(self) -> Recognizer | None:
+        """The model of the role "spk_model", loaded; None if there is none.
+
+        Raises:
+            UnsupportedModelError: if the model of that name is for something else.
+        """
+        found = self._get("spk_model")
+        if found is None:
+            return None
+        assert is_recognizer(found)
+        return found
+
     def _get(self, role: str) -> LoadedModel | None:
         name = self._names.get(role)
         if name is None:
@@ -135,20 +151,23 @@ class Companions:
                 f"{kind}model for {TASKS[self.main.task]} ({self.main.task})"
             )
 
-    def own_options(self, role: str, argument: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    def own_options(
+        self, role: str, argument: str, given: Mapping[str, Any], more: Options = _NONE
+    ) -> dict[str, Any]:
         """``vad_kwargs`` or its like, checked.
 
         Args:
             role: whose options they are. A detector may be the main model.
             argument: its name.
             given: what it holds.
+            more: options that it may hold beside the model's.
 
         Raises:
             ValueError: for a value that an option cannot have.
         """
         detects = role == "vad_model" and self.main.task == "vad"
-        known = self.main.options if detects else self.options_of(role)
-        if given and not known:
+        known = (self.main.options if detects else self.options_of(role)) | more
+        if given and not detects and self._names.get(role) is None:
             warn(f"{argument} has no effect without {role}")
             return {}
         return known.own(checked(given, of_model(argument), known))

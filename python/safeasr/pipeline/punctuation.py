@@ -10,7 +10,8 @@ from safeasr.families.base import Accepts, Punctuator, Recognizer
 from safeasr.families.terms import Terms
 from safeasr.options.declared import FLAG, Option, Options
 from safeasr.pipeline.companions import Companions
-from safeasr.pipeline.steps import BoundedRun, Runs, Steps
+from safeasr.pipeline.runs import BoundedRun, Runs
+from safeasr.pipeline.steps import Steps
 from safeasr.text.sentences import (
     join_texts,
     punctuate_surface,

@@ -20,8 +20,10 @@ from safeasr.families.base import Accepts, Recognizer, StreamingRecognizer
 from safeasr.families.terms import Terms
 from safeasr.options.declared import FLAG, Option, Options, number
 from safeasr.pipeline.companions import Companions
+from safeasr.pipeline.diarization import Diarization
 from safeasr.pipeline.punctuation import Punctuation
-from safeasr.pipeline.steps import BoundedRun, Runs, Steps
+from safeasr.pipeline.runs import BoundedRun, Runs
+from safeasr.pipeline.steps import SideRun, Steps
 from safeasr.text.sentences import sentences_of_pieces
 
 __all__ = ["SegmentedRecognizer", "merge_segments", "segmented"]
@@ -30,13 +32,16 @@ __all__ = ["SegmentedRecognizer", "merge_segments", "segmented"]
 _AHEAD = 32
 #: Options of a detector that make no sense for a whole recording.
 _OF_STREAMS = ("chunk_size", "cache", "is_final")
+#: Times of words, which speakers are told by.
+_TIMES = "output_timestamp"
+_SENTENCES_WANTED = "sentence_timestamp"
 _LONGEST = number("a number of s", least=0, most=1e9)
 _MERGING = Options(
     Option("merge_vad", FLAG, False, help="Put neighbouring segments together."),
     Option("merge_length_s", _LONGEST, 15, help="Up to this length."),
 )
 _SENTENCES = Options(
-    Option("sentence_timestamp", FLAG, False, help="Sentences with their times, too."),
+    Option(_SENTENCES_WANTED, FLAG, False, help="Sentences with their times, too."),
     Option("en_post_proc", FLAG, False, help="English marks in them."),
 )
 
@@ -76,6 +81,7 @@ class SegmentedRecognizer:
         vad_options: Mapping[str, Any],
         runs: Runs,
         punctuation: Punctuation | None = None,
+        diarization: Diarization | None = None,
     ) -> None:
         """Join loaded models.
 
@@ -85,12 +91,17 @@ class SegmentedRecognizer:
             vad_options: of the constructor (``vad_kwargs``).
             runs: where recordings that are under way are noted.
             punctuation: puts the marks, if anything does.
+            diarization: tells speakers apart, if anything does.
+
+        Raises:
+            AudioError: if the models take samples of different rates.
         """
         self._main = main
         self._vad = vad
         self._vad_defaults = vad_options
         self._runs = runs
         self._punctuation = punctuation
+        self._diarization = diarization
         self.task, self.streams = main.task, False
         self.accepts: tuple[Accepts, ...] = ("samples",)
         self.sample_rate = main.sample_rate
@@ -99,6 +110,9 @@ class SegmentedRecognizer:
         self.options = main.options | (vad.options - _OF_STREAMS) | _MERGING | _SENTENCES
         if punctuation is not None:
             self.options |= punctuation.options
+        if diarization is not None:
+            self.options |= diarization.options
+            diarization.require_rate(main.sample_rate)
         if vad.sample_rate != main.sample_rate:
             raise AudioError(
                 f"the detector works at {vad.sample_rate} Hz and the model at {main.sample_rate} Hz"
@@ -133,7 +147,11 @@ class SegmentedRecognizer:
         options: Mapping[str, Any],
         terms: Terms,
     ) -> Steps:
-        """All of the recording: segments, then the text of each."""
+        """All of the recording: segments, then the text of each, marks and speakers."""
+        voices: SideRun | None = None
+        listened = self._diarization if Diarization.wanted(options) else None
+        if self._diarization is not None and _TIMES in self._main.options:
+            options = {_TIMES: True, **options}
         whole = replace(terms, from_file=True)
         ticket = self._vad.submit(engine, samples, self._vad_own(options), whole)
         under_way = deque([(0, ticket)])
@@ -144,6 +162,8 @@ class SegmentedRecognizer:
                 longest = float(options.get("merge_length_s") or 15)
                 segments = merge_segments(segments, int(longest * 1000))
             segments, pieces = self._pieces(samples, segments)
+            if listened is not None and pieces:
+                voices = listened.listen(engine, segments, pieces, terms)
             waiting = deque(zip((start for start, _ in segments), pieces, strict=True))
             results: list[dict[str, Any]] = []
             while waiting or under_way:
@@ -156,16 +176,28 @@ class SegmentedRecognizer:
                 under_way.popleft()
                 results.append(self._finish_piece(raw, start, options))
             combined = self._combined(results)
+            if listened is not None:
+                by_segments = self._punctuation is None or listened.by_segments(options, combined)
+                options = {**options, _SENTENCES_WANTED: not by_segments}
             if self._punctuation is not None and combined["text"]:
                 combined = yield from self._punctuation.of_recording(
                     engine, combined, results, segments, options, terms
                 )
-            elif options.get("sentence_timestamp"):
+            elif options.get(_SENTENCES_WANTED):
                 combined["sentence_info"] = sentences_of_pieces(results, segments)
+            if listened is not None and voices is not None and combined["text"]:
+                heard = yield voices
+                combined = yield from listened.of_recording(
+                    heard, combined, results, segments, options
+                )
+            elif listened is not None:
+                combined["sentence_info"] = []
             return combined
         finally:
             for _, ticket in under_way:
                 ticket.cancel()
+            if voices is not None:
+                voices.cancel()
 
     def _pieces(
         self, samples: NDArray[np.float32], segments: Segments
@@ -211,8 +243,9 @@ def segmented(
     vad_options: Mapping[str, Any],
     runs: Runs,
     punctuation: Punctuation | None = None,
+    diarization: Diarization | None = None,
 ) -> SegmentedRecognizer:
-    """The model with its detector before it, and a punctuation model behind it if there is one.
+    """The model with its detector before it, and what there is behind it.
 
     Raises:
         UnsupportedModelError: if the model takes recordings piece by piece itself.
@@ -220,4 +253,4 @@ def segmented(
     companions.require_offline_recogniser("vad_model")
     vad = companions.get("vad_model")
     assert vad is not None  # it is named
-    return SegmentedRecognizer(main, vad, vad_options, runs, punctuation)
+    return SegmentedRecognizer(main, vad, vad_options, runs, punctuation, diarization)

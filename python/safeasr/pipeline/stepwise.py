@@ -12,7 +12,8 @@ from safeasr.errors import OptionError
 from safeasr.families.base import LoadedModel, Recognizer, StepwiseRecognizer
 from safeasr.families.cached import CACHE_ENTRY
 from safeasr.families.terms import Terms
-from safeasr.pipeline.steps import Run, Runs, Steps
+from safeasr.pipeline.runs import Runs
+from safeasr.pipeline.steps import Run, Steps
 
 __all__ = ["as_recognizer", "is_recognizer"]
 

@@ -19,7 +19,8 @@ from safeasr.errors import (
     InterruptedCallError,
     QueueFullError,
 )
-from safeasr.pipeline.steps import Run, Runs, Steps
+from safeasr.pipeline.runs import Runs
+from safeasr.pipeline.steps import Run, Steps
 from safeasr.resampling import StreamResampler
 
 __all__ = ["Job", "JobQueue", "Pipeline"]

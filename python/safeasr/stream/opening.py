@@ -17,8 +17,8 @@ from safeasr.options.declared import NAME, Options, number, one_of
 from safeasr.options.kinds import require
 from safeasr.options.names import COMMON
 from safeasr.pipeline.companions import Companions, is_streaming
+from safeasr.pipeline.runs import Runs
 from safeasr.pipeline.single import ModelPipeline
-from safeasr.pipeline.steps import Runs
 from safeasr.pipeline.stepwise import is_recognizer
 from safeasr.pipeline.two_pass import Models, TwoPassPipeline
 from safeasr.stream.jobs import Pipeline

@@ -17,7 +17,7 @@ from safeasr.errors import CancelledError, DeadlineExceededError, ForkedProcessE
 from safeasr.options.checks import flag, time_limit
 from safeasr.options.kinds import require, whole
 from safeasr.options.names import COMMON
-from safeasr.pipeline.steps import Runs
+from safeasr.pipeline.runs import Runs
 from safeasr.stream.jobs import Job, JobQueue, Pipeline
 from safeasr.stream.mailbox import Mailbox
 from safeasr.stream.samples import as_samples

@@ -1,0 +1,1 @@
+"""Who speaks when: windows of speech, their embeddings in groups, the groups' turns."""
