@@ -93,10 +93,16 @@ def test_recordings_under_way_hold_up_no_callback(
     assert recording.result(60)[0]["text"]
 
 
+def held_up(model: AutoModel) -> bool:
+    """Whether the detector is done, and the first segments run, with others behind them."""
+    stats = model.stats()
+    return bool(stats["batches"] > 1 and stats["waiting"] > 1)
+
+
 def begun(model: AutoModel, talk: Samples) -> Any:
     """A recording whose first segments run, behind the gate."""
     future = model.submit(talk)
-    until(lambda: model.stats()["busy_workers"] == 1 and model.stats()["waiting"] > 1)
+    until(lambda: held_up(model))
     assert future.running()
     return future
 
@@ -136,7 +142,7 @@ def test_a_cancelled_task_ends_its_recording(
 
     async def main() -> None:
         task = asyncio.ensure_future(model.agenerate(talk))
-        while model.stats()["waiting"] <= 1:
+        while not held_up(model):
             await asyncio.sleep(0.002)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
