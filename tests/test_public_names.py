@@ -56,6 +56,8 @@ def test_methods_of_a_model() -> None:
     public = {name for name in dir(AutoModel) if not name.startswith("_")}
     assert public == {
         *("generate", "submit", "agenerate", "stream", "export", "stats", "close", "closed"),
+        *("model", "vad_model", "punc_model", "spk_model", "vad_kwargs", "punc_kwargs"),
+        *("spk_kwargs", "inference", "inference_with_vad", "build_model"),
     }
 
 

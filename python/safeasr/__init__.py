@@ -13,6 +13,8 @@ Importing this package loads torch and the C++ engine, and neither FunASR nor it
 from __future__ import annotations
 
 from safeasr._version import __version__
+from safeasr.as_funasr import install_as_funasr
+from safeasr.auto_frontend import AutoFrontend
 from safeasr.auto_model import AutoModel
 from safeasr.calls.future import Future
 from safeasr.errors import (
@@ -46,6 +48,7 @@ __all__ = [
     "AudioError",
     "AudioFileNotFoundError",
     "AudioTooLongError",
+    "AutoFrontend",
     "AutoModel",
     "CancelledError",
     "CorruptBundleError",
@@ -69,5 +72,6 @@ __all__ = [
     "UnsupportedModelError",
     "UntrustedBundleError",
     "__version__",
+    "install_as_funasr",
     "rich_transcription_postprocess",
 ]

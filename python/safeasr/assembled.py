@@ -14,6 +14,7 @@ from safeasr._extension import _ext
 from safeasr.calls.awaiting import Readers
 from safeasr.calls.calls import Calls
 from safeasr.errors import OptionError
+from safeasr.families.base import Recognizer
 from safeasr.loading.export import export_bundle
 from safeasr.loading.load import load_model
 from safeasr.nets.precision import PRECISIONS
@@ -23,6 +24,7 @@ from safeasr.options.declared import Options
 from safeasr.options.kinds import PATH, one_of, require, shown
 from safeasr.options.model import model_arguments, model_options, plain_given
 from safeasr.options.names import CONFIG
+from safeasr.part import Part
 from safeasr.pipeline.companions import Companions
 from safeasr.pipeline.diarization import CLUSTERING, diarization_of
 from safeasr.pipeline.punctuation import PunctuatedRecognizer, punctuation_of
@@ -118,16 +120,17 @@ class Assembled:
             beside,
             demo=name == "demo",
         )
-        self._vad_kwargs, punc_options, spk_options = (
-            self._companions.own_options(
+        self._role_kwargs = {
+            role: self._companions.own_options(
                 role, argument, of_models[argument], _MORE.get(argument, _NONE)
             )
             for argument, role in _ROLES.items()
-        )
+        }
+        self._vad_kwargs = self._role_kwargs["vad_model"]
         self._recordings = Runs(self._options.queue_size)
         self._recognizer = as_recognizer(loaded.recognizer, self._recordings)
-        punctuation = punctuation_of(self._companions, punc_options)
-        diarization = diarization_of(self._companions, spk_options)
+        punctuation = punctuation_of(self._companions, self._role_kwargs["punc_model"])
+        diarization = diarization_of(self._companions, self._role_kwargs["spk_model"])
         if beside["vad_model"] is not None:
             self._recognizer = segmented(
                 self._recognizer,
@@ -156,8 +159,17 @@ class Assembled:
         self._calls = Calls(
             self._recognizer, self._engine, self._options, self._recordings.require_open
         )
+        self._parts = {"model": self._part(as_recognizer(loaded.recognizer, self._recordings), {})}
+        for role, own in self._role_kwargs.items():
+            if beside.get(role) is not None:
+                part = as_recognizer(self._companions.loaded(role), self._recordings)
+                self._parts[role] = self._part(part, own)
         self._readers = Readers()
         _open_models.add(self)
+
+    def _part(self, model: Recognizer, own: Mapping[str, Any]) -> Part:
+        options = replace(self._options, call_defaults=model.options.own(own))
+        return Part(model, Calls(model, self._engine, options, self._recordings.require_open))
 
     def export(
         self, output_dir: str | None = None, precision: str | None = None, **others: Any

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from safeasr.answering import Answering
+from safeasr.errors import OptionError, UnsupportedModelError
+from safeasr.part import Part
 
 __all__ = ["AutoModel"]
 
@@ -133,3 +135,104 @@ class AutoModel(Answering):
             allow_urls=allow_urls,
             allow_paths=allow_paths,
         )
+
+    # -- Names of FunASR's ------------------------------------------------------------------------
+
+    @property
+    def model(self) -> Part:
+        """The model alone, without those beside it."""
+        return self._parts["model"]
+
+    @property
+    def vad_model(self) -> Part | None:
+        """The detector, if one was named."""
+        return self._parts.get("vad_model")
+
+    @property
+    def punc_model(self) -> Part | None:
+        """The punctuation model, if one was named."""
+        return self._parts.get("punc_model")
+
+    @property
+    def spk_model(self) -> Part | None:
+        """The model for speaker embeddings, if one was named."""
+        return self._parts.get("spk_model")
+
+    @property
+    def vad_kwargs(self) -> dict[str, Any]:
+        """The detector's own options (a copy)."""
+        return dict(self._role_kwargs["vad_model"])
+
+    @property
+    def punc_kwargs(self) -> dict[str, Any]:
+        """The punctuation model's own options (a copy)."""
+        return dict(self._role_kwargs["punc_model"])
+
+    @property
+    def spk_kwargs(self) -> dict[str, Any]:
+        """The speaker model's own options (a copy)."""
+        return dict(self._role_kwargs["spk_model"])
+
+    def inference(
+        self,
+        input: Any,
+        input_len: Any = None,
+        model: Part | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        key: Any = None,
+        progress_callback: Callable[[int, int], object] | None = None,
+        **options: Any,
+    ) -> list[dict[str, Any]]:
+        """One model alone, whatever stands beside it.
+
+        Args:
+            input: as of :meth:`generate`.
+            input_len: as of :meth:`generate`.
+            model: :attr:`model` (the default), :attr:`vad_model` and so on.
+            kwargs: its options; ``options`` go before them.
+            key: name or names of the input.
+            progress_callback: as of :meth:`generate`.
+            **options: as of :meth:`generate`.
+
+        Raises:
+            OptionError: if ``model`` is no part of an AutoModel. Otherwise as of :meth:`generate`.
+        """
+        part = self.model if model is None else model
+        if not isinstance(part, Part):
+            raise OptionError(
+                "model must be a part of an AutoModel (model.vad_model, ...), got "
+                f"{type(part).__name__}"
+            )
+        named = {} if key is None else {"key": key}
+        given = {**part.options_among(kwargs or {}), **options, **named}
+        return part.generate(input, input_len, progress_callback, **given)
+
+    def inference_with_vad(
+        self, input: Any, input_len: Any = None, **options: Any
+    ) -> list[dict[str, Any]]:
+        """:meth:`generate` of a model with ``vad_model``.
+
+        Raises:
+            UnsupportedModelError: if it has none.
+        """
+        if self.vad_model is None:
+            raise UnsupportedModelError("inference_with_vad needs a vad_model")
+        return self.generate(input, input_len, **options)
+
+    def __call__(self, input: Any, input_len: Any = None, **options: Any) -> list[dict[str, Any]]:
+        """:meth:`generate`. FunASR's calls the network with tensors."""
+        return self.generate(input, input_len, **options)
+
+    @staticmethod
+    def build_model(**kwargs: Any) -> tuple[Part, dict[str, Any]]:
+        """A model and its arguments.
+
+        Args:
+            **kwargs: of the constructor.
+
+        Returns:
+            What :meth:`inference` takes as ``model`` and ``kwargs``. It lives on an engine of its
+            own, which ends with it.
+        """
+        made = AutoModel(**kwargs)
+        return made.model, made.kwargs

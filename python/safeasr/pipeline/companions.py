@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 from safeasr.errors import UnsupportedModelError
 from safeasr.families.base import (
@@ -13,6 +13,7 @@ from safeasr.families.base import (
     LoadedModel,
     Punctuator,
     Recognizer,
+    StepwiseRecognizer,
     StreamingRecognizer,
     UsesGraphs,
 )
@@ -111,6 +112,12 @@ class Companions:
             return None
         assert is_recognizer(found)
         return found
+
+    def loaded(self, role: str) -> Recognizer | StepwiseRecognizer:
+        """The model of a role that is named."""
+        found = self._get(role)
+        assert found is not None
+        return cast("Recognizer | StepwiseRecognizer", found)
 
     def _get(self, role: str) -> LoadedModel | None:
         name = self._names.get(role)
