@@ -7,9 +7,8 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,60 +18,9 @@ import safeasr
 from safeasr.cli import main
 from safeasr.cli.app import run
 from safeasr.errors import AudioError, EngineClosedError, SafeASRError
+from support.fake_model import FakeModel
 
 DEMO = Path(safeasr.__file__).parent / "models" / "demo"
-
-
-class FakeModel:
-    """Stands in for AutoModel: the text is the number of samples or bytes it was given."""
-
-    made: list[FakeModel]
-    failing: dict[str, Exception]
-
-    def __init__(self, **options: Any) -> None:
-        self.options = options
-        self.calls: list[tuple[object, dict[str, Any]]] = []
-        self.closed = False
-        FakeModel.made.append(self)
-
-    def __enter__(self) -> FakeModel:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self, drain: bool = True) -> None:
-        self.closed = True
-
-    def stats(self) -> dict[str, Any]:
-        return {"workers": 2, "batches": 1, "batched_requests": 1}
-
-    def generate(self, source: Any, key: str = "", **options: Any) -> list[dict[str, Any]]:
-        self.calls.append((source, options))
-        if key in FakeModel.failing:
-            raise FakeModel.failing[key]
-        size = Path(source).stat().st_size if isinstance(source, str) else len(source)
-        result: dict[str, Any] = {"key": key, "text": f"size {size}"}
-        if options.get("output_timestamp"):
-            result["timestamp"] = [[0, 10]]
-        return [result]
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeModel]]:
-    FakeModel.made, FakeModel.failing = [], {}
-    monkeypatch.setattr("safeasr.cli.models.AutoModel", FakeModel)
-    yield FakeModel
-    assert all(model.closed for model in FakeModel.made)
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> list[str]:
-    paths = []
-    for i, name in enumerate(("a.wav", "b.wav", "c.wav"), 1):
-        (tmp_path / name).write_bytes(b"x" * i)
-        paths.append(str(tmp_path / name))
-    return paths
 
 
 def test_main_leaves_with_the_exit_code(capsys: pytest.CaptureFixture[str]) -> None:

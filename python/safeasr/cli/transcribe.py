@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import json
 import sys
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from enum import Enum
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from safeasr.auto_model import AutoModel
+from safeasr.cli.formats import SUBTITLES, Format, Writer
 from safeasr.cli.models import load_model
-from safeasr.cli.say import complain, is_terminal, put_line
+from safeasr.cli.outputs import Folder, Output
+from safeasr.cli.running import callers_for, progress, results_of
+from safeasr.cli.say import complain
+from safeasr.cli.sources import sources_of
 from safeasr.cli.stream import stream_files
-from safeasr.errors import AudioError, DeadlineExceededError, InferenceError, SafeASRError
-from safeasr.inputs.expand import expand_inputs
+from safeasr.errors import SafeASRError
 
 __all__ = ["transcribe"]
-
-#: Threads that read and decode audio, and wait; the model's own workers compute.
-_MAX_CALLERS = 64
-
-
-class _Format(str, Enum):
-    TEXT = "text"
-    JSON = "json"
-    JSONL = "jsonl"
 
 
 class _OnError(str, Enum):
@@ -39,123 +27,16 @@ class _OnError(str, Enum):
     RAISE = "raise"
 
 
-def _chosen_format(as_json: bool, as_jsonl: bool, as_text: bool, timestamps: bool) -> _Format:
-    if as_json + as_jsonl + as_text > 1:
-        raise typer.BadParameter("--json, --jsonl and --text exclude each other")
-    if timestamps and as_text:
+def _chosen_format(
+    form: Format | None, as_json: bool, as_jsonl: bool, as_text: bool, timestamps: bool
+) -> Format:
+    if as_json + as_jsonl + as_text + (form is not None) > 1:
+        raise typer.BadParameter("--format, --json, --jsonl and --text exclude each other")
+    short = {Format.JSON: as_json, Format.JSONL: as_jsonl, Format.TEXT: as_text}
+    chosen = form or next((one for one, given in short.items() if given), None)
+    if timestamps and chosen not in (None, Format.JSON, Format.JSONL):
         raise typer.BadParameter("--timestamps needs --json or --jsonl")
-    if as_json:
-        return _Format.JSON
-    return _Format.JSONL if as_jsonl or timestamps else _Format.TEXT
-
-
-def _sources(inputs: Sequence[str]) -> list[tuple[str, object]]:
-    """Key and source of every utterance; list files are opened, audio is not."""
-    if inputs.count("-") > 1:
-        raise typer.BadParameter("'-' (standard input) can be given once")
-    found: list[tuple[str, object]] = []
-    for name in inputs:
-        if name == "-":
-            found.append(("stdin", sys.stdin.buffer.read()))
-        else:
-            found.extend((one.key, one.source) for one in expand_inputs(name))
-    return found
-
-
-def _as_list(value: Any) -> Any:
-    """The tensors in results, for JSON."""
-    return value.tolist()
-
-
-class _Writer:
-    """Results to a file or the standard output, each as soon as it is there."""
-
-    def __init__(self, out: IO[str], form: _Format, *, with_keys: bool) -> None:
-        self._out = out
-        self._form = form
-        self._with_keys = with_keys
-        self._all: list[dict[str, Any]] = []
-
-    def write(self, result: dict[str, Any]) -> None:
-        if self._form is _Format.JSON:
-            self._all.append(result)
-            return
-        if self._form is _Format.JSONL:
-            line = json.dumps(result, ensure_ascii=False, default=_as_list)
-        else:
-            line = str(result.get("text", result.get("value")))
-            if self._with_keys:
-                line = f"{result['key']}\t{line}"
-        put_line(line, self._out)
-
-    def write_error(self, key: str, error: SafeASRError) -> None:
-        """An input that failed, in its place; text has no way to say so."""
-        if self._form is not _Format.TEXT:
-            said = {"type": type(error).__name__, "message": " ".join(str(error).split())}
-            self.write({"key": key, "error": said})
-
-    def close(self) -> None:
-        """Also after Ctrl-C: what is done is not lost."""
-        if self._form is _Format.JSON:
-            text = json.dumps(self._all, ensure_ascii=False, indent=1, default=_as_list)
-            put_line(text, self._out)
-
-
-def _results(
-    model: AutoModel, sources: Sequence[tuple[str, object]], options: dict[str, Any], callers: int
-) -> Iterator[tuple[str, str, dict[str, Any] | SafeASRError]]:
-    """Name, key, and result or error, of every utterance, in order; a few are always under way."""
-
-    def recognise(key: str, source: object) -> dict[str, Any]:
-        return model.generate(source, key=key, **options)[0]
-
-    pool = ThreadPoolExecutor(callers, thread_name_prefix="safeasr-cli")
-    pending: deque[tuple[str, str, Future[dict[str, Any]]]] = deque()
-    left = iter(sources)
-    try:
-        while True:
-            while len(pending) < 2 * callers and (item := next(left, None)) is not None:
-                name = item[1] if isinstance(item[1], str) else item[0]
-                pending.append((name, item[0], pool.submit(recognise, *item)))
-            if not pending:
-                return
-            name, key, future = pending[0]
-            try:
-                outcome: dict[str, Any] | SafeASRError = future.result()
-            except (AudioError, InferenceError, DeadlineExceededError) as error:
-                outcome = error  # this utterance's own; the others go on
-            pending.popleft()
-            yield name, key, outcome
-    except BaseException:
-        # Ctrl-C, or a failure of all: what waits is taken back, so the pool's threads come home.
-        for _, _, future in pending:
-            future.cancel()
-        model.close(drain=False)
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _callers(batch_size: int | None, workers: int, inputs: int) -> int:
-    """Threads that keep every worker in full batches, as far as there are inputs for them."""
-    enough = _MAX_CALLERS if batch_size is None else 2 * batch_size * workers
-    return max(1, min(_MAX_CALLERS, enough, inputs))
-
-
-def _progress(total: int) -> Any:
-    """A progress bar on a terminal when there is more than one utterance; otherwise nothing."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    shown = total > 1 and is_terminal(sys.stderr) and not is_terminal(sys.stdout)
-    return Progress(
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True) if shown else Console(file=io.StringIO()),
-        disable=not shown,
-        transient=True,
-    )
+    return chosen or (Format.JSONL if timestamps else Format.TEXT)
 
 
 def transcribe(
@@ -163,13 +44,26 @@ def transcribe(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="Audio files, URLs, list files (.scp, .txt, .json, .jsonl), or - for audio on the "
-            "standard input.",
+            help="Audio files, folders of them, URLs, list files (.scp, .txt, .json, .jsonl), or - "
+            "for audio on the standard input.",
         ),
     ],
     model: Annotated[
         str, typer.Option("--model", "-m", help="demo, a model directory, a bundle or a hub name.")
     ] = "demo",
+    vad: Annotated[
+        str | None,
+        typer.Option(
+            "--vad", "--vad-model", help="Voice activity detector: recordings of any length."
+        ),
+    ] = None,
+    punc: Annotated[str | None, typer.Option("--punc", help="Punctuation model.")] = None,
+    spk: Annotated[
+        str | None, typer.Option("--spk", help="Model for speaker embeddings; needs --vad.")
+    ] = None,
+    hotwords: Annotated[
+        str | None, typer.Option(help="Words to look out for, with spaces between, or a .txt file.")
+    ] = None,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1; default: CUDA if there is any.")
     ] = None,
@@ -186,6 +80,12 @@ def transcribe(
     timestamps: Annotated[
         bool, typer.Option("--timestamps", help="Times of the tokens in ms; implies --jsonl.")
     ] = False,
+    form: Annotated[
+        Format | None,
+        typer.Option(
+            "--format", "-f", help="text (default) or another; srt, vtt and tsv need --vad."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line.")] = False,
     as_text: Annotated[
@@ -197,12 +97,22 @@ def transcribe(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write here, not to standard output.")
     ] = None,
+    output_dir: Annotated[
+        Path | None,
+        typer.Option(
+            file_okay=False,
+            help="A file here for each input, as soon as it is done.",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="With --output-dir: only inputs without a file there.")
+    ] = False,
     stream: Annotated[
         bool,
         typer.Option(
             "--stream",
             help="Feed each file chunk by chunk to a live stream and show the text as it comes. An "
-            "offline model then needs --online-model and --vad-model beside it (demo has them).",
+            "offline model then needs --online-model and --vad beside it (demo has them).",
         ),
     ] = False,
     real_time: Annotated[
@@ -210,9 +120,6 @@ def transcribe(
     ] = False,
     online_model: Annotated[
         str | None, typer.Option(help="With --stream: streaming model for the first pass.")
-    ] = None,
-    vad_model: Annotated[
-        str | None, typer.Option(help="With --stream: voice activity detector.")
     ] = None,
     on_error: Annotated[
         _OnError,
@@ -229,16 +136,32 @@ def transcribe(
 
     An input that cannot be recognised is named on standard error, and the exit code is 1.
     """
-    form = _chosen_format(as_json, as_jsonl, as_text, timestamps)
-    if stream and (as_json or timestamps):
-        raise typer.BadParameter("--stream gives text or --jsonl")
-    if not stream and (real_time or online_model or vad_model):
-        raise typer.BadParameter("--real-time, --online-model and --vad-model need --stream")
-    sources = _sources(inputs)
-    failed = 0
+    form = _chosen_format(form, as_json, as_jsonl, as_text, timestamps)
+    if stream and (form not in (Format.TEXT, Format.JSONL) or timestamps or output_dir):
+        raise typer.BadParameter("--stream gives text or --jsonl, and no --output-dir")
+    if stream and (punc or spk or hotwords):
+        raise typer.BadParameter("--stream goes without --punc, --spk and --hotwords")
+    if not stream and (real_time or online_model):
+        raise typer.BadParameter("--real-time and --online-model need --stream")
+    if not vad and (spk or form in SUBTITLES):
+        raise typer.BadParameter(f"{'--spk' if spk else form.value} needs --vad")
+    if output and output_dir:
+        raise typer.BadParameter("--output and --output-dir exclude each other")
+    if resume and not output_dir:
+        raise typer.BadParameter("--resume needs --output-dir")
+    sources = sources_of(inputs)
     with contextlib.ExitStack() as stack:
         # Opened first: a wrong path should not cost a run.
+        sink: Output
         out = stack.enter_context(output.open("w", encoding="utf-8")) if output else sys.stdout
+        if output_dir is not None:
+            sink = folder = Folder(output_dir, form)
+            sources = folder.left_over(sources, resume=resume)
+            if not sources:
+                return
+        elif not stream:
+            sink = Writer(out, form, with_keys=len(sources) > 1)
+        beside = {"online_model": online_model, "vad_model": vad, "punc_model": punc}
         recogniser = stack.enter_context(
             load_model(
                 model,
@@ -246,32 +169,42 @@ def transcribe(
                 num_workers=workers,
                 max_batch_size=batch_size,
                 trust_remote_code=trust_remote_code,
-                **({"online_model": online_model, "vad_model": vad_model} if stream else {}),
+                **{role: name for role, name in {**beside, "spk_model": spk}.items() if name},
             )
         )
         if stream:
-            if stream_files(
-                recogniser, sources, out, as_json=form is _Format.JSONL, paced=real_time
-            ):
-                raise typer.Exit(1)
-            return
-        workers_running = int(recogniser.stats()["workers"])
-        callers = _callers(batch_size, workers_running, len(sources))
-        options = {"output_timestamp": True} if timestamps else {}
-        writer = _Writer(out, form, with_keys=len(sources) > 1)
-        bar = stack.enter_context(_progress(len(sources)))
-        task = bar.add_task("", total=len(sources))
-        with contextlib.closing(writer):
-            for name, key, outcome in _results(recogniser, sources, options, callers):
-                bar.advance(task)
-                if not isinstance(outcome, SafeASRError):
-                    writer.write(outcome)
-                    continue
-                failed += 1
-                complain(f"error: {name}: {outcome}")
-                if on_error is _OnError.RAISE:
-                    recogniser.close(drain=False)
-                    break
-                writer.write_error(key, outcome)
+            failed = stream_files(
+                recogniser, sources, out, as_json=form is Format.JSONL, paced=real_time
+            )
+        else:
+            callers = callers_for(batch_size, int(recogniser.stats()["workers"]), len(sources))
+            options = _options(form, timestamps, hotwords)
+            bar = stack.enter_context(progress(len(sources), quiet=bool(output or output_dir)))
+            task = bar.add_task("", total=len(sources))
+            failed = 0
+            with contextlib.closing(sink):
+                for name, key, outcome in results_of(recogniser, sources, options, callers):
+                    bar.advance(task)
+                    if not isinstance(outcome, SafeASRError):
+                        sink.write(outcome)
+                        continue
+                    failed += 1
+                    complain(f"error: {name}: {outcome}")
+                    if on_error is _OnError.RAISE:
+                        recogniser.close(drain=False)
+                        break
+                    sink.write_error(key, outcome)
     if failed:
         raise typer.Exit(1)
+
+
+def _options(form: Format, timestamps: bool, hotwords: str | None) -> dict[str, Any]:
+    """Those of the calls."""
+    options: dict[str, Any] = {}
+    if timestamps or form in SUBTITLES:
+        options["output_timestamp"] = True
+    if form in SUBTITLES:
+        options["sentence_timestamp"] = True
+    if hotwords:
+        options["hotword"] = hotwords
+    return options

@@ -1,0 +1,81 @@
+"""Many inputs at a time through one model, and how far they are."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from safeasr.auto_model import AutoModel
+from safeasr.cli.say import is_terminal
+from safeasr.errors import AudioError, DeadlineExceededError, InferenceError, SafeASRError
+
+__all__ = ["callers_for", "progress", "results_of"]
+
+#: Threads that read and decode audio, and wait; the model's own workers compute.
+_MAX_CALLERS = 64
+
+
+def results_of(
+    model: AutoModel, sources: Sequence[tuple[str, object]], options: dict[str, Any], callers: int
+) -> Iterator[tuple[str, str, dict[str, Any] | SafeASRError]]:
+    """Name, key, and result or error, of every utterance, in order; a few are always under way."""
+
+    def recognise(key: str, source: object) -> dict[str, Any]:
+        return model.generate(source, key=key, **options)[0]
+
+    pool = ThreadPoolExecutor(callers, thread_name_prefix="safeasr-cli")
+    pending: deque[tuple[str, str, Future[dict[str, Any]]]] = deque()
+    left = iter(sources)
+    try:
+        while True:
+            while len(pending) < 2 * callers and (item := next(left, None)) is not None:
+                name = item[1] if isinstance(item[1], str) else item[0]
+                pending.append((name, item[0], pool.submit(recognise, *item)))
+            if not pending:
+                return
+            name, key, future = pending[0]
+            try:
+                outcome: dict[str, Any] | SafeASRError = future.result()
+            except (AudioError, InferenceError, DeadlineExceededError) as error:
+                outcome = error  # this utterance's own; the others go on
+            pending.popleft()
+            yield name, key, outcome
+    except BaseException:
+        # Ctrl-C, or a failure of all: what waits is taken back, so the pool's threads come home.
+        for _, _, future in pending:
+            future.cancel()
+        model.close(drain=False)
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def callers_for(batch_size: int | None, workers: int, inputs: int) -> int:
+    """Threads that keep every worker in full batches, as far as there are inputs for them."""
+    enough = _MAX_CALLERS if batch_size is None else 2 * batch_size * workers
+    return max(1, min(_MAX_CALLERS, enough, inputs))
+
+
+def progress(total: int, *, quiet: bool) -> Any:
+    """A progress bar on a terminal when there is more than one utterance; otherwise nothing.
+
+    Args:
+        total: utterances.
+        quiet: nothing else is written to the terminal.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    shown = total > 1 and is_terminal(sys.stderr) and (quiet or not is_terminal(sys.stdout))
+    return Progress(
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True) if shown else Console(file=io.StringIO()),
+        disable=not shown,
+        transient=True,
+    )

@@ -1,0 +1,58 @@
+"""What a command line names: files, folders, URLs, list files, the standard input."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
+from typing import Final
+
+import typer
+
+from safeasr.inputs.expand import expand_inputs
+
+__all__ = ["file_of", "sources_of"]
+
+#: Files of a folder that are taken for audio.
+_AUDIO: Final = frozenset(
+    ".3gp .aac .ac3 .aif .aifc .aiff .amr .ape .au .avi .caf .flac .flv .m4a .m4b .m4v .mka .mkv "
+    ".mov .mp2 .mp3 .mp4 .mpeg .mpg .oga .ogg .opus .spx .ts .w64 .wav .webm .wma .wmv".split()
+)
+
+
+def sources_of(inputs: Sequence[str]) -> list[tuple[str, object]]:
+    """Key and source of every utterance; list files are opened, audio is not.
+
+    A folder stands for all audio files in it and below; their keys are paths in it.
+    """
+    if inputs.count("-") > 1:
+        raise typer.BadParameter("'-' (standard input) can be given once")
+    found: list[tuple[str, object]] = []
+    for name in inputs:
+        if name == "-":
+            found.append(("stdin", sys.stdin.buffer.read()))
+        elif os.path.isdir(name):
+            before = len(found)
+            found.extend(_in_folder(Path(name)))
+            if len(found) == before:
+                raise typer.BadParameter(f"there are no audio files in {name!r}")
+        else:
+            found.extend((one.key, one.source) for one in expand_inputs(name))
+    return found
+
+
+def _in_folder(folder: Path) -> Iterator[tuple[str, object]]:
+    for path, folders, files in os.walk(folder):
+        folders[:] = sorted(one for one in folders if not one.startswith("."))
+        for name in sorted(files):
+            file = Path(path, name)
+            if file.suffix.lower() in _AUDIO and not name.startswith("."):
+                yield file.relative_to(folder).with_suffix("").as_posix(), str(file)
+
+
+def file_of(key: str, suffix: str) -> PurePath:
+    """Where the result of that key lies in a folder of results; never outside of it."""
+    parts = [part for part in PurePath(key).parts if part not in (os.sep, "..")]
+    whole = PurePath(*parts or ["unnamed"])
+    return whole.with_name(whole.name + suffix)
