@@ -50,7 +50,9 @@ class Answering(Assembled):
             One dict for each utterance, in the order of the input: ``key``, ``text``, and
             ``timestamp`` if asked for; of a voice activity detector ``key`` and ``value``, its
             segments ``[[start_ms, end_ms], ...]``; of a punctuation model ``key``, ``text`` and
-            ``punc_array``, the numbers of the marks, a tensor (words,) int64.
+            ``punc_array``, the numbers of the marks, a tensor (words,) int64. Of a recording that
+            was taken in segments ``errors``, too, if the network failed on some of them:
+            ``[{"start": ms, "end": ms, "error": the exception}, ...]``.
 
         Raises:
             OptionError: if an argument or an option has a value that it cannot have. Nothing was

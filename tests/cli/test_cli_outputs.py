@@ -66,10 +66,13 @@ def test_text_has_a_line_for_each_turn() -> None:
 
 
 def test_what_json_does_not_know() -> None:
-    result = {"key": "a", "spk_embedding_center": np.ones((1, 2), np.float32)}
-    assert json.loads(written(Format.JSON, result)) == [
-        {"key": "a", "spk_embedding_center": [[1, 1]]}
-    ]
+    error = {"start": 0, "end": 9, "error": AudioError("no\nsound")}
+    centres = np.ones((1, 2), np.float32)
+    [found] = json.loads(
+        written(Format.JSON, {"key": "a", "spk_embedding_center": centres, "errors": [error]})
+    )
+    assert found["spk_embedding_center"] == [[1, 1]]
+    assert found["errors"][0]["error"] == {"type": "AudioError", "message": "no sound"}
 
 
 @pytest.mark.parametrize(

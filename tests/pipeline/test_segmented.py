@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import safeasr
-from safeasr import AutoModel, UnsupportedModelError
+from safeasr import AutoModel, DeadlineExceededError, InferenceError, UnsupportedModelError
+from safeasr.calls.promise import Promise
 from safeasr.pipeline.recording import merge_segments
 from support.audio import Samples
 from support.mended import mend_funasr
@@ -117,6 +118,53 @@ def test_a_bad_recording_fails_alone(model: AutoModel) -> None:
     with pytest.raises(ValueError, match="finite"):
         model.generate(broken)
     assert model.generate(spoken())[0]["text"]
+
+
+def failing(submit: Any, pieces: set[int], error: Exception) -> Any:
+    """``submit``, of which some calls fail once they run."""
+    count = iter(range(1000))
+
+    def tried(*args: Any) -> Any:
+        if next(count) not in pieces:
+            return submit(*args)
+        broken = Promise()
+        broken.fail(error)
+        return broken
+
+    return tried
+
+
+def test_a_bad_segment_costs_that_segment(monkeypatch: pytest.MonkeyPatch) -> None:
+    options: dict[str, Any] = {
+        "key": "k", "output_timestamp": True, "sentence_timestamp": True,
+    }  # fmt: skip
+    with AutoModel("demo", vad_model="demo-vad", disable_pbar=True) as model:
+        main = model._companions.main
+        whole = model.generate(spoken(), **options)[0]
+        sentences = whole["sentence_info"]
+        assert len(sentences) == 4
+        error = InferenceError("a value is too large")
+        monkeypatch.setattr(main, "submit", failing(main.submit, {0, 2}, error))
+        result = model.generate(spoken(), **options)[0]
+        kept = [one for i, one in enumerate(sentences) if i not in (0, 2)]
+        assert result["sentence_info"] == kept
+        assert result["text"] == " ".join(one["text"] for one in kept)
+        assert result["timestamp"] == [pair for one in kept for pair in one["timestamp"]]
+        assert [one["error"] for one in result["errors"]] == [error, error]
+        for one, lost in zip(result["errors"], (sentences[0], sentences[2]), strict=True):
+            assert one["start"] <= lost["start"] < lost["end"] <= one["end"]
+        monkeypatch.undo()
+        assert model.generate(spoken(), **options)[0] == whole
+
+        monkeypatch.setattr(main, "submit", failing(main.submit, set(range(1000)), error))
+        with pytest.raises(InferenceError, match="too large"):
+            model.generate(spoken())
+        monkeypatch.undo()
+        # What is no fault of the segment ends the recording.
+        late = DeadlineExceededError("too late")
+        monkeypatch.setattr(main, "submit", failing(main.submit, {2}, late))
+        with pytest.raises(DeadlineExceededError):
+            model.generate(spoken())
 
 
 def test_what_goes_with_a_detector() -> None:

@@ -35,8 +35,7 @@ SUBTITLES = frozenset({Format.SRT, Format.VTT, Format.TSV})
 
 def as_error(key: str, error: SafeASRError) -> dict[str, Any]:
     """An input that failed, as a result."""
-    message = " ".join(str(error).split())
-    return {"key": key, "error": {"type": type(error).__name__, "message": message}}
+    return {"key": key, "error": _named(error)}
 
 
 class Writer:
@@ -130,5 +129,13 @@ def _row(values: list[Any]) -> str:
 
 
 def _json(value: Any, indent: int | None = None) -> str:
-    # What JSON does not know are tensors and arrays.
-    return json.dumps(value, ensure_ascii=False, indent=indent, default=lambda one: one.tolist())
+    return json.dumps(value, ensure_ascii=False, indent=indent, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON does not know: tensors, arrays, and errors."""
+    return _named(value) if isinstance(value, Exception) else value.tolist()
+
+
+def _named(error: Exception) -> dict[str, str]:
+    return {"type": type(error).__name__, "message": " ".join(str(error).split())}

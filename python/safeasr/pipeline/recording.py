@@ -6,7 +6,7 @@ What FunASR's ``AutoModel.inference_with_vad`` does when it has a ``vad_model``.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safeasr._extension import _ext
-from safeasr.errors import AudioError
+from safeasr.errors import AudioError, InferenceError
 from safeasr.families.base import Accepts, Recognizer, StreamingRecognizer
 from safeasr.families.terms import Terms
 from safeasr.options.declared import FLAG, Option, Options, number
@@ -152,30 +152,12 @@ class SegmentedRecognizer:
         listened = self._diarization if Diarization.wanted(options) else None
         if self._diarization is not None and _TIMES in self._main.options:
             options = {_TIMES: True, **options}
-        whole = replace(terms, from_file=True)
-        ticket = self._vad.submit(engine, samples, self._vad_own(options), whole)
-        under_way = deque([(0, ticket)])
+        segments, pieces = yield from self._segments(engine, samples, options, terms)
         try:
-            segments: Segments = (yield ticket)["segments"]
-            under_way.clear()
-            if options.get("merge_vad"):
-                longest = float(options.get("merge_length_s") or 15)
-                segments = merge_segments(segments, int(longest * 1000))
-            segments, pieces = self._pieces(samples, segments)
             if listened is not None and pieces:
                 voices = listened.listen(engine, segments, pieces, terms)
-            waiting = deque(zip((start for start, _ in segments), pieces, strict=True))
-            results: list[dict[str, Any]] = []
-            while waiting or under_way:
-                while waiting and len(under_way) < _AHEAD:
-                    start, piece = waiting.popleft()
-                    ticket = self._main.submit(engine, piece, options, terms.later_stage())
-                    under_way.append((start, ticket))
-                start, ticket = under_way[0]
-                raw = yield ticket
-                under_way.popleft()
-                results.append(self._finish_piece(raw, start, options))
-            combined = self._combined(results)
+            results, failed = yield from self._recognised(engine, segments, pieces, options, terms)
+            combined = self._combined(results, failed)
             if listened is not None:
                 by_segments = self._punctuation is None or listened.by_segments(options, combined)
                 options = {**options, _SENTENCES_WANTED: not by_segments}
@@ -194,10 +176,65 @@ class SegmentedRecognizer:
                 combined["sentence_info"] = []
             return combined
         finally:
-            for _, ticket in under_way:
-                ticket.cancel()
             if voices is not None:
                 voices.cancel()
+
+    def _segments(
+        self,
+        engine: _ext.Engine,
+        samples: NDArray[np.float32],
+        options: Mapping[str, Any],
+        terms: Terms,
+    ) -> Steps:
+        """The segments, and the samples of each."""
+        whole = replace(terms, from_file=True)
+        ticket = self._vad.submit(engine, samples, self._vad_own(options), whole)
+        try:
+            segments: Segments = (yield ticket)["segments"]
+        finally:
+            ticket.cancel()
+        if options.get("merge_vad"):
+            longest = float(options.get("merge_length_s") or 15)
+            segments = merge_segments(segments, int(longest * 1000))
+        return self._pieces(samples, segments)
+
+    def _recognised(
+        self,
+        engine: _ext.Engine,
+        segments: Segments,
+        pieces: Sequence[NDArray[np.float32]],
+        options: Mapping[str, Any],
+        terms: Terms,
+    ) -> Steps:
+        """The result of each segment, and those that failed.
+
+        A network that fails on one segment costs that segment, unless it fails on all of them.
+        """
+        waiting = deque(zip(segments, pieces, strict=True))
+        under_way: deque[tuple[list[int], _ext.Ticket]] = deque()
+        results: list[dict[str, Any]] = []
+        failed: list[dict[str, Any]] = []
+        try:
+            while waiting or under_way:
+                while waiting and len(under_way) < _AHEAD:
+                    segment, piece = waiting.popleft()
+                    ticket = self._main.submit(engine, piece, options, terms.later_stage())
+                    under_way.append((segment, ticket))
+                (start, end), ticket = under_way[0]
+                try:
+                    raw = yield ticket
+                except InferenceError as error:
+                    failed.append({"start": start, "end": end, "error": error})
+                    results.append({"text": ""})
+                else:
+                    results.append(self._finish_piece(raw, start, options))
+                under_way.popleft()
+        finally:
+            for _, ticket in under_way:
+                ticket.cancel()
+        if failed and len(failed) == len(results):
+            raise failed[0]["error"]
+        return results, failed
 
     def _pieces(
         self, samples: NDArray[np.float32], segments: Segments
@@ -220,7 +257,9 @@ class SegmentedRecognizer:
         return result
 
     @staticmethod
-    def _combined(results: list[dict[str, Any]]) -> dict[str, Any]:
+    def _combined(
+        results: Sequence[Mapping[str, Any]], failed: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
         if not results:
             return {"text": "", "timestamp": []}
         texts = [result["text"] for result in results if result.get("text")]
@@ -228,6 +267,8 @@ class SegmentedRecognizer:
         for name in ("timestamp", "words"):
             if any(name in r for r in results):
                 combined[name] = [one for r in results for one in r.get(name, ())]
+        if failed:
+            combined["errors"] = list(failed)
         return combined
 
     def finish(
