@@ -156,7 +156,8 @@ class Answering(Assembled):
           ``segment_text`` the segment's text so far, ``start`` in ms, ``is_final`` False;
         - when a segment ends: ``mode`` "2pass-offline", ``text`` the offline model's, ``start``
           and ``end`` in ms, ``timestamp`` if asked for (``pred_timestamp=True``), in ms of the
-          stream, ``is_final`` True.
+          stream, ``is_final`` True. With ``punc_model`` its text has marks; ``raw_text`` is the
+          text without them if asked for (``return_raw_text=True``).
 
         Args:
             mode: "2pass"; "online": no second pass; "offline": no first pass. Default: what the

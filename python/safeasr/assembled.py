@@ -155,7 +155,7 @@ class Assembled:
             intra_op_threads=self._options.intra_op_threads,
             idle_threads=self._options.idle_threads,
         )
-        self._streams = Streams(self._companions, self._engine, self._options.access)
+        self._streams = Streams(self._companions, self._engine, self._options.access, punctuation)
         self._calls = Calls(
             self._recognizer, self._engine, self._options, self._recordings.require_open
         )

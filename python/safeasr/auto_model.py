@@ -82,9 +82,9 @@ class AutoModel(Answering):
             vad_model: voice activity detector beside this one: ``generate`` then takes recordings
                 of any length, segment by segment, and ``stream`` has ``mode="2pass"``.
             vad_kwargs: its options, as in FunASR; keys of its config.yaml, too.
-            punc_model: punctuation model behind this one: texts of ``generate`` have marks, not yet
-                those of ``stream``; with ``vad_model``, ``sentence_timestamp=True`` gives
-                ``sentence_info``.
+            punc_model: punctuation model behind this one: texts have marks; with ``vad_model``,
+                ``sentence_timestamp=True`` gives ``sentence_info``. In ``stream`` one for live
+                texts remembers what came before, and marks ``segment_text``, too.
             punc_kwargs: its options, as in FunASR; keys of its config.yaml, too.
             spk_model: model for speaker embeddings beside this one: with ``vad_model``, results
                 have ``sentence_info`` with a speaker's number for each sentence (``spk``), or,

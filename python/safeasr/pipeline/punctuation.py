@@ -56,6 +56,34 @@ class Punctuation:
         numbers = result["punc_array"]
         return result["text"], None if numbers is None else numbers.tolist()
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether it takes text as it comes, and remembers what came before."""
+        return "cache" in self._model.options
+
+    def of_live(
+        self,
+        engine: _ext.Engine,
+        text: str,
+        cache: dict[str, Any],
+        options: Mapping[str, Any],
+        terms: Terms,
+    ) -> Steps:
+        """What comes next in a live text, with its marks.
+
+        Args:
+            engine: that all models run on.
+            text: what comes next.
+            cache: of the text, if the model remembers any; changed at the end.
+            options: of the stream.
+            terms: of the chunk.
+        """
+        own = {**self._defaults, **self._own.own(options)}
+        if self.goes_on:
+            own["cache"] = cache
+        found = yield from self._model.steps(engine, text, own, terms)
+        return self._model.finish(found, "", own)["text"]
+
     def of_utterance(
         self, engine: _ext.Engine, result: dict[str, Any], options: Mapping[str, Any], terms: Terms
     ) -> Steps:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from safeasr._extension import _ext
 from safeasr.families.base import Recognizer, StreamingRecognizer
 from safeasr.families.terms import Terms
+from safeasr.pipeline.punctuation import Punctuation
 from safeasr.pipeline.single import submit_chunk
 from safeasr.pipeline.steps import Steps
 
@@ -37,12 +38,14 @@ class Models:
         vad: finds the segments.
         online: gives text while somebody speaks; None: no first pass.
         offline: gives the text of finished segments; None: no second pass.
+        punctuation: puts the marks, if anything does.
     """
 
     engine: _ext.Engine
     vad: StreamingRecognizer
     online: StreamingRecognizer | None
     offline: Recognizer | None
+    punctuation: Punctuation | None = None
 
 
 @dataclass
@@ -104,6 +107,7 @@ class TwoPassPipeline:
         vad: Mapping[str, Any],
         online: Mapping[str, Any],
         offline: Mapping[str, Any],
+        punctuation: Mapping[str, Any],
         key: str,
     ) -> None:
         """Begin a stream.
@@ -113,6 +117,7 @@ class TwoPassPipeline:
             vad: options of the detector's stream.
             online: options of the streaming recogniser's streams.
             offline: options of the offline recogniser's calls.
+            punctuation: options of the punctuation model.
             key: name of the stream in events.
 
         Raises:
@@ -122,9 +127,14 @@ class TwoPassPipeline:
         self._vad_options = vad
         self._online_options = online
         self._offline_options = offline
+        self._punctuation_options = punctuation
+        #: What the punctuation model remembers of the segments that have ended.
+        self._marked: dict[str, Any] = {}
         self._key = key
         if models.offline is not None:
             models.offline.check(offline)
+        if models.punctuation is not None:
+            models.punctuation.check(punctuation)
         if models.online is not None:
             # For its checks: wrong options are refused now, not when somebody speaks.
             models.online.open(models.engine, online)
@@ -188,6 +198,9 @@ class TwoPassPipeline:
         self._text = online.text_of(segment.tokens)
         added = online.text_of(result["tokens"])
         if added:
+            if self._models.punctuation is not None and self._models.punctuation.goes_on:
+                # Not the last word: what it remembers of this is dropped.
+                self._text = yield from self._with_marks(self._text, dict(self._marked), deadline)
             events.append(
                 {
                     "key": self._key,
@@ -230,5 +243,20 @@ class TwoPassPipeline:
             segment.tokens.extend(result["tokens"])
             event["text"] = online.text_of(segment.tokens) if online else ""
             event["mode"] = "2pass-online"
+        if self._models.punctuation is not None and event["text"].strip():
+            if self._punctuation_options.get("return_raw_text"):
+                event["raw_text"] = event["text"]
+            marked = dict(self._marked)
+            event["text"] = yield from self._with_marks(event["text"], marked, deadline)
+            self._marked = marked
         self._text = event["text"]
         events.append(event)
+
+    def _with_marks(self, text: str, cache: dict[str, Any], deadline: float | None) -> Steps:
+        assert self._models.punctuation is not None
+        terms = Terms(deadline=deadline).later_stage(live=True)
+        return (
+            yield from self._models.punctuation.of_live(
+                self._models.engine, text, cache, self._punctuation_options, terms
+            )
+        )

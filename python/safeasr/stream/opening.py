@@ -17,6 +17,7 @@ from safeasr.options.declared import NAME, Options, number, one_of
 from safeasr.options.kinds import require
 from safeasr.options.names import COMMON
 from safeasr.pipeline.companions import Companions, is_streaming
+from safeasr.pipeline.punctuation import Punctuation
 from safeasr.pipeline.runs import Runs
 from safeasr.pipeline.single import ModelPipeline
 from safeasr.pipeline.stepwise import is_recognizer
@@ -39,7 +40,11 @@ class Streams:
     """Opens the streams of a model, and knows the chunks that are under way."""
 
     def __init__(
-        self, companions: Companions, engine: _ext.Engine, access: Access = ANYTHING
+        self,
+        companions: Companions,
+        engine: _ext.Engine,
+        access: Access = ANYTHING,
+        punctuation: Punctuation | None = None,
     ) -> None:
         """Open none yet.
 
@@ -47,11 +52,13 @@ class Streams:
             companions: the model and those beside it.
             engine: where all run.
             access: which files and hosts options of streams may name.
+            punctuation: puts the marks in the texts of two passes, if anything does.
         """
         self._companions = companions
         self._main = companions.main
         self._engine = engine
         self._access = access
+        self._punctuation = punctuation
         #: Chunks that were taken and have not ended.
         self.runs = Runs()
 
@@ -118,7 +125,8 @@ class Streams:
             raise UnsupportedModelError(
                 f"mode={mode!r} needs {' and '.join(missing)}: give AutoModel the argument"
             )
-        known = main.options | (online.options if online else Options())
+        marks = self._punctuation.options if self._punctuation else Options()
+        known = main.options | (online.options if online else Options()) | marks
         # Of the two, chunk_size is the recogniser's, in rows of 60 ms.
         options = checked(options, STREAM, known | (vad.options - {"chunk_size"}))
         options = without_none(options)
@@ -130,10 +138,13 @@ class Streams:
         offline = {**main.options.own(defaults), **main.options.own(options)}
         return partial(
             TwoPassPipeline,
-            Models(self._engine, vad, online, main if mode != "online" else None),
+            Models(
+                self._engine, vad, online, main if mode != "online" else None, self._punctuation
+            ),
             vad=vad_own,
             online=online_own,
             offline=self._with_hotwords(offline, defaults),
+            punctuation={**marks.own(defaults), **marks.own(options)},
             key=key,
         )
 
