@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 import safeasr
-from safeasr import AutoFrontend, AutoModel, OptionError, UnsupportedModelError
+from safeasr import AutoFrontend, AutoModel, OptionError, UnsupportedModelError, assembled
 from support.audio import Samples, speech
 from support.oracle import pipeline_oracle
 from support.processes import child_environment
@@ -98,6 +99,26 @@ def test_what_has_which_names(model: AutoModel, wave: Samples) -> None:
         part.generate(wave)
 
 
+def test_defaults_of_the_constructor_hold_for_parts(wave: Samples) -> None:
+    given: dict[str, Any] = {
+        "max_audio_seconds": 5, "on_error": "return", "pred_timestamp": True, "disable_pbar": True,
+        "vad_kwargs": {"max_end_silence_time": 200},
+    }  # fmt: skip
+    with AutoModel("demo", vad_model="demo-vad", **given) as model:
+        assert "timestamp" in model.inference(wave[:48000])[0]
+        for part in (model.model, model.vad_model):
+            [result] = model.inference(wave, model=part)
+            assert isinstance(result["error"], safeasr.AudioTooLongError)
+
+
+def test_a_part_outlives_nobody_who_knows_it(wave: Samples) -> None:
+    """It keeps its model, which is closed when the process ends."""
+    part = AutoModel("demo", disable_pbar=True).model
+    gc.collect()
+    assert part.generate(wave[:32000])[0]["text"]
+    assert part._owner in assembled._open_models
+
+
 def test_build_model(wave: Samples) -> None:
     network, kwargs = AutoModel.build_model(model="demo", disable_pbar=True)
     with AutoModel("demo", disable_pbar=True) as other:
@@ -133,9 +154,16 @@ def test_frontend() -> None:
     assert isinstance(arrays["input"], np.ndarray)
     with pytest.raises(safeasr.AudioError):
         frontend(np.zeros(0, np.float32))
-    for wrong in ({"batch_size": 0}, {"fs": "high"}, {"data_type": "text"}):
+    for wrong in (
+        {"batch_size": 0}, {"fs": "high"}, {"data_type": "text"}, {"data_type": "fbank"},
+        {"kwargs": 5}, {"device": 3},
+    ):  # fmt: skip
         with pytest.raises(OptionError):
             frontend(clips[0], **wrong)
+    with pytest.raises(OptionError, match="hub"):
+        AutoFrontend(model="demo", hub=5)  # type: ignore[arg-type]
+    with pytest.warns(UserWarning, match="running on the CPU"):
+        assert frontend(clips[0], device="cuda:63")[0]["input"].device.type == "cpu"
 
 
 def test_models_without_a_frontend(named: dict[str, Any]) -> None:
@@ -167,6 +195,19 @@ from funasr.utils.postprocess_utils import rich_transcription_postprocess
 assert AutoModel is Other is funasr.AutoModel is safeasr.AutoModel
 assert AutoFrontend is funasr.AutoFrontend is safeasr.AutoFrontend
 assert funasr.__version__
+from importlib.util import find_spec
+assert (find_spec("funasr").origin is None) is HIDDEN
+assert (find_spec("funasr.auto.auto_model").origin is None) is HIDDEN
+if not HIDDEN:
+    from funasr.auto.auto_model import prepare_data_iterator
+    from funasr.register import tables
+    assert prepare_data_iterator(["x"], data_type="text")
+try:
+    from funasr.auto.auto_model import no_such_name
+except ImportError:
+    pass
+else:
+    raise AssertionError
 assert rich_transcription_postprocess("<|zh|><|NEUTRAL|><|Speech|><|woitn|>hello") == "hello"
 print(AutoModel(model="demo", disable_update=True).generate([0.0] * 16000)[0]["text"] == "")
 """
@@ -174,7 +215,7 @@ print(AutoModel(model="demo", disable_update=True).generate([0.0] * 16000)[0]["t
 
 @pytest.mark.parametrize("before", [False, True])
 def test_under_the_name_of_funasr(before: bool) -> None:
-    code = THEIRS.replace("BEFORE", str(before))
+    code = THEIRS.replace("BEFORE", str(before)).replace("HIDDEN", "False")
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=child_environment(), capture_output=True, text=True, timeout=300, check=False,
@@ -191,7 +232,7 @@ def test_under_the_name_of_funasr_that_is_not_there() -> None:
         "            raise ModuleNotFoundError(name, name=name)\n"
         "sys.meta_path.insert(0, Hide())\n"
     )
-    code = THEIRS.replace("BEFORE", "False")
+    code = THEIRS.replace("BEFORE", "False").replace("HIDDEN", "True")
     code = code.replace("import safeasr\n", hide + "import safeasr\n", 1)
     done = subprocess.run(
         [sys.executable, "-c", code],

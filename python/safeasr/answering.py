@@ -52,7 +52,10 @@ class Answering(Assembled):
             segments ``[[start_ms, end_ms], ...]``; of a punctuation model ``key``, ``text`` and
             ``punc_array``, the numbers of the marks, a tensor (words,) int64. Of a recording that
             was taken in segments ``errors``, too, if the network failed on some of them:
-            ``[{"start": ms, "end": ms, "error": the exception}, ...]``.
+            ``[{"start": ms, "end": ms, "error": the exception}, ...]``; ``sentence_info`` if asked
+            for, and with a ``spk_model``: dicts with ``text``, ``start`` and ``end`` in ms,
+            ``timestamp``, ``spk``; ``spk_embedding_center`` (speakers, size) float32, and
+            ``raw_text``, if asked for.
 
         Raises:
             OptionError: if an argument or an option has a value that it cannot have. Nothing was

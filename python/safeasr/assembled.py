@@ -23,8 +23,7 @@ from safeasr.options.checks import flag
 from safeasr.options.declared import Options
 from safeasr.options.kinds import PATH, one_of, require, shown
 from safeasr.options.model import model_arguments, model_options, plain_given
-from safeasr.options.names import CONFIG
-from safeasr.part import Part
+from safeasr.options.names import COMMON, CONFIG
 from safeasr.pipeline.companions import Companions
 from safeasr.pipeline.diarization import CLUSTERING, diarization_of
 from safeasr.pipeline.punctuation import PunctuatedRecognizer, punctuation_of
@@ -159,17 +158,20 @@ class Assembled:
         self._calls = Calls(
             self._recognizer, self._engine, self._options, self._recordings.require_open
         )
-        self._parts = {"model": self._part(as_recognizer(loaded.recognizer, self._recordings), {})}
+        main = as_recognizer(loaded.recognizer, self._recordings)
+        self._parts = {"model": self._part(main, (main.options | COMMON).own(defaults))}
         for role, own in self._role_kwargs.items():
             if beside.get(role) is not None:
                 part = as_recognizer(self._companions.loaded(role), self._recordings)
-                self._parts[role] = self._part(part, own)
+                self._parts[role] = self._part(
+                    part, {**COMMON.own(defaults), **part.options.own(own)}
+                )
         self._readers = Readers()
         _open_models.add(self)
 
-    def _part(self, model: Recognizer, own: Mapping[str, Any]) -> Part:
-        options = replace(self._options, call_defaults=model.options.own(own))
-        return Part(model, Calls(model, self._engine, options, self._recordings.require_open))
+    def _part(self, model: Recognizer, defaults: Mapping[str, Any]) -> tuple[Recognizer, Calls]:
+        options = replace(self._options, call_defaults=defaults)
+        return model, Calls(model, self._engine, options, self._recordings.require_open)
 
     def export(
         self, output_dir: str | None = None, precision: str | None = None, **others: Any

@@ -12,14 +12,15 @@ import torch
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import is_bundle, read_bundle
 from safeasr.bundles.model_dir import read_model_dir
-from safeasr.errors import OptionError, UnsupportedModelError
+from safeasr.errors import UnsupportedModelError
 from safeasr.families.frontends import frontend_of, offline_frontend
 from safeasr.inputs.expand import expand_inputs
 from safeasr.inputs.utterance import Utterance
 from safeasr.loading.find import find_model
 from safeasr.options.checker import Place, checked
-from safeasr.options.declared import FLAG, PATH, Option, Options, Where, whole
-from safeasr.options.kinds import require
+from safeasr.options.declared import FLAG, NAME, PATH, Option, Options, Where, one_of, whole
+from safeasr.options.device import pick_device
+from safeasr.options.kinds import DICT, require
 from safeasr.options.names import COMMON
 
 __all__ = ["AutoFrontend"]
@@ -27,7 +28,8 @@ __all__ = ["AutoFrontend"]
 _OWN = Options(
     Option("return_pt", FLAG, True, help="Tensors; otherwise arrays of numpy."),
     Option("batch_size", whole("a whole number of at least 1", least=1), 1),
-    *(COMMON[name] for name in ("fs", "data_type", "key", "device", "disable_pbar")),
+    Option("data_type", one_of("sound", "pcm"), "sound"),
+    *(COMMON[name] for name in ("fs", "key", "device", "disable_pbar")),
 )
 _CALL = Place("AutoFrontend", Where.BOTH, _OWN)
 
@@ -55,6 +57,7 @@ class AutoFrontend:
         name = require(PATH, "model", model)
         self.kwargs: dict[str, Any] = {"model": model, **kwargs}
         self._defaults = checked(_OWN.own(kwargs), _CALL, Options())
+        hub = require(NAME, "hub", hub)
         directory = find_model(name, hub=hub, revision=kwargs.get("model_revision"))
         arguments = _arguments(directory)
         self.sample_rate: int = arguments["sample_rate"]
@@ -84,9 +87,10 @@ class AutoFrontend:
             AudioError: if an input cannot be read as audio.
             OptionError: for a value that an option cannot have.
         """
-        given = {**self._defaults, **checked({**(kwargs or {}), **options}, _CALL, Options())}
-        if given.get("data_type") == "text":
-            raise OptionError("data_type='text' has no features")
+        given = {
+            **self._defaults,
+            **checked({**require(DICT, "kwargs", kwargs or {}), **options}, _CALL, Options()),
+        }
         utterances = expand_inputs(
             input,
             key=given.get("key"),
@@ -107,7 +111,7 @@ class AutoFrontend:
         features, lengths = self._frontend.compute(waves)
         tensors: Any = (features, np.array(lengths, np.int32))
         if given.get("return_pt", True):
-            device = given.get("device") or "cpu"
+            device = pick_device(given.get("device") or "cpu", 1)
             tensors = tuple(torch.from_numpy(one).to(device) for one in tensors)
         return {
             "input": tensors[0],

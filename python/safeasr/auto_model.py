@@ -141,22 +141,25 @@ class AutoModel(Answering):
     @property
     def model(self) -> Part:
         """The model alone, without those beside it."""
-        return self._parts["model"]
+        return Part(self, *self._parts["model"])
 
     @property
     def vad_model(self) -> Part | None:
         """The detector, if one was named."""
-        return self._parts.get("vad_model")
+        return self._beside("vad_model")
 
     @property
     def punc_model(self) -> Part | None:
         """The punctuation model, if one was named."""
-        return self._parts.get("punc_model")
+        return self._beside("punc_model")
 
     @property
     def spk_model(self) -> Part | None:
         """The model for speaker embeddings, if one was named."""
-        return self._parts.get("spk_model")
+        return self._beside("spk_model")
+
+    def _beside(self, role: str) -> Part | None:
+        return Part(self, *self._parts[role]) if role in self._parts else None
 
     @property
     def vad_kwargs(self) -> dict[str, Any]:

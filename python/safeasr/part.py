@@ -25,13 +25,15 @@ class Part:
         options: names of the options of its own.
     """
 
-    def __init__(self, model: Recognizer, calls: Calls) -> None:
+    def __init__(self, owner: object, model: Recognizer, calls: Calls) -> None:
         """Take a loaded model.
 
         Args:
+            owner: what it is a part of; lives as long.
             model: which one.
             calls: makes its calls.
         """
+        self._owner = owner
         self._calls = calls
         self._known: Options = model.options | COMMON
         self.task: Task = model.task

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from safeasr import AudioError, AutoModel
+from safeasr import AudioError, AutoModel, InferenceError
 from safeasr.cli.app import run
 from safeasr.cli.formats import Format, Writer
+from safeasr.cli.running import callers_for
 from safeasr.cli.sources import file_of
 from support.fake_model import FakeModel
 from support.vad import conversation
@@ -158,7 +160,8 @@ def test_models_and_options(fake: type[FakeModel], files: list[str], tmp_path: P
         ["--output-dir", "x", "--output", "y"],
         ["--stream", "--format", "srt", "--vad", "v"],
         ["--stream", "--output-dir", "x"],
-        ["--stream", "--punc", "p"],
+        ["--stream", "--vad", "v", "--spk", "s"],
+        ["--stream", "--hotwords", "alpha"],
     ],
 )
 def test_what_excludes_each_other(
@@ -166,6 +169,95 @@ def test_what_excludes_each_other(
 ) -> None:
     assert run(["transcribe", files[0], *arguments]) == 2
     assert fake.made == []
+
+
+def test_subtitles_of_several_inputs_need_files(fake: type[FakeModel], files: list[str]) -> None:
+    for form in ("srt", "vtt"):
+        assert run(["transcribe", *files, "--vad", "v", "--format", form]) == 2
+    assert fake.made == []
+
+
+@pytest.mark.parametrize("to_files", [False, True])
+def test_a_recording_of_which_a_part_failed(
+    fake: type[FakeModel],
+    files: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    to_files: bool,
+) -> None:
+    """It is named, the run fails, and whoever resumes tries again."""
+    generate = FakeModel.generate
+    error = {"start": 1000, "end": 2500, "error": InferenceError("too\nlarge")}
+
+    def with_errors(self: FakeModel, source: Any, key: str = "", **options: Any) -> Any:
+        [result] = generate(self, source, key, **options)
+        return [{**result, **({"errors": [error]} if key == "b" else {})}]
+
+    monkeypatch.setattr(FakeModel, "generate", with_errors)
+    out = tmp_path / "out"
+    arguments = ["transcribe", *files, *(["--output-dir", str(out)] if to_files else [])]
+    assert run(arguments) == 1
+    shown = capsys.readouterr()
+    assert "b.wav, 1000 to 2500 ms: too large" in shown.err
+    if to_files:
+        assert sorted(one.name for one in out.iterdir()) == ["a.txt", "c.txt"]
+        monkeypatch.undo()
+        monkeypatch.setattr("safeasr.cli.models.AutoModel", FakeModel)
+        assert run([*arguments, "--resume"]) == 0
+        assert len(FakeModel.made[-1].calls) == 1
+    else:
+        assert len(shown.out.splitlines()) == 3
+
+
+def test_a_file_as_soon_as_it_is_done(
+    fake: type[FakeModel], files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one takes until the others' files are there."""
+    out = tmp_path / "out"
+    generate = FakeModel.generate
+
+    def slow(self: FakeModel, source: Any, key: str = "", **options: Any) -> Any:
+        end = time.monotonic() + 60
+        while key == "a" and not (out / "c.txt").exists() and time.monotonic() < end:
+            time.sleep(0.002)
+        assert time.monotonic() < end, "c waited for a"
+        return generate(self, source, key, **options)
+
+    monkeypatch.setattr(FakeModel, "generate", slow)
+    assert run(["transcribe", *files, "--output-dir", str(out)]) == 0
+    assert sorted(one.name for one in out.iterdir()) == ["a.txt", "b.txt", "c.txt"]
+
+
+def test_names_that_no_file_can_have(
+    fake: type[FakeModel], files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scp = tmp_path / "list.scp"
+    scp.write_text(f"{'x' * 300} {files[0]}\nfine {files[1]}\n")
+    out = tmp_path / "out"
+    for _ in range(2):
+        assert run(["transcribe", str(scp), "--output-dir", str(out), "--resume"]) == 1
+        assert "cannot be written" in capsys.readouterr().err
+        assert [one.name for one in out.iterdir()] == ["fine.txt"]
+
+
+def test_inputs_without_a_key_are_resumed(
+    fake: type[FakeModel], files: list[str], tmp_path: Path
+) -> None:
+    """A list file's bare paths have random keys elsewhere."""
+    listed = tmp_path / "list.jsonl"
+    listed.write_text("".join(json.dumps({"source": file}) + "\n" for file in files))
+    out = tmp_path / "out"
+    for _ in range(2):
+        assert run(["transcribe", str(listed), "--output-dir", str(out), "--resume"]) == 0
+    assert sorted(one.name for one in out.iterdir()) == ["a.txt", "b.txt", "c.txt"]
+    assert len(FakeModel.made) == 1
+
+
+@pytest.mark.parametrize(("segments", "expected"), [(False, 64), (True, 2)])
+def test_hours_of_audio_are_not_all_read_at_once(segments: bool, expected: int) -> None:
+    assert callers_for(None, 2, 1000, segments=segments) == expected
+    assert callers_for(None, 2, 1, segments=segments) == 1
 
 
 def test_subtitles_of_a_recording(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 import safeasr
 from safeasr import AutoModel, DeadlineExceededError, InferenceError, UnsupportedModelError
 from safeasr.calls.promise import Promise
-from safeasr.pipeline.recording import merge_segments
+from safeasr.pipeline.segments import merge_segments
 from support.audio import Samples
 from support.mended import mend_funasr
 from support.vad import conversation
@@ -151,6 +151,8 @@ def test_a_bad_segment_costs_that_segment(monkeypatch: pytest.MonkeyPatch) -> No
         assert result["text"] == " ".join(one["text"] for one in kept)
         assert result["timestamp"] == [pair for one in kept for pair in one["timestamp"]]
         assert [one["error"] for one in result["errors"]] == [error, error]
+        # It would keep the samples of the whole recording.
+        assert error.__traceback__ is None and error.__context__ is None
         for one, lost in zip(result["errors"], (sentences[0], sentences[2]), strict=True):
             assert one["start"] <= lost["start"] < one["end"]
         monkeypatch.undo()

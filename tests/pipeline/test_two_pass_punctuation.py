@@ -100,6 +100,15 @@ def test_marks(model: AutoModel, plain: AutoModel, punctuation: Path, mode: str)
     assert got == expected * 2
 
 
+def test_another_recording_in_the_same_stream(model: AutoModel) -> None:
+    """What the punctuation model remembers ends with the recording."""
+    first, second = (conversation(8, seed=seed) for seed in (1, 2))
+    alone = [one["text"] for one in events_of(model, second, mode="offline")]
+    with model.stream(key="k", mode="offline") as stream:
+        stream.feed(first, True)
+        assert [one["text"] for one in stream.feed(second, True)] == alone
+
+
 def test_options_of_a_stream(model: AutoModel, plain: AutoModel) -> None:
     wave = conversation(12, seed=1)
     events = events_of(model, wave, return_raw_text=True, split_size=3, mode="offline")

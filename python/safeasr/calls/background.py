@@ -11,12 +11,15 @@ from safeasr.calls.promise import Promise
 __all__ = ["on_thread_of"]
 
 
-def on_thread_of(dispatcher: Dispatcher, work: Callable[[], Any]) -> Promise:
+def on_thread_of(
+    dispatcher: Dispatcher, work: Callable[[], Any], still_wanted: Callable[[], None]
+) -> Promise:
     """Do it on another thread; cancelled before it begins, it is not done.
 
     Args:
         dispatcher: whose thread.
         work: what to do.
+        still_wanted: asked before it begins; raises if nobody wants it any more.
 
     Returns:
         The ticket of what it returns.
@@ -27,6 +30,7 @@ def on_thread_of(dispatcher: Dispatcher, work: Callable[[], Any]) -> Promise:
         if not promise.start():
             return
         try:
+            still_wanted()
             value = work()
         except BaseException as error:
             promise.fail(error)

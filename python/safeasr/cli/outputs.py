@@ -12,7 +12,7 @@ import typer
 
 from safeasr.cli.formats import Format, Writer
 from safeasr.cli.sources import file_of
-from safeasr.errors import SafeASRError
+from safeasr.errors import OutputError, SafeASRError
 
 __all__ = ["Folder", "Output"]
 
@@ -64,19 +64,28 @@ class Folder:
         twice = next((file for file, count in counts.items() if count > 1), None)
         if twice is not None:
             raise typer.BadParameter(f"{counts[twice]} inputs would be written to {twice}")
-        return [one for one in sources if not (resume and self._file(one[0]).exists())]
+        return [one for one in sources if not (resume and os.path.exists(self._file(one[0])))]
 
     def write(self, result: Mapping[str, Any]) -> None:
-        """Write its file."""
+        """Write its file, unless parts of it failed: whoever resumes tries again.
+
+        Raises:
+            OutputError: if it cannot be written; other files can.
+        """
+        if result.get("errors"):
+            return
         file = self._file(str(result["key"]))
-        file.parent.mkdir(parents=True, exist_ok=True)
         unfinished = file.with_name(f".{file.name}.{os.getpid()}")
         try:
-            with unfinished.open("w", encoding="utf-8") as out:
-                _write_alone(result, out, self._form)
-            unfinished.replace(file)
-        finally:
-            unfinished.unlink(missing_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with unfinished.open("w", encoding="utf-8") as out:
+                    _write_alone(result, out, self._form)
+                unfinished.replace(file)
+            finally:
+                unfinished.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"{file} cannot be written: {error.strerror or error}") from error
 
     def write_error(self, key: str, error: SafeASRError) -> None:
         """No file: whoever resumes tries again."""

@@ -6,7 +6,7 @@ import io
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from safeasr.auto_model import AutoModel
@@ -20,9 +20,22 @@ _MAX_CALLERS = 64
 
 
 def results_of(
-    model: AutoModel, sources: Sequence[tuple[str, object]], options: dict[str, Any], callers: int
+    model: AutoModel,
+    sources: Sequence[tuple[str, object]],
+    options: dict[str, Any],
+    callers: int,
+    *,
+    in_order: bool,
 ) -> Iterator[tuple[str, str, dict[str, Any] | SafeASRError]]:
-    """Name, key, and result or error, of every utterance, in order; a few are always under way."""
+    """Name, key, and result or error, of every utterance; a few are always under way.
+
+    Args:
+        model: answers.
+        sources: keys and sources.
+        options: of the calls.
+        callers: how many calls there are at a time.
+        in_order: of the sources; otherwise each as soon as it is done.
+    """
 
     def recognise(key: str, source: object) -> dict[str, Any]:
         return model.generate(source, key=key, **options)[0]
@@ -37,12 +50,18 @@ def results_of(
                 pending.append((name, item[0], pool.submit(recognise, *item)))
             if not pending:
                 return
+            if not in_order:
+                wait([one for _, _, one in pending], return_when=FIRST_COMPLETED)
+                done = next(i for i, (_, _, one) in enumerate(pending) if one.done())
+                pending.rotate(-done)
             name, key, future = pending[0]
             try:
                 outcome: dict[str, Any] | SafeASRError = future.result()
             except (AudioError, InferenceError, DeadlineExceededError) as error:
                 outcome = error  # this utterance's own; the others go on
             pending.popleft()
+            if not in_order:
+                pending.rotate(done)
             yield name, key, outcome
     except BaseException:
         # Ctrl-C, or a failure of all: what waits is taken back, so the pool's threads come home.
@@ -54,8 +73,18 @@ def results_of(
         pool.shutdown(cancel_futures=True)
 
 
-def callers_for(batch_size: int | None, workers: int, inputs: int) -> int:
-    """Threads that keep every worker in full batches, as far as there are inputs for them."""
+def callers_for(batch_size: int | None, workers: int, inputs: int, *, segments: bool) -> int:
+    """Threads that keep every worker in full batches, as far as there are inputs for them.
+
+    Args:
+        batch_size: utterances in a batch at most, if the user said so.
+        workers: of the model.
+        inputs: how many there are.
+        segments: each is taken in segments, which fill batches by themselves. They may be hours
+            long, and each caller holds one.
+    """
+    if segments:
+        return max(1, min(inputs, max(2, workers)))
     enough = _MAX_CALLERS if batch_size is None else 2 * batch_size * workers
     return max(1, min(_MAX_CALLERS, enough, inputs))
 

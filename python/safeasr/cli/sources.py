@@ -7,10 +7,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Final
+from urllib.parse import urlsplit
 
 import typer
 
-from safeasr.inputs.expand import expand_inputs
+from safeasr.inputs.expand import Utterance, expand_inputs
 
 __all__ = ["file_of", "sources_of"]
 
@@ -38,8 +39,18 @@ def sources_of(inputs: Sequence[str]) -> list[tuple[str, object]]:
             if len(found) == before:
                 raise typer.BadParameter(f"there are no audio files in {name!r}")
         else:
-            found.extend((one.key, one.source) for one in expand_inputs(name))
+            found.extend(_named(name, expand_inputs(name)))
     return found
+
+
+def _named(name: str, utterances: Sequence[Utterance]) -> Iterator[tuple[str, object]]:
+    """With keys that are the same in the next run."""
+    for number, one in enumerate(utterances, 1):
+        key = one.key
+        if key.startswith("rand_key_"):
+            source = one.source if isinstance(one.source, str) else ""
+            key = PurePath(urlsplit(source).path).stem or f"{PurePath(name).stem}-{number}"
+        yield key, one.source
 
 
 def _in_folder(folder: Path) -> Iterator[tuple[str, object]]:
@@ -53,6 +64,6 @@ def _in_folder(folder: Path) -> Iterator[tuple[str, object]]:
 
 def file_of(key: str, suffix: str) -> PurePath:
     """Where the result of that key lies in a folder of results; never outside of it."""
-    parts = [part for part in PurePath(key).parts if part not in (os.sep, "..")]
+    parts = [part for part in PurePath(key.replace("\0", "")).parts if part not in (os.sep, "..")]
     whole = PurePath(*parts or ["unnamed"])
     return whole.with_name(whole.name + suffix)

@@ -17,7 +17,7 @@ from safeasr.cli.running import callers_for, progress, results_of
 from safeasr.cli.say import complain
 from safeasr.cli.sources import sources_of
 from safeasr.cli.stream import stream_files
-from safeasr.errors import SafeASRError
+from safeasr.errors import OutputError, SafeASRError
 
 __all__ = ["transcribe"]
 
@@ -139,8 +139,8 @@ def transcribe(
     form = _chosen_format(form, as_json, as_jsonl, as_text, timestamps)
     if stream and (form not in (Format.TEXT, Format.JSONL) or timestamps or output_dir):
         raise typer.BadParameter("--stream gives text or --jsonl, and no --output-dir")
-    if stream and (punc or spk or hotwords):
-        raise typer.BadParameter("--stream goes without --punc, --spk and --hotwords")
+    if stream and (spk or hotwords):
+        raise typer.BadParameter("--stream goes without --spk and --hotwords")
     if not stream and (real_time or online_model):
         raise typer.BadParameter("--real-time and --online-model need --stream")
     if not vad and (spk or form in SUBTITLES):
@@ -160,6 +160,8 @@ def transcribe(
             if not sources:
                 return
         elif not stream:
+            if form in (Format.SRT, Format.VTT) and len(sources) > 1:
+                raise typer.BadParameter(f"{form.value} of several inputs needs --output-dir")
             sink = Writer(out, form, with_keys=len(sources) > 1)
         beside = {"online_model": online_model, "vad_model": vad, "punc_model": punc}
         recogniser = stack.enter_context(
@@ -177,23 +179,29 @@ def transcribe(
                 recogniser, sources, out, as_json=form is Format.JSONL, paced=real_time
             )
         else:
-            callers = callers_for(batch_size, int(recogniser.stats()["workers"]), len(sources))
-            options = _options(form, timestamps, hotwords)
+            workers_running = int(recogniser.stats()["workers"])
+            callers = callers_for(batch_size, workers_running, len(sources), segments=bool(vad))
+            results = results_of(
+                recogniser,
+                sources,
+                _options(form, timestamps, hotwords),
+                callers,
+                in_order=output_dir is None,
+            )
             bar = stack.enter_context(progress(len(sources), quiet=bool(output or output_dir)))
             task = bar.add_task("", total=len(sources))
             failed = 0
             with contextlib.closing(sink):
-                for name, key, outcome in results_of(recogniser, sources, options, callers):
+                for name, key, outcome in results:
                     bar.advance(task)
-                    if not isinstance(outcome, SafeASRError):
-                        sink.write(outcome)
+                    if _written(sink, name, outcome):
                         continue
                     failed += 1
-                    complain(f"error: {name}: {outcome}")
                     if on_error is _OnError.RAISE:
                         recogniser.close(drain=False)
                         break
-                    sink.write_error(key, outcome)
+                    if isinstance(outcome, SafeASRError):
+                        sink.write_error(key, outcome)
     if failed:
         raise typer.Exit(1)
 
@@ -208,3 +216,19 @@ def _options(form: Format, timestamps: bool, hotwords: str | None) -> dict[str, 
     if hotwords:
         options["hotword"] = hotwords
     return options
+
+
+def _written(sink: Output, name: str, outcome: dict[str, Any] | SafeASRError) -> bool:
+    """Whether an input was recognised, all of it, and its result is where it belongs."""
+    if isinstance(outcome, SafeASRError):
+        complain(f"error: {name}: {outcome}")
+        return False
+    errors = outcome.get("errors", ())
+    for one in errors:
+        complain(f"error: {name}, {one['start']} to {one['end']} ms: {one['error']}")
+    try:
+        sink.write(outcome)
+    except OutputError as error:
+        complain(f"error: {name}: {error}")
+        return False
+    return not errors

@@ -133,7 +133,6 @@ def plain_given(given: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         TypeError: for ``vda_model``, as in FunASR.
-        UnsupportedModelError: for models beside the recogniser.
         OptionError: for a value that an argument cannot have.
     """
     if "vda_model" in given:

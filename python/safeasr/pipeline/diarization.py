@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -15,11 +15,17 @@ from numpy.typing import NDArray
 from safeasr._extension import _ext
 from safeasr.calls.background import on_thread_of
 from safeasr.calls.dispatcher import ALONE, BACKGROUND
-from safeasr.errors import AudioError
+from safeasr.errors import (
+    InferenceError,
+    OutOfMemoryError,
+    SafeASRError,
+    UnsupportedModelError,
+)
 from safeasr.families.base import Recognizer
 from safeasr.families.terms import Terms
 from safeasr.options.declared import FLAG, Kind, Option, Options, Where, number, one_of, whole
 from safeasr.pipeline.companions import Companions
+from safeasr.pipeline.failures import failure
 from safeasr.pipeline.steps import SideRun, Steps
 from safeasr.speakers.clustering import MANY, MERGE_ABOVE, require_libraries, speakers_of
 from safeasr.speakers.turns import centres_of, in_order, turns_of, with_speakers
@@ -71,10 +77,12 @@ class Voices:
     Attributes:
         spans: beginning and end of each, in seconds.
         embeddings: float32 (windows, size).
+        failed: windows on which the network failed, as in the ``errors`` of a result.
     """
 
     spans: Sequence[tuple[float, float]]
     embeddings: NDArray[np.float32]
+    failed: Sequence[Mapping[str, Any]] = ()
 
 
 class Diarization:
@@ -94,9 +102,9 @@ class Diarization:
         self._merge_above = float(clustering.get("merge_thr", MERGE_ABOVE))
 
     def require_rate(self, rate: int) -> None:
-        """Raise AudioError unless it works at the recogniser's rate in Hz."""
+        """Raise UnsupportedModelError unless it works at the recogniser's rate in Hz."""
         if self._model.sample_rate != rate:
-            raise AudioError(
+            raise UnsupportedModelError(
                 f"spk_model works at {self._model.sample_rate} Hz and the model at {rate} Hz"
             )
 
@@ -144,23 +152,32 @@ class Diarization:
             windows_of(start / 1000.0, piece, rate)
             for (start, _), piece in zip(segments, pieces, strict=True)
         )
-        under_way: deque[_ext.Ticket] = deque()
+        under_way: deque[tuple[tuple[float, float], _ext.Ticket]] = deque()
         spans: list[tuple[float, float]] = []
         embeddings: list[NDArray[np.float32]] = []
+        failed: list[dict[str, Any]] = []
+        window = next(windows, None)
         try:
-            for window in windows:
-                if len(under_way) == _AHEAD:
-                    embeddings.append(self._embedding((yield under_way[0])))
-                    under_way.popleft()
-                under_way.append(self._model.submit(engine, window.samples, {}, terms))
-                spans.append((window.start, window.end))
-            while under_way:
-                embeddings.append(self._embedding((yield under_way[0])))
+            while window is not None or under_way:
+                while window is not None and len(under_way) < _AHEAD:
+                    ticket = self._model.submit(engine, window.samples, {}, terms)
+                    under_way.append(((window.start, window.end), ticket))
+                    window = next(windows, None)
+                span, ticket = under_way[0]
+                try:
+                    raw = yield ticket
+                except InferenceError as error:
+                    failed.append(failure(round(span[0] * 1000), round(span[1] * 1000), error))
+                else:
+                    spans.append(span)
+                    embeddings.append(self._embedding(raw))
                 under_way.popleft()
         finally:
-            for ticket in under_way:
+            for _, ticket in under_way:
                 ticket.cancel()
-        return Voices(spans, np.concatenate(embeddings))
+        if failed and not spans:
+            raise failed[0]["error"]
+        return Voices(spans, np.concatenate(embeddings), failed)
 
     def _embedding(self, raw: Any) -> NDArray[np.float32]:
         found: NDArray[np.float32] = self._model.finish(raw, "", {})["spk_embedding"].numpy()
@@ -173,6 +190,7 @@ class Diarization:
         results: Sequence[Mapping[str, Any]],
         segments: Sequence[Sequence[int]],
         options: Mapping[str, Any],
+        still_wanted: Callable[[], None],
     ) -> Steps:
         """A recording's result, with whoever says each of its sentences or segments.
 
@@ -182,17 +200,27 @@ class Diarization:
             results: of each piece, with times from the beginning of the recording.
             segments: ``[start_ms, end_ms]`` of each.
             options: of the call.
+            still_wanted: raises if nobody wants the result any more.
+
+        Raises:
+            InferenceError: if the clustering fails; of its kinds, OutOfMemoryError.
+            UnsupportedModelError: if a library that it needs cannot be imported.
         """
         found = voices.embeddings
         thread = BACKGROUND if len(found) < MANY else ALONE
         count = options.get("preset_spk_num")
-        ticket = on_thread_of(thread, partial(speakers_of, found, count, self._merge_above))
+        work = partial(speakers_of, found, count, self._merge_above)
+        ticket = on_thread_of(thread, work, still_wanted)
         try:
             labels = yield ticket
+        except Exception as error:
+            raise _typed(error) from error
         finally:
             ticket.cancel()
         speakers = in_order(labels)
         finished = dict(combined)
+        if voices.failed:
+            finished["errors"] = [*combined.get("errors", ()), *voices.failed]
         if options.get("return_spk_center"):
             finished["spk_embedding_center"] = centres_of(found, speakers)
         sentences = combined.get("sentence_info")
@@ -200,6 +228,15 @@ class Diarization:
             sentences = _segments_as_sentences(results, segments)
         finished["sentence_info"] = with_speakers(sentences, turns_of(voices.spans, speakers))
         return finished
+
+
+def _typed(error: Exception) -> Exception:
+    if isinstance(error, SafeASRError):
+        return error
+    message = f"telling speakers apart failed: {type(error).__name__}: {error}"
+    if isinstance(error, MemoryError):
+        return OutOfMemoryError(message)
+    return (UnsupportedModelError if isinstance(error, ImportError) else InferenceError)(message)
 
 
 def _segments_as_sentences(

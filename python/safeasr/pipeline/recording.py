@@ -6,27 +6,29 @@ What FunASR's ``AutoModel.inference_with_vad`` does when it has a ``vad_model``.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from safeasr._extension import _ext
-from safeasr.errors import AudioError, InferenceError
+from safeasr.deadlines import require_time
+from safeasr.errors import AudioError, EngineClosedError, InferenceError
 from safeasr.families.base import Accepts, Recognizer, StreamingRecognizer
 from safeasr.families.terms import Terms
 from safeasr.options.declared import FLAG, Option, Options, number
 from safeasr.pipeline.companions import Companions
 from safeasr.pipeline.diarization import Diarization
+from safeasr.pipeline.failures import failure
 from safeasr.pipeline.punctuation import Punctuation
 from safeasr.pipeline.runs import BoundedRun, Runs
+from safeasr.pipeline.segments import Segments, merge_segments
 from safeasr.pipeline.steps import SideRun, Steps
 from safeasr.text.sentences import sentences_of_pieces
 
-__all__ = ["SegmentedRecognizer", "merge_segments", "segmented"]
+__all__ = ["SegmentedRecognizer", "segmented"]
 
 #: Segments of one recording that are in the engine at a time: others want their turn, too.
 _AHEAD = 32
@@ -44,31 +46,6 @@ _SENTENCES = Options(
     Option(_SENTENCES_WANTED, FLAG, False, help="Sentences with their times, too."),
     Option("en_post_proc", FLAG, False, help="English marks in them."),
 )
-
-Segments = list[list[int]]
-
-
-def merge_segments(segments: Segments, longest_ms: int) -> Segments:
-    """Put neighbouring segments together, with the silence between them.
-
-    As in FunASR (``utils/vad_utils.py``), segments are cut at their own edges only, so one may
-    become longer; the first one begins at 0.
-
-    Args:
-        segments: ``[start_ms, end_ms]``, in order.
-        longest_ms: length up to which they are put together.
-    """
-    if len(segments) <= 1:
-        return segments
-    edges = sorted({edge for segment in segments for edge in segment})
-    merged, begin = [], 0
-    for edge, following in pairwise(edges):
-        if following - begin < longest_ms:
-            continue
-        if edge > begin:
-            merged.append([begin, edge])
-        begin = edge
-    return [*merged, [begin, edges[-1]]]
 
 
 class SegmentedRecognizer:
@@ -170,7 +147,7 @@ class SegmentedRecognizer:
             if listened is not None and voices is not None and combined["text"]:
                 heard = yield voices
                 combined = yield from listened.of_recording(
-                    heard, combined, results, segments, options
+                    heard, combined, results, segments, options, _still_wanted(engine, terms)
                 )
             elif listened is not None:
                 combined["sentence_info"] = []
@@ -224,7 +201,7 @@ class SegmentedRecognizer:
                 try:
                     raw = yield ticket
                 except InferenceError as error:
-                    failed.append({"start": start, "end": end, "error": error})
+                    failed.append(failure(start, end, error))
                     results.append({"text": ""})
                 else:
                     results.append(self._finish_piece(raw, start, options))
@@ -276,6 +253,17 @@ class SegmentedRecognizer:
     ) -> dict[str, Any]:
         """Text of all segments, with spaces between them, and their timestamps."""
         return {"key": key, **result}
+
+
+def _still_wanted(engine: _ext.Engine, terms: Terms) -> Callable[[], None]:
+    """Raises once the time is over, or the model closed without waiting for anyone."""
+
+    def check() -> None:
+        if engine.closed:
+            raise EngineClosedError("the model is closed")
+        require_time(terms.deadline)
+
+    return check
 
 
 def segmented(

@@ -167,6 +167,7 @@ class TwoPassPipeline:
             if self._segment is not None:
                 yield from self._end(self._ms(self._recent.end), deadline, events)
             self._recent = _Recent()
+            self._marked = {}
         else:
             oldest = self._recent.end - self._samples(_KEEP_MS)
             if self._segment is not None:

@@ -101,7 +101,7 @@ def _without_short_ones(turns: list[Turn]) -> list[Turn]:
 def with_speakers(
     sentences: Iterable[Mapping[str, Any]], turns: Sequence[Turn]
 ) -> list[dict[str, Any]]:
-    """The sentences, each with ``spk``: whose turns it lies in most; 0 if it lies in none.
+    """The sentences, each with ``spk``: the speaker whose turns cover most of it; 0 if none do.
 
     Args:
         sentences: with ``start`` and ``end`` in ms.
