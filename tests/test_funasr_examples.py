@@ -21,7 +21,7 @@ from support.mended import mend_funasr
 from support.punctuation import WHOLE_SHAPES, write_punc_dir
 from support.seaco import write_seaco
 from support.sense_voice import write_model_dir as write_sense_voice
-from support.speakers import write_speaker_dir
+from support.speakers import write_bare_eres2netv2, write_speaker_dir
 from support.streaming import write_streaming_dir
 from support.vad import conversation
 
@@ -40,9 +40,7 @@ MAKERS: dict[str, Callable[[Path], object]] = {
     "iic/speech_campplus_sv_zh-cn_16k-common": lambda path: write_speaker_dir(
         path, "CAMPPlus", SPEAKERS
     ),
-    "iic/speech_eres2netv2_sv_zh-cn_16k-common": lambda path: write_speaker_dir(
-        path, "ERes2NetV2", {"m_channels": 8, "embedding_size": 16}
-    ),
+    "iic/speech_eres2netv2_sv_zh-cn_16k-common": write_bare_eres2netv2,
 }
 
 

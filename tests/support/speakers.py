@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import yaml
 
 from support.audio import speech
 
-__all__ = ["write_speaker_dir"]
+__all__ = ["write_bare_eres2netv2", "write_speaker_dir"]
 
 
 def write_speaker_dir(
@@ -41,6 +42,16 @@ def write_speaker_dir(
                     module.bias.normal_(0, 0.2)
         _centre(network.eval())
     torch.save(network.state_dict(), path / name)
+    return path
+
+
+def write_bare_eres2netv2(path: Path, seed: int = 0) -> Path:
+    """ERes2NetV2 as the hub has it, of full size: a checkpoint of the network, and nothing else."""
+    made = write_speaker_dir(path / "whole", "ERes2NetV2", {}, seed)
+    weights = torch.load(made / "model.pt", weights_only=True)
+    bare = {name.removeprefix("model."): value for name, value in weights.items()}
+    torch.save(bare, path / "pretrained_eres2netv2.ckpt")
+    shutil.rmtree(made)
     return path
 
 

@@ -17,6 +17,9 @@ from safeasr.errors import ExportError
 
 __all__ = ["ModelDir", "read_cmvn", "read_model_dir", "read_vocabulary", "read_weights"]
 
+#: Classes of models that the hub has without a config.yaml, by the names of their checkpoints: all
+#: is as the class has it.
+_WITHOUT_CONFIG = {"pretrained_eres2netv2.ckpt": "ERes2NetV2"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -242,12 +245,16 @@ def read_model_dir(path: Path, overrides: Mapping[str, Any] | None = None) -> Mo
         "config", "config.yaml"
     )
     config_file = path / name
-    if not _is_file(config_file):
+    bare = next((one for one in _WITHOUT_CONFIG if _is_file(path / one)), None)
+    if _is_file(config_file):
+        config = read_yaml(config_file)
+    elif bare is not None:
+        config, name = {"model": _WITHOUT_CONFIG[bare], "init_param": bare}, bare
+    else:
         raise ExportError(
             f"{path} is not a FunASR model directory: it has no {name} "
             "(and no bundle.json, so it is not a safeasr bundle either)"
         )
-    config = read_yaml(config_file)
     if not isinstance(config, dict):
         raise ExportError(
             f"{config_file} must hold a mapping with a model class (key 'model'), got a "
