@@ -77,6 +77,32 @@ def test_feeding_the_stream_it_interrupted(model: AutoModel) -> None:
     assert "fed" in told
 
 
+def test_feeding_the_stream_while_it_looks_for_the_next_chunk(model: AutoModel) -> None:
+    """At the very moment: nothing has begun yet, but without the lock nothing can end."""
+    told: list[str] = []
+    with model.stream() as stream:
+        queue = stream._queue
+        look = queue._next
+
+        def handler() -> None:
+            try:
+                stream.feed(PIECE[:100], timeout=20)
+            except InterruptedCallError:
+                told.append("refused")
+
+        def interrupted_look() -> Any:
+            queue._next = look  # type: ignore[method-assign]
+            before = signal.signal(signal.SIGUSR1, lambda *_: handler())
+            signal.raise_signal(signal.SIGUSR1)
+            signal.signal(signal.SIGUSR1, before)
+            return look()
+
+        queue._next = interrupted_look  # type: ignore[method-assign]
+        stream.submit(PIECE[:9600]).result(60)
+        assert told == ["refused"]
+        stream.finish(timeout=60)
+
+
 @pytest.mark.parametrize("what", ["feed", "result", "close"])
 def test_waiting_for_a_chunk_that_is_being_begun(model: AutoModel, what: str) -> None:
     """At the very moment: the handler runs in the middle of the chunk's first step."""

@@ -193,8 +193,11 @@ class JobQueue:
             self._runs.remove(job)
 
     def require_elsewhere(self) -> None:
-        """Raise in a signal handler that interrupted the job that is under way."""
-        if self._begun_by == _ext.thread_id():
+        """Raise in a signal handler that interrupted the job that is under way.
+
+        Or whatever holds the lock, without which no job can end.
+        """
+        if self._begun_by == _ext.thread_id() or self._lock._is_owned():
             raise InterruptedCallError(
                 "a signal handler cannot wait for the stream that it interrupted: submit the "
                 "samples there, or set a flag"
