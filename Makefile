@@ -11,7 +11,7 @@ CMAKE := cmake -G "Unix Makefiles"
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 
-.PHONY: all venv build demo test test-all unit fake-device tsan asan asan-extension lint tidy format bench fuzz soak clean
+.PHONY: all venv build demo test test-all unit fake-device tsan asan asan-extension lint tidy format bench fuzz soak parity clean
 all: build
 
 # torch first and pinned: otherwise a dependency would pull its newest CUDA build, several GB.
@@ -64,6 +64,10 @@ fuzz: build
 CALLS ?= 1000000
 soak: build
 	cd tests && ../$(PY) -m soak --calls $(CALLS)
+
+# Every family, its options and kinds of input against FunASR, to docs/parity.md.
+parity: build
+	cd tests && ../$(PY) -W ignore -m parity
 
 tsan:
 	$(CMAKE) -S . -B build-tsan -DSAFEASR_BUILD_EXTENSION=OFF -DSAFEASR_BUILD_TESTS=ON \

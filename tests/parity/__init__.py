@@ -1,0 +1,1 @@
+"""How far safeasr's answers are FunASR's: every family, its options, kinds of input."""

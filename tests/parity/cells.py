@@ -1,0 +1,173 @@
+"""The cells of the table: a model, options, a kind of input; many recordings in each.
+
+Networks with random weights have genuine ties. Whether FunASR's answer to a recording is a decision
+is found out from FunASR alone: it must stay the same when the recording gets noise far below what
+anybody hears. Recordings for which it does not are counted apart.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from parity.kinds import FOR_FUNASR, forms_of
+from safeasr import AutoModel
+from support.oracle import pipeline_oracle
+
+__all__ = ["Cell", "Subject", "cells_of"]
+
+THREADS = 16
+#: Share of a recording's own loudness.
+NOISE = 1e-4
+TRIES = 3
+#: Of the largest number of an embedding.
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is compared.
+
+    Attributes:
+        name: in the table.
+        models: arguments of ``AutoModel``.
+        calls: options of ``generate``, a row each.
+        clips: recordings or texts.
+        text: whether they are texts.
+        forms: names of the kinds of input, if not all.
+    """
+
+    name: str
+    models: Mapping[str, Any]
+    calls: list[dict[str, Any]]
+    clips: list[Any]
+    text: bool = False
+    forms: tuple[str, ...] = ()
+
+
+@dataclass
+class Cell:
+    """One row and column of a subject: how many cases came out how."""
+
+    row: str
+    column: str
+    equal: int = 0
+    undecided: int = 0
+    different: list[str] = field(default_factory=list)
+    refused: dict[str, int] = field(default_factory=dict)
+
+
+def answer(model: Any, given: Any, options: Mapping[str, Any]) -> Any:
+    """Results without random keys, or the name of the error."""
+    np.random.seed(0)  # what FunASR's clustering draws from
+    try:
+        results = model.generate(given, **options)
+    except Exception as error:
+        return type(error).__name__
+    return [
+        {name: one[name] for name in one if name != "key" or not str(one["key"]).startswith("rand")}
+        for one in results
+    ]
+
+
+def _as_named(found: Any, expected: list[dict[str, Any]]) -> Any:
+    """Ours without the keys that FunASR does not give."""
+    if isinstance(found, str) or "spk_embedding" not in expected[0]:
+        return found
+    return [{name: one[name] for name in one if name != "key"} for one in found]
+
+
+def same(found: Any, expected: Any) -> bool:
+    """Equal; numbers of embeddings nearly so."""
+    if isinstance(expected, (torch.Tensor, np.ndarray)):
+        ours, theirs = (torch.as_tensor(one) for one in (found, expected))
+        if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
+            return False
+        return bool((ours - theirs).abs().max() <= TOLERANCE * theirs.abs().max())
+    if isinstance(expected, dict):
+        if not isinstance(found, dict) or found.keys() != expected.keys():
+            return False
+        return all(same(found[name], expected[name]) for name in expected)
+    if isinstance(expected, (list, tuple)):
+        if not isinstance(found, (list, tuple)) or len(found) != len(expected):
+            return False
+        return all(same(a, b) for a, b in zip(found, expected))
+    return bool(found == expected)
+
+
+def is_decided(theirs: Any, clip: Any, options: Mapping[str, Any]) -> bool:
+    """Whether FunASR's answer survives noise."""
+    if isinstance(clip, str):
+        return True
+    expected = answer(theirs, clip.copy(), options)
+    for seed in range(TRIES):
+        noise = np.random.default_rng(seed).standard_normal(len(clip)) * NOISE * clip.std()
+        moved = answer(theirs, (clip + noise).astype(np.float32), options)
+        if isinstance(moved, str) or not all(_same_words(a, b) for a, b in zip(moved, expected)):
+            return False
+    return True
+
+
+def _same_words(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    words = ("text", "value", "timestamp", "words", "sentence_info")
+    return all(one.get(name) == other.get(name) for name in words)
+
+
+def cells_of(subject: Subject) -> Iterator[Cell]:
+    """The cells of a subject, row by row; ours are asked alone first, then from many threads."""
+    forms = forms_of(text=subject.text)
+    with (
+        tempfile.TemporaryDirectory() as root,
+        AutoModel(**subject.models, disable_pbar=True) as model,
+    ):
+        work: list[tuple[Cell, Any, dict[str, Any], Any]] = []
+        cells = []
+        for options in subject.calls:
+            row = ", ".join(f"{name}={_shown(value)}" for name, value in options.items())
+            theirs = pipeline_oracle(**subject.models)
+            decided = [is_decided(theirs, clip, options) for clip in subject.clips]
+            for column, form in forms.items():
+                if subject.forms and column not in subject.forms:
+                    continue
+                cell = Cell(row, column)
+                cells.append(cell)
+                for number, clip in enumerate(subject.clips):
+                    folder = Path(root, f"{len(cells)}-{number}")
+                    folder.mkdir()
+                    theirs_form = FOR_FUNASR.get(column, form)
+                    expected = answer(theirs, theirs_form(clip, folder), options)
+                    if isinstance(expected, str):
+                        cell.refused[expected] = cell.refused.get(expected, 0) + 1
+                        continue
+                    given = form(clip, folder)
+                    if same(_as_named(answer(model, given, options), expected), expected):
+                        cell.equal += 1
+                        work.append((cell, given, options, expected))
+                    elif decided[number]:
+                        cell.different.append(f"clip {number}")
+                    else:
+                        cell.undecided += 1
+        random.Random(0).shuffle(work)
+        with ThreadPoolExecutor(THREADS) as pool:
+            together = pool.map(
+                lambda one: same(_as_named(answer(model, one[1], one[2]), one[3]), one[3]), work
+            )
+            for (cell, *_), equal in zip(work, together):
+                if not equal:
+                    cell.equal -= 1
+                    cell.different.append(f"from {THREADS} threads")
+    yield from cells
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return f"{len(value)} words"
+    return repr(value)

@@ -1,0 +1,80 @@
+"""One recording, or text, in all the forms in which it may be given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+
+__all__ = ["FOR_FUNASR", "forms_of"]
+
+#: A recording or text, and a folder for files, to what ``generate`` is given.
+Form = Callable[[Any, Path], Any]
+
+
+def _wav(clip: Any, folder: Path) -> str:
+    path = folder / "clip.wav"
+    soundfile.write(path, clip, 16000, subtype="FLOAT")
+    return str(path)
+
+
+def _flac(clip: Any, folder: Path) -> str:
+    path = folder / "clip.flac"
+    soundfile.write(path, clip, 16000, subtype="PCM_24")
+    return str(path)
+
+
+def _scp(clip: Any, folder: Path) -> str:
+    path = folder / "list.scp"
+    path.write_text(f"first {_wav(clip, folder)}\nsecond {_wav(clip, folder)}\n")
+    return str(path)
+
+
+def _int16(clip: Any, _folder: Path) -> Any:
+    return (np.clip(clip, -1, 1) * 32767).astype(np.int16)
+
+
+def _divided(clip: Any, folder: Path) -> Any:
+    return _int16(clip, folder).astype(np.float32) / 32768
+
+
+def _bytes(clip: Any, folder: Path) -> bytes:
+    return Path(_wav(clip, folder)).read_bytes()
+
+
+AUDIO: dict[str, Form] = {
+    "array": lambda clip, _: clip.copy(),
+    "tensor": lambda clip, _: torch.from_numpy(clip.copy()),
+    "int16": _int16,
+    "list": lambda clip, _: [clip.copy(), clip[: len(clip) // 2].copy()],
+    ".wav": _wav,
+    ".flac": _flac,
+    ".scp": _scp,
+    "bytes": _bytes,
+}
+
+
+#: What FunASR is given in a form's place.
+FOR_FUNASR: dict[str, Form] = {"int16": _divided}
+
+
+def _text_file(text: Any, folder: Path) -> str:
+    path = folder / "texts.txt"
+    path.write_text("".join(f"{i} {' '.join(text.split())}\n" for i in (1, 2)), "utf-8")
+    return str(path)
+
+
+TEXT: dict[str, Form] = {
+    "str": lambda text, _: text,
+    "list": lambda text, _: [text, text[: len(text) // 2] or text],
+    ".txt": _text_file,
+}
+
+
+def forms_of(*, text: bool) -> dict[str, Form]:
+    """The forms of a family's input, by their names in the table."""
+    return TEXT if text else AUDIO
