@@ -95,6 +95,8 @@ def test_what_has_which_names(model: AutoModel, wave: Samples) -> None:
             with pytest.raises(OptionError, match="must be a part of an AutoModel"):
                 alone.inference(wave, model=wrong)  # type: ignore[arg-type]
         part = alone.model
+        with pytest.raises(OptionError, match="progress_callback"):
+            part.generate(wave, progress_callback=5)  # type: ignore[arg-type]
     with pytest.raises(safeasr.EngineClosedError):
         part.generate(wave)
 

@@ -9,7 +9,6 @@ from safeasr.assembled import Assembled
 from safeasr.calls.future import Future
 from safeasr.errors import DeadlineExceededError, EngineClosedError
 from safeasr.options.checks import time_limit
-from safeasr.options.kinds import CALLABLE, require
 from safeasr.stream.stream import Stream
 
 __all__ = ["Answering"]
@@ -73,11 +72,7 @@ class Answering(Assembled):
         What it raises, ``KeyboardInterrupt`` too, has an attribute ``results``: a result or None
         for each input, as far as they were done.
         """
-        if progress_callback is not None:
-            require(CALLABLE, "progress_callback", progress_callback)
-        deadline = self._calls.deadline(timeout)
-        call = self._calls.begin(input, input_len, self._calls.check(options), deadline)
-        return call.run(progress_callback)
+        return self._calls.run(input, input_len, progress_callback, timeout, options)
 
     def submit(
         self,

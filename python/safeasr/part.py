@@ -55,9 +55,7 @@ class Part:
         **options: Any,
     ) -> list[dict[str, Any]]:
         """As :meth:`AutoModel.generate <safeasr.AutoModel.generate>`, of this model alone."""
-        deadline = self._calls.deadline(timeout)
-        call = self._calls.begin(input, input_len, self._calls.check(options), deadline)
-        return call.run(progress_callback)
+        return self._calls.run(input, input_len, progress_callback, timeout, options)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.task}>"

@@ -21,7 +21,7 @@ from safeasr.inputs.hotwords import names_urls, with_hotwords_read
 from safeasr.inputs.utterance import Utterance, random_key
 from safeasr.options.call import CallOptions, call_options
 from safeasr.options.checks import time_limit
-from safeasr.options.kinds import shown
+from safeasr.options.kinds import CALLABLE, require, shown
 from safeasr.options.model import ModelOptions
 from safeasr.text.hotwords import HotwordCorrector, build_hotword_corrector
 
@@ -100,6 +100,20 @@ class Calls:
         call = call_options(options, self._options, self._recognizer.options)
         self._recognizer.check(call.family)
         return replace(call, data_type=kind_of_input(self._recognizer, call.data_type))
+
+    def run(
+        self,
+        input: Any,
+        input_len: Any,
+        progress_callback: Callable[[int, int], object] | None,
+        timeout: float | None,
+        options: Mapping[str, Any],
+    ) -> list[dict[str, Any]]:
+        """A call from beginning to end; arguments and errors as of ``AutoModel.generate``."""
+        if progress_callback is not None:
+            require(CALLABLE, "progress_callback", progress_callback)
+        deadline = self.deadline(timeout)
+        return self.begin(input, input_len, self.check(options), deadline).run(progress_callback)
 
     def waits_for_others(self, input: Any, call: CallOptions) -> bool:
         """Whether reading what a call names may have to wait for what is not this machine."""

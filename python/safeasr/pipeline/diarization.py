@@ -213,6 +213,8 @@ class Diarization:
         ticket = on_thread_of(thread, work, still_wanted)
         try:
             labels = yield ticket
+        except SafeASRError:
+            raise
         except Exception as error:
             raise _typed(error) from error
         finally:
@@ -230,9 +232,7 @@ class Diarization:
         return finished
 
 
-def _typed(error: Exception) -> Exception:
-    if isinstance(error, SafeASRError):
-        return error
+def _typed(error: Exception) -> SafeASRError:
     message = f"telling speakers apart failed: {type(error).__name__}: {error}"
     if isinstance(error, MemoryError):
         return OutOfMemoryError(message)

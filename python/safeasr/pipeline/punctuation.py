@@ -38,7 +38,7 @@ class Punctuation:
         """
         self._model = model
         self._defaults = defaults
-        # Each text is a whole one: no cache.
+        # Callers give no cache: texts are whole ones, or of a stream, which has its own.
         self._own = model.options - ("cache",)
         self.options = self._own | Options(_RAW)
 
@@ -47,11 +47,18 @@ class Punctuation:
         self._model.check(self._own.own(options))
 
     def _read(
-        self, engine: _ext.Engine, text: str, options: Mapping[str, Any], terms: Terms
+        self,
+        engine: _ext.Engine,
+        text: str,
+        options: Mapping[str, Any],
+        terms: Terms,
+        cache: dict[str, Any] | None = None,
     ) -> Steps:
         """The text with its marks, and their numbers; None if it is blank."""
         own = {**self._defaults, **self._own.own(options)}
-        found = yield from self._model.steps(engine, text, own, terms.later_stage())
+        if cache is not None and self.goes_on:
+            own["cache"] = cache
+        found = yield from self._model.steps(engine, text, own, terms)
         result = self._model.finish(found, "", own)
         numbers = result["punc_array"]
         return result["text"], None if numbers is None else numbers.tolist()
@@ -78,18 +85,15 @@ class Punctuation:
             options: of the stream.
             terms: of the chunk.
         """
-        own = {**self._defaults, **self._own.own(options)}
-        if self.goes_on:
-            own["cache"] = cache
-        found = yield from self._model.steps(engine, text, own, terms)
-        return self._model.finish(found, "", own)["text"]
+        marked, _ = yield from self._read(engine, text, options, terms, cache)
+        return marked
 
     def of_utterance(
         self, engine: _ext.Engine, result: dict[str, Any], options: Mapping[str, Any], terms: Terms
     ) -> Steps:
         """An utterance's result with its text punctuated."""
         text = result["text"]
-        punctuated, _ = yield from self._read(engine, text, options, terms)
+        punctuated, _ = yield from self._read(engine, text, options, terms.later_stage())
         raw = {"raw_text": text} if options.get("return_raw_text") else {}
         return {**result, **raw, "text": punctuated}
 
@@ -113,7 +117,7 @@ class Punctuation:
             terms: of the recording.
         """
         text = join_texts(result.get("text", "") for result in results)
-        punctuated, numbers = yield from self._read(engine, text, options, terms)
+        punctuated, numbers = yield from self._read(engine, text, options, terms.later_stage())
         words, times = combined.get("words", []), combined.get("timestamp", [])
         named = 0 < len(words) == len(times) and all(one.strip() for one in words)
         tokens = self._model.words_of(text) if named and numbers else []
