@@ -21,19 +21,14 @@ from safeasr import (
 from safeasr.calls.promise import Promise
 from safeasr.pipeline import diarization
 from safeasr.speakers.clustering import speakers_of
-from support.diarized import named, same, wave, write_models
+from support.diarized import named, same, wave
 
 pytest.importorskip("funasr", reason="funasr makes the models")
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return write_models(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture(scope="module")
-def model(made: dict[str, str]) -> Iterator[AutoModel]:
-    with AutoModel(**named(made), disable_pbar=True) as loaded:
+def model(speaker_models: dict[str, str]) -> Iterator[AutoModel]:
+    with AutoModel(**named(speaker_models), disable_pbar=True) as loaded:
         yield loaded
 
 
@@ -78,7 +73,7 @@ def test_clustering_that_fails(
 
 
 def test_clustering_that_is_not_wanted_any_more(
-    made: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    speaker_models: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A deadline that passed, and a model that is closed at once: what waits is not done."""
     begun, go_on = threading.Event(), threading.Event()
@@ -91,7 +86,7 @@ def test_clustering_that_is_not_wanted_any_more(
         return np.zeros(len(embeddings), np.int64)
 
     monkeypatch.setattr(diarization, "speakers_of", slow)
-    with AutoModel(**named(made), disable_pbar=True) as loaded:
+    with AutoModel(**named(speaker_models), disable_pbar=True) as loaded:
         first = loaded.submit(wave())
         assert begun.wait(60)
         late = loaded.submit(wave(), timeout=0.5)
@@ -118,10 +113,10 @@ def test_clustering_that_is_not_wanted_any_more(
 
 
 def test_a_bad_window_costs_that_window(
-    made: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    speaker_models: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     error = InferenceError("a value is too large")
-    with AutoModel(**named(made), disable_pbar=True) as loaded:
+    with AutoModel(**named(speaker_models), disable_pbar=True) as loaded:
         whole = loaded.generate(wave(), key="k", preset_spk_num=1)[0]
         found = loaded._companions.speaker_model()
         assert found is not None

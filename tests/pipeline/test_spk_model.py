@@ -15,7 +15,7 @@ from safeasr import (
     OptionError,
     UnsupportedModelError,
 )
-from support.diarized import MODELS, named, same, wave, write_models
+from support.diarized import MODELS, named, same, wave
 from support.oracle import pipeline_oracle
 
 pytest.importorskip("funasr", reason="funasr is the reference")
@@ -31,13 +31,8 @@ CALLS: list[dict[str, Any]] = [
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return write_models(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture(scope="module")
-def model(made: dict[str, str]) -> Iterator[AutoModel]:
-    with AutoModel(**named(made), disable_pbar=True) as loaded:
+def model(speaker_models: dict[str, str]) -> Iterator[AutoModel]:
+    with AutoModel(**named(speaker_models), disable_pbar=True) as loaded:
         yield loaded
 
 
@@ -47,8 +42,8 @@ def answer(oracle: Any, **options: Any) -> dict[str, Any]:
     return {**oracle.generate(wave(), **options)[0], "key": "k"}
 
 
-def test_sentences_have_speakers(made: dict[str, str], model: AutoModel) -> None:
-    oracle = pipeline_oracle(**named(made))
+def test_sentences_have_speakers(speaker_models: dict[str, str], model: AutoModel) -> None:
+    oracle = pipeline_oracle(**named(speaker_models))
     expected = [answer(oracle, **options) for options in CALLS]
     for options, wanted in zip(CALLS, expected, strict=True):
         same(model.generate(wave(), key="k", **options)[0], wanted)
@@ -71,8 +66,10 @@ def test_sentences_have_speakers(made: dict[str, str], model: AutoModel) -> None
     ],
     ids=["no punctuation", "eres2netv2", "sense_voice", "sense_voice, no punctuation"],
 )
-def test_other_models(made: dict[str, str], names: dict[str, Any]) -> None:
-    models = named(made, **{role: made.get(name, name) for role, name in names.items()})
+def test_other_models(speaker_models: dict[str, str], names: dict[str, Any]) -> None:
+    models = named(
+        speaker_models, **{role: speaker_models.get(name, name) for role, name in names.items()}
+    )
     # FunASR cannot tell marks by the times of random words: the segments it gives then are ours.
     of_segments = {"spk_mode": "vad_segment"} if "model" in names else {}
     oracle = pipeline_oracle(**models, **of_segments)
@@ -83,10 +80,10 @@ def test_other_models(made: dict[str, str], names: dict[str, Any]) -> None:
             assert len(expected["sentence_info"]) > 1
 
 
-def test_the_mode_is_each_calls_own(made: dict[str, str], model: AutoModel) -> None:
+def test_the_mode_is_each_calls_own(speaker_models: dict[str, str], model: AutoModel) -> None:
     """FunASR has it of the constructor, and changes it there for good."""
-    sentences = answer(pipeline_oracle(**named(made)))
-    segments = answer(pipeline_oracle(**named(made), spk_mode="vad_segment"))
+    sentences = answer(pipeline_oracle(**named(speaker_models)))
+    segments = answer(pipeline_oracle(**named(speaker_models), spk_mode="vad_segment"))
     assert len(segments["sentence_info"]) < len(sentences["sentence_info"])
     for mode, expected in [
         ("vad_segment", segments), ("punc_segment", sentences), ("default", sentences),
@@ -101,16 +98,18 @@ def test_the_mode_is_each_calls_own(made: dict[str, str], model: AutoModel) -> N
     ]
 
 
-def test_options_of_the_clustering(made: dict[str, str]) -> None:
+def test_options_of_the_clustering(speaker_models: dict[str, str]) -> None:
     kwargs = {"spk_kwargs": {"cb_kwargs": {"merge_thr": 0.01}}}
-    expected = answer(pipeline_oracle(**named(made), **kwargs), return_spk_center=True)
-    with AutoModel(**named(made), **kwargs, return_spk_center=True, disable_pbar=True) as loaded:
+    expected = answer(pipeline_oracle(**named(speaker_models), **kwargs), return_spk_center=True)
+    with AutoModel(
+        **named(speaker_models), **kwargs, return_spk_center=True, disable_pbar=True
+    ) as loaded:
         same(loaded.generate(wave(), key="k")[0], expected)
     for wrong in (0, 1.5, "much", None):
         with pytest.raises(OptionError, match="cb_kwargs"):
-            AutoModel(**named(made), spk_kwargs={"cb_kwargs": {"merge_thr": wrong}})
+            AutoModel(**named(speaker_models), spk_kwargs={"cb_kwargs": {"merge_thr": wrong}})
     with pytest.raises(OptionError, match="cb_kwargs"):
-        AutoModel(**named(made), spk_kwargs={"cb_kwargs": {"other": 1}})
+        AutoModel(**named(speaker_models), spk_kwargs={"cb_kwargs": {"other": 1}})
 
 
 def test_short_and_silent_recordings(model: AutoModel) -> None:
@@ -130,12 +129,12 @@ def test_a_number_of_speakers_that_cannot_be(model: AutoModel, wrong: Any) -> No
         model.generate(wave(), preset_spk_num=wrong)
 
 
-def test_what_goes_with_speakers(made: dict[str, str]) -> None:
-    spk = made["CAMPPlus"]
-    for name in ("demo-streaming", "demo-vad", made["punc"], spk):
+def test_what_goes_with_speakers(speaker_models: dict[str, str]) -> None:
+    spk = speaker_models["CAMPPlus"]
+    for name in ("demo-streaming", "demo-vad", speaker_models["punc"], spk):
         with pytest.raises(UnsupportedModelError, match="spk_model= goes with an offline"):
             AutoModel(name, spk_model=spk)
-    for name in ("demo-vad", made["punc"], str(MODELS / "demo")):
+    for name in ("demo-vad", speaker_models["punc"], str(MODELS / "demo")):
         with pytest.raises(UnsupportedModelError, match="not a model for speaker embeddings"):
             AutoModel("demo", vad_model="demo-vad", spk_model=name)
     with pytest.warns(UserWarning, match="spk_model has no effect without vad_model"):
@@ -150,7 +149,7 @@ def test_what_goes_with_speakers(made: dict[str, str]) -> None:
 
 
 def test_a_speaker_model_of_another_rate(
-    made: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    speaker_models: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from safeasr.families.campplus.recognizer import SpeakerRecognizer
 
@@ -162,7 +161,7 @@ def test_a_speaker_model_of_another_rate(
 
     monkeypatch.setattr(SpeakerRecognizer, "__init__", at_8_khz)
     with pytest.raises(UnsupportedModelError, match="spk_model works at 8000 Hz"):
-        AutoModel(**named(made))
+        AutoModel(**named(speaker_models))
 
 
 def test_no_warnings_of_libraries(model: AutoModel) -> None:

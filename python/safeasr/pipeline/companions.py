@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any, TypeGuard, cast
+from typing import Any, TypeGuard, TypeVar, cast
 
 from safeasr.errors import UnsupportedModelError
 from safeasr.families.base import (
@@ -36,6 +36,7 @@ _ROLES = {
     "spk_model": ("spk", "model for speaker embeddings", False),
 }
 _NONE = Options()
+_Kind = TypeVar("_Kind", bound=LoadedModel)
 
 
 def is_streaming(recognizer: LoadedModel) -> TypeGuard[StreamingRecognizer]:
@@ -83,34 +84,21 @@ class Companions:
         Raises:
             UnsupportedModelError: if a model of that name cannot have the role.
         """
+        return self._as(is_streaming, role)
+
+    def punctuator(self) -> Punctuator | None:
+        """The model of the role "punc_model"; as :meth:`get`."""
+        return self._as(_is_punctuator, "punc_model")
+
+    def speaker_model(self) -> Recognizer | None:
+        """The model of the role "spk_model"; as :meth:`get`."""
+        return self._as(is_recognizer, "spk_model")
+
+    def _as(self, is_kind: Callable[[LoadedModel], TypeGuard[_Kind]], role: str) -> _Kind | None:
         found = self._get(role)
         if found is None:
             return None
-        assert is_streaming(found)
-        return found
-
-    def punctuator(self) -> Punctuator | None:
-        """The model of the role "punc_model", loaded; None if there is none.
-
-        Raises:
-            UnsupportedModelError: if the model of that name is for something else.
-        """
-        found = self._get("punc_model")
-        if found is None:
-            return None
-        assert _is_punctuator(found)
-        return found
-
-    def speaker_model(self) -> Recognizer | None:
-        """The model of the role "spk_model", loaded; None if there is none.
-
-        Raises:
-            UnsupportedModelError: if the model of that name is for something else.
-        """
-        found = self._get("spk_model")
-        if found is None:
-            return None
-        assert is_recognizer(found)
+        assert is_kind(found)  # its task was looked at
         return found
 
     def loaded(self, role: str) -> Recognizer | StepwiseRecognizer:
