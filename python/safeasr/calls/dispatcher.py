@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 
 from safeasr._extension import _ext
-from safeasr.calls.os_threads import allocate_rlock, start_thread
+from safeasr.calls.os_threads import allocate_rlock, require_unheld, start_thread
 from safeasr.calls.promise import Promise
 from safeasr.warn import log_exception
 
@@ -74,6 +74,10 @@ class Dispatcher:
         nothing = Promise()
         nothing.finish()
         self.when_finished(nothing, callback)
+
+    def require_elsewhere(self) -> None:
+        """Raise InterruptedCallError in a signal handler without which no callback can run."""
+        require_unheld(self._lock)
 
     def runs_here(self) -> bool:
         """Whether the calling thread is one of them."""

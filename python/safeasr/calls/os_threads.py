@@ -13,7 +13,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["allocate_lock", "allocate_rlock", "start_thread", "threads_are_green"]
+from safeasr.errors import InterruptedCallError
+
+__all__ = ["allocate_lock", "allocate_rlock", "require_unheld", "start_thread", "threads_are_green"]
 
 
 def _original(module: str, name: str) -> Any:
@@ -46,6 +48,23 @@ def allocate_rlock() -> Any:
     and may want the same one. What these locks guard is whole between any two steps.
     """
     return _original("_thread", "RLock")()
+
+
+def require_unheld(lock: Any) -> None:
+    """Refuse to wait for what may need a lock that the calling thread holds.
+
+    Args:
+        lock: of :func:`allocate_rlock`. Nothing of ours waits while it holds one, so this is a
+            signal handler, and the lock is not given back before the handler has returned.
+
+    Raises:
+        InterruptedCallError: if the calling thread holds it.
+    """
+    if lock._is_owned():
+        raise InterruptedCallError(
+            "a signal handler interrupted what the others need to go on, so it cannot wait for "
+            "them: set a flag there, or hand the work to a thread"
+        )
 
 
 def start_thread(run: Callable[[], None], name: str) -> Callable[[], None]:

@@ -6,7 +6,7 @@ import os
 import select
 
 from safeasr._extension import _ext
-from safeasr.calls.dispatcher import CALLBACKS, forbid_waiting
+from safeasr.calls.dispatcher import CALLBACKS, STEPS, forbid_waiting
 from safeasr.calls.os_threads import allocate_lock, threads_are_green
 from safeasr.calls.promise import Promise
 
@@ -31,6 +31,7 @@ def wait_for(ticket: _ext.Ticket, timeout_s: float | None = None) -> bool:
         return True
     forbid_waiting()
     if isinstance(ticket, Promise):
+        STEPS.require_elsewhere()
         ticket.require_elsewhere()
     if threads_are_green():
         return _let_others_run(ticket, timeout_s)

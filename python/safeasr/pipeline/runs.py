@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from safeasr.calls.os_threads import allocate_rlock
+from safeasr.calls.os_threads import allocate_rlock, require_unheld
 from safeasr.calls.waiting import wait_for
 from safeasr.errors import EngineClosedError, InterruptedCallError, QueueFullError
 from safeasr.pipeline.steps import Run, SideRun, Steps
@@ -35,6 +35,10 @@ class Runs:
         """Raise EngineClosedError if :meth:`close` was called."""
         if self._closed:
             raise EngineClosedError("the model is closed")
+
+    def require_elsewhere(self) -> None:
+        """Raise InterruptedCallError in a signal handler without which no run can end."""
+        require_unheld(self._lock)
 
     def add(self, run: Run) -> None:
         """Note a run; raises EngineClosedError if none may come any more."""
@@ -100,6 +104,11 @@ class BoundedRun(SideRun):
     def __init__(self, steps: Steps, runs: Runs) -> None:
         super().__init__(steps)
         self._runs = runs
+
+    def require_elsewhere(self) -> None:
+        """Nor can it be waited for where it could not make room."""
+        super().require_elsewhere()
+        self._runs.require_elsewhere()
 
     def ended(self) -> None:
         """Make room for the next."""

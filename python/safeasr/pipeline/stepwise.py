@@ -77,6 +77,10 @@ class _Utterance(Run):
             one.is_interrupted() for one in self.before if not one.finished()
         )
 
+    def require_elsewhere(self) -> None:
+        super().require_elsewhere()
+        self._runs.require_elsewhere()
+
     def steps(self) -> Steps:
         assert self.todo is not None
         return self.todo

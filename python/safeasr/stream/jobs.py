@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safeasr._extension import _ext
-from safeasr.calls.os_threads import allocate_lock, allocate_rlock
+from safeasr.calls.os_threads import allocate_lock, allocate_rlock, require_unheld
 from safeasr.errors import (
     DeadlineExceededError,
     EngineClosedError,
@@ -195,9 +195,11 @@ class JobQueue:
     def require_elsewhere(self) -> None:
         """Raise in a signal handler that interrupted the job that is under way.
 
-        Or whatever holds the lock, without which no job can end.
+        Or what holds a lock without which no job can end.
         """
-        if self._begun_by == _ext.thread_id() or self._lock._is_owned():
+        require_unheld(self._lock)
+        self._runs.require_elsewhere()
+        if self._begun_by == _ext.thread_id():
             raise InterruptedCallError(
                 "a signal handler cannot wait for the stream that it interrupted: submit the "
                 "samples there, or set a flag"
