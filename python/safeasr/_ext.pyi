@@ -246,6 +246,7 @@ class VadRunner(Runner):
         is_final: bool = ...,
         terms: Terms = ...,
     ) -> Ticket: ...
+    def recording(self, options: VadOptions) -> VadRecording: ...
 
 class VadStream(metaclass=_Pybind11Type):
     def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...
@@ -258,6 +259,19 @@ class VadStream(metaclass=_Pybind11Type):
     ) -> Ticket: ...
     @property
     def waiting(self) -> int: ...
+
+class VadRecording(metaclass=_Pybind11Type):
+    def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...
+    def submit(
+        self,
+        engine: Engine,
+        samples: NDArray[np.float32],
+        *,
+        is_final: bool = ...,
+        terms: Terms = ...,
+    ) -> Ticket: ...
+    @property
+    def needed_from(self) -> int: ...
 
 class ParaformerStreamRunner(Runner):
     def __init__(

@@ -7,6 +7,7 @@ from typing import Any
 
 from safeasr.assembled import Assembled
 from safeasr.calls.future import Future
+from safeasr.calls.sentences import Sentences
 from safeasr.errors import DeadlineExceededError, EngineClosedError
 from safeasr.options.checks import time_limit
 from safeasr.stream.stream import Stream
@@ -74,6 +75,38 @@ class Answering(Assembled):
         """
         return self._calls.run(input, input_len, progress_callback, timeout, options)
 
+    def generate_iter(
+        self, input: Any, input_len: Any = None, *, timeout: float | None = None, **options: Any
+    ) -> Sentences:
+        """:meth:`generate` for recordings of any length: sentences as soon as they are final.
+
+        ``for sentence in model.generate_iter(...)``, or ``async for``. With a ``vad_model`` audio
+        is decoded, detected and recognised a minute at a time, so that neither the first sentence
+        nor memory depends on how long it is. One thread or task may loop over what is returned;
+        leaving the loop for good cancels the rest (``close()``, or a ``with`` block, does so at
+        once).
+
+        Args:
+            input: as in :meth:`generate`.
+            input_len: as in :meth:`generate`.
+            timeout: time limit of all of it in seconds; default: the model's.
+            **options: as in :meth:`generate`.
+
+        Yields:
+            Of each input, in order, its sentences: ``key``, ``text``, ``start`` and ``end`` in ms,
+            ``timestamp``, as in ``sentence_info``; without ``punc_model`` the detector's segments
+            are the sentences. With ``spk_model`` they have ``spk``, and come when the input has
+            been heard to its end. A segment on which the network failed is ``key``, ``start``,
+            ``end`` and ``error``. Without ``vad_model``: what :meth:`generate` returns for the
+            input. With ``on_error="return"`` an input that fails, maybe after some of its
+            sentences, is ``{"key": ..., "error": the exception}``.
+
+        Raises:
+            OptionError: if an argument or an option has a value that it cannot have.
+            SafeASRError: in the loop, as in :meth:`generate`.
+        """
+        return self._calls.follow(input, input_len, timeout, options, self._readers)
+
     def submit(
         self,
         input: Any,
@@ -84,8 +117,9 @@ class Answering(Assembled):
     ) -> Future[list[dict[str, Any]]]:
         """Queue input and return at once with a future of what ``generate`` would return.
 
-        Audio is decoded by the caller, before this returns. If the queue is full, it waits for room
-        until the timeout; ``timeout=0`` does not wait.
+        Audio is decoded by the caller, before this returns; with a ``vad_model`` only the first
+        minute of a file, which must stay as it is until the result is there. If the queue is full,
+        it waits for room until the timeout; ``timeout=0`` does not wait.
 
         Args:
             input: as in :meth:`generate`.

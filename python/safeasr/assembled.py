@@ -26,7 +26,8 @@ from safeasr.options.model import model_arguments, model_options, plain_given
 from safeasr.options.names import COMMON, CONFIG
 from safeasr.pipeline.companions import Companions
 from safeasr.pipeline.diarization import CLUSTERING, diarization_of
-from safeasr.pipeline.punctuation import PunctuatedRecognizer, punctuation_of
+from safeasr.pipeline.punctuated import PunctuatedRecognizer
+from safeasr.pipeline.punctuation import punctuation_of
 from safeasr.pipeline.recording import segmented
 from safeasr.pipeline.runs import Runs
 from safeasr.pipeline.stepwise import as_recognizer

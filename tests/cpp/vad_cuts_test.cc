@@ -56,19 +56,22 @@ struct Given {
   std::vector<float> scores, decibels;
 };
 
-// In chunks of random sizes, some empty. Open ends of a stream are put together.
+// In chunks of random sizes, some empty. Open ends of a stream are put together. What is told whole
+// begins in what was said to be needed.
 Segments InPieces(const VadDetector& detector, const Given& given, std::mt19937& random) {
   Segments found;
   VadState state = detector.Start();
   const std::size_t longest = random() % 200 + 1, count = given.scores.size();
   for (std::size_t at = 0; at < count;) {
     const std::size_t size = std::min<std::size_t>(random() % (longest + 1), count - at);
+    const std::int64_t needed = detector.NeededFrom(state);
     const Segments some = detector.Accept(
         state,
         {given.scores.data() + at, given.decibels.data() + at, static_cast<std::int64_t>(size), 1},
         size > 0 && at + size == count);
     at += size;
     for (const VadSegment& s : some) {
+      CHECK(detector.options().is_streaming_input || s.start_ms >= needed);
       if (s.start_ms >= 0) {
         CHECK(found.empty() || found.back().end_ms >= 0);
         found.push_back(s);

@@ -39,7 +39,7 @@ largest number.
 """
 ROWS: list[dict[str, Any]] = [
     {},
-    {"merge_vad": True, "merge_length_s": 8},
+    {"merge_vad": True},  # FunASR heeds the length of a call in the next one only: differences.md
     {"sentence_timestamp": True, "return_raw_text": True, "return_spk_res": False},
     {"return_spk_center": True},
     {"preset_spk_num": 2, "en_post_proc": True},
@@ -61,7 +61,9 @@ def subjects(folder: Path, clips: int, only: list[str] | None) -> Iterator[Subje
     if only and "pipeline" not in only:
         return
     made = write_models(folder / "pipeline")
-    waves = [conversation(22 + 3 * seed, seed=seed) for seed in range(min(clips, 2))]
+    # In that of seed 1 a piece is blank, where FunASR leaves a stray space (differences.md), and in
+    # that of seed 2 its speakers are a tie.
+    waves = [conversation(22 + 3 * seed, seed=seed) for seed in (0, 3)[:clips]]
     for name, models, rows in (
         ("Paraformer + detector + marks + speakers", named(made), ROWS),
         # Sentences without marks differ on purpose: differences.md.

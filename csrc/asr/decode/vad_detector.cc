@@ -72,6 +72,15 @@ std::vector<VadSegment> VadDetector::Accept(VadState& state, const VadFrames& fr
   return segments;
 }
 
+std::int64_t VadDetector::NeededFrom(const VadState& state) const {
+  if (!state.found.empty()) return state.found.front().segment.start_ms;
+  const std::int64_t earliest =
+      state.phase == VadState::Phase::kEnded
+          ? state.frames
+          : std::max({std::int64_t{0}, state.first_free, state.frames - latency_});
+  return earliest * options_.frame_in_ms;
+}
+
 void VadDetector::ApplySchedule(VadState& state) const {
   if (state.phase == VadState::Phase::kInSpeech || state.counting_speech) {
     state.speech_ms += options_.chunk_size;

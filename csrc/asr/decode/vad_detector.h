@@ -79,6 +79,9 @@ class VadDetector {
   // nothing has changed then.
   std::vector<VadSegment> Accept(VadState& state, const VadFrames& frames, bool is_final) const;
 
+  // No segment that is still to be reported whole begins before this, in ms.
+  std::int64_t NeededFrom(const VadState& state) const;
+
  private:
   enum class Change { kToSpeech, kSpeech, kToSilence, kSilence };
 

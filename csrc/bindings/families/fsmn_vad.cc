@@ -142,14 +142,46 @@ class PyVadStream {
 };
 
 // Like other recordings it goes through the queue, with their priority.
-std::shared_ptr<PyTicket> SubmitRecording(std::shared_ptr<asr::VadRunner> self, PyEngine& engine,
-                                          const FloatArray& samples, const asr::VadOptions& options,
-                                          bool is_final, const Terms& terms) {
-  auto request = std::make_unique<asr::VadRequest>(std::make_shared<asr::VadStream>(options),
-                                                   CopySamples(samples), is_final);
-  const std::int64_t cost = self->Cost(samples.size());
-  return Submit(engine, std::move(self), std::move(request), cost, terms);
+std::shared_ptr<PyTicket> SubmitRecording(std::shared_ptr<const asr::VadRunner> runner,
+                                          PyEngine& engine,
+                                          const std::shared_ptr<asr::VadStream>& stream,
+                                          const FloatArray& samples, bool is_final,
+                                          const Terms& terms) {
+  auto request = std::make_unique<asr::VadRequest>(stream, CopySamples(samples), is_final);
+  const std::int64_t cost = runner->Cost(samples.size());
+  return Submit(engine, std::move(runner), std::move(request), cost, terms);
 }
+
+// A recording that comes in blocks, one after the other.
+class PyVadRecording {
+ public:
+  PyVadRecording(std::shared_ptr<const asr::VadRunner> runner, asr::VadOptions options)
+      : runner_(std::move(runner)), stream_(std::make_shared<asr::VadStream>(std::move(options))) {}
+
+  std::shared_ptr<PyTicket> Submit(PyEngine& engine, const FloatArray& samples, bool is_final,
+                                   const Terms& terms) {
+    RequireIdle();
+    ticket_ = SubmitRecording(runner_, engine, stream_, samples, is_final, terms);
+    return ticket_;
+  }
+
+  std::int64_t NeededFrom() const {
+    RequireIdle();
+    return stream_->detector.NeededFrom(stream_->state.decision);
+  }
+
+ private:
+  // What a request changes is not looked at before it has finished.
+  void RequireIdle() const {
+    if (ticket_ && !ticket_->ticket->finished()) {
+      throw std::logic_error("the block before has not finished");
+    }
+  }
+
+  const std::shared_ptr<const asr::VadRunner> runner_;
+  const std::shared_ptr<asr::VadStream> stream_;
+  std::shared_ptr<PyTicket> ticket_;
+};
 
 py::object SegmentsToPython(const asr::VadResult& result) {
   py::list segments;
@@ -192,16 +224,37 @@ void BindVad(py::module_& module) {
           },
           py::arg("engine"), py::arg("options"), py::kw_only(), py::arg("max_waiting") = 256,
           "A new stream. max_waiting: chunks that may wait behind the one that runs.")
-      .def("submit", &SubmitRecording, py::arg("engine"), py::arg("samples").noconvert(),
-           py::arg("options"), py::kw_only(), py::arg("is_final") = true,
-           py::arg("terms") = Terms(),
-           "Queue samples (n,), float32, that are a stream of their own: a recording.");
+      .def(
+          "submit",
+          [](std::shared_ptr<asr::VadRunner> self, PyEngine& engine, const FloatArray& samples,
+             const asr::VadOptions& options, bool is_final, const Terms& terms) {
+            return SubmitRecording(std::move(self), engine,
+                                   std::make_shared<asr::VadStream>(options), samples, is_final,
+                                   terms);
+          },
+          py::arg("engine"), py::arg("samples").noconvert(), py::arg("options"), py::kw_only(),
+          py::arg("is_final") = true, py::arg("terms") = Terms(),
+          "Queue samples (n,), float32, that are a stream of their own: a recording.")
+      .def(
+          "recording",
+          [](std::shared_ptr<asr::VadRunner> self, const asr::VadOptions& options) {
+            return std::make_shared<PyVadRecording>(std::move(self), options);
+          },
+          py::arg("options"), "A recording that will come in blocks; as urgent as any recording.");
 
   py::class_<PyVadStream, std::shared_ptr<PyVadStream>>(module, "VadStream", "A live stream.")
       .def("submit", &PyVadStream::Submit, py::arg("samples").noconvert(), py::kw_only(),
            py::arg("is_final") = false, py::arg("terms") = Terms(),
            "Queue the next samples (n,), float32, behind those submitted before.")
       .def_property_readonly("waiting", &PyVadStream::Waiting);
+
+  py::class_<PyVadRecording, std::shared_ptr<PyVadRecording>>(
+      module, "VadRecording", "A recording in blocks, for one thread at a time.")
+      .def("submit", &PyVadRecording::Submit, py::arg("engine"), py::arg("samples").noconvert(),
+           py::kw_only(), py::arg("is_final") = false, py::arg("terms") = Terms(),
+           "Queue the next samples (n,), float32, once the block before has finished.")
+      .def_property_readonly("needed_from", &PyVadRecording::NeededFrom,
+                             "No segment that is to come begins before this, in ms.");
 }
 
 const Registered registered(&BindVad);

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future as ThreadFuture
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from safeasr.calls.future import Future
 from safeasr.calls.os_threads import allocate_lock
@@ -19,6 +19,13 @@ from safeasr.options.cores import usable_cores
 __all__ = ["Readers"]
 
 _T = TypeVar("_T")
+
+
+class _Cancellable(Protocol):
+    def cancel(self) -> object: ...
+
+
+_C = TypeVar("_C", bound=_Cancellable)
 
 #: Downloads of one model at a time, from asyncio: they wait more than they compute.
 _DOWNLOADS: Final = 64
@@ -48,27 +55,30 @@ class Readers:
                 pool = self._pools[waits_for_others] = ThreadPoolExecutor(size, name)
             return pool
 
-    async def start_and_wait(
+    async def start(
         self,
-        start: Callable[[], Future[_T]],
+        start: Callable[[], _C],
         deadline: float | None,
         *,
         waits_for_others: bool,
-    ) -> _T:
-        """Submit on another thread, which may have to read audio, then wait for the result.
+    ) -> _C:
+        """Submit on another thread, which may have to read audio.
 
         Args:
             start: submits; runs on a thread of this object.
             deadline: time of the monotonic clock at which the wait ends; None: no limit.
             waits_for_others: whether the audio comes over a network.
 
+        Returns:
+            What it returns. It is cancelled if nobody wants it any more by then.
+
         Raises:
-            DeadlineExceededError: if the deadline passed. Reading is then ended, and the future
-                cancelled, as they are when the task is.
+            DeadlineExceededError: if the deadline passed. Reading is then ended, as it is when the
+                task is cancelled.
         """
         given_up = threading.Event()
 
-        def run() -> Future[_T]:
+        def run() -> _C:
             with unless(given_up.is_set):
                 require_time(deadline)  # a thread may have been long in coming
                 return start()
@@ -86,7 +96,22 @@ class Readers:
             read.cancel()
             reading.add_done_callback(_take_back)
             raise
-        future = read.result()
+        return read.result()
+
+    async def start_and_wait(
+        self,
+        start: Callable[[], Future[_T]],
+        deadline: float | None,
+        *,
+        waits_for_others: bool,
+    ) -> _T:
+        """Submit on another thread, then wait for the result; arguments as of :meth:`start`.
+
+        Raises:
+            DeadlineExceededError: if the deadline passed. The future is then cancelled, as it is
+                when the task is.
+        """
+        future = await self.start(start, deadline, waits_for_others=waits_for_others)
         try:
             return await asyncio.wait_for(future._wait_async(), seconds_left(deadline))
         except (TimeoutError, asyncio.TimeoutError) as error:
@@ -96,7 +121,7 @@ class Readers:
             raise DeadlineExceededError("the timeout passed before the result was there") from None
 
 
-def _take_back(reading: ThreadFuture[Future[Any]]) -> None:
+def _take_back(reading: ThreadFuture[Any]) -> None:
     """What was submitted by the time that nobody wanted it any more."""
     if not reading.cancelled() and reading.exception() is None:
         reading.result().cancel()

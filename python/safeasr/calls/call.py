@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 from safeasr._extension import _ext
 from safeasr.calls.dispatcher import forbid_waiting, on_callback_thread
 from safeasr.calls.future import Future
-from safeasr.calls.os_threads import threads_are_green
 from safeasr.calls.progress import Progress
 from safeasr.calls.promise import Promise
 from safeasr.calls.result_writer import ResultWriter, once
+from safeasr.calls.submission import Tell, submit_utterance
 from safeasr.calls.waiting import wait_for
 from safeasr.deadlines import seconds_left
 from safeasr.errors import (
     DeadlineExceededError,
     EngineClosedError,
     ForkedProcessError,
-    InputError,
     InterruptedCallError,
     OptionError,
     OutputError,
@@ -30,16 +27,14 @@ from safeasr.errors import (
     SafeASRError,
 )
 from safeasr.families.base import Recognizer
-from safeasr.families.terms import Terms
-from safeasr.inputs.arrays import DEFAULT_SAMPLE_RATE
 from safeasr.inputs.utterance import Utterance
 from safeasr.options.call import CallOptions
 from safeasr.text.hotwords import HotwordCorrector
 
-__all__ = ["Call", "Serving"]
+__all__ = ["Call", "Serving", "failed"]
 
-#: How often a greenlet looks for room in the queue.
-_LOOK_AGAIN_S = 0.005
+#: Long recordings of one call that are being read at a time.
+_READ_AT_A_TIME = 8
 #: What ends a call as a whole: no input is to blame, and those that follow would fail too.
 _ENDS = (DeadlineExceededError, QueueFullError, EngineClosedError)
 #: What says that the call was wrong.
@@ -109,34 +104,41 @@ class Call:
             if not wait_for(ticket, seconds_left(self.deadline)):
                 done = sum(one is not None for one in slots)
                 raise DeadlineExceededError(f"the timeout passed with {done} of {len(slots)} done")
-            slots[index] = self._outcome(index, ticket)
+            slots[index] = self.outcome(index, ticket)
             pending.popleft()
             shown.step()
 
-        failed: SafeASRError | None = None
+        first: SafeASRError | None = None
         for index in range(len(slots)):
-            if len(pending) >= self.serving.ahead:
+            while self._is_enough(pending):
                 take_first()
             try:
-                pending.append((index, self._submit(self.utterances[index])))
+                pending.append((index, self.submit(self.utterances[index])))
             except (*_ENDS, *_WRONG):
                 raise
             except SafeASRError as error:
                 if not self.options.keep_errors:
-                    failed = error  # those before it are finished first
+                    first = error  # those before it are finished first
                     break
-                pending.append((index, _failed(error)))
+                pending.append((index, failed(error)))
         while pending:
             take_first()
-        if failed is not None:
-            raise failed
+        if first is not None:
+            raise first
+
+    def _is_enough(self, pending: Sequence[tuple[int, _ext.Ticket]]) -> bool:
+        """Whether what waits keeps the engine busy."""
+        if len(pending) >= self.serving.ahead:
+            return True
+        read = sum(isinstance(ticket, Promise) and ticket.reading for _, ticket in pending)
+        return read >= _READ_AT_A_TIME
 
     def _let_go(self, slots: Slots, pending: deque[tuple[int, _ext.Ticket]]) -> None:
         """Take back what is not finished; keep what is."""
         for index, ticket in pending:
             if ticket.finished() and ticket.state != "cancelled":
                 try:
-                    slots[index] = self._outcome(index, ticket)
+                    slots[index] = self.outcome(index, ticket)
                 except Exception:  # its own error; the call has failed with another
                     continue
             else:
@@ -146,7 +148,7 @@ class Call:
         """The answer of a call that ended early: its errors in their places, or raised."""
         if self.options.keep_errors and isinstance(error, _ENDS):
             filled = [
-                self._refusal(index, error) if one is None else one
+                self.refusal(index, error) if one is None else one
                 for index, one in enumerate(slots)
             ]
             return self._complete(filled)
@@ -164,31 +166,31 @@ class Call:
                 try:
                     if late is not None:
                         raise late  # not even read
-                    tickets.append(self._submit(utterance, no_waiting=no_waiting))
+                    tickets.append(self.submit(utterance, no_waiting=no_waiting))
                 except (QueueFullError, EngineClosedError, *_WRONG):
                     raise
                 except SafeASRError as error:
                     if not self.options.keep_errors:
                         raise
                     late = error if isinstance(error, DeadlineExceededError) else late
-                    tickets.append(_failed(error))
+                    tickets.append(failed(error))
         except BaseException:
             for ticket in tickets:
                 ticket.cancel()
             raise
-        write = once(self._write)
+        write = once(self.write)
 
         def collect() -> list[Result]:
             slots: Slots = []
-            failed: Exception | None = None
+            first: Exception | None = None
             for index, ticket in enumerate(tickets):
                 try:
-                    slots.append(self._outcome(index, ticket))
+                    slots.append(self.outcome(index, ticket))
                 except Exception as error:
                     slots.append(None)
-                    failed = failed or error
-            if failed is not None:
-                raise self._with_results(failed, slots)
+                    first = first or error
+            if first is not None:
+                raise self._with_results(first, slots)
             return self._complete(slots, write)
 
         def cut_short(error: BaseException) -> list[Result]:
@@ -200,48 +202,27 @@ class Call:
 
     # -- One utterance ----------------------------------------------------------------------------
 
-    def _submit(self, utterance: Utterance, *, no_waiting: bool = False) -> _ext.Ticket:
-        cached = self.options.family.get("cache") is not None
-        rate: int | None = None
-        if cached and self.serving.recognizer.streams and _states_no_rate(utterance):
-            # Its stream resamples it, across chunks.
-            rate = DEFAULT_SAMPLE_RATE if self.options.fs is None else self.options.fs
-            native = self.serving.recognizer.sample_rate
-            utterance = replace(utterance, fs=native, sample_rate=native)
-        # The last piece of a stream may well be empty.
-        data = utterance.load(allow_empty=cached, deadline=self.deadline)
-        left = seconds_left(self.deadline)
-        terms = Terms(
-            from_file=utterance.from_file,
-            deadline=self.deadline,
-            room_until=time.monotonic() if no_waiting else self.deadline,
-            rate=rate,
+    def submit(
+        self, utterance: Utterance, *, no_waiting: bool = False, tell: Tell | None = None
+    ) -> _ext.Ticket:
+        """Read and queue one of its utterances.
+
+        Args:
+            utterance: of the call.
+            no_waiting: not even for room in the queue.
+            tell: as of :class:`FollowedRecognizer`, if the model is one.
+        """
+        return submit_utterance(
+            self.serving.recognizer,
+            self.serving.engine,
+            utterance,
+            self.options,
+            self.deadline,
+            no_waiting=no_waiting,
+            tell=tell,
         )
-        try:
-            return self._submit_on(terms, data)
-        except InputError as error:
-            raise type(error)(
-                f"input {utterance.index} (key {utterance.key!r}): {error}"
-            ) from error
-        except QueueFullError as error:
-            waited = "" if no_waiting or left is None else f" and stayed so for {left:.3g} s"
-            raise QueueFullError(f"{error}{waited}") from None
 
-    def _submit_on(self, terms: Terms, data: Any) -> _ext.Ticket:
-        serving = self.serving
-        submit = partial(serving.recognizer.submit, serving.engine, data, self.options.family)
-        if not threads_are_green():
-            return submit(terms)
-        # The engine would wait for room on the thread of all greenlets.
-        while True:
-            try:
-                return submit(replace(terms, room_until=time.monotonic()))
-            except QueueFullError:
-                if terms.patience() == 0:
-                    raise
-                time.sleep(_LOOK_AGAIN_S)
-
-    def _outcome(self, index: int, ticket: _ext.Ticket) -> Result:
+    def outcome(self, index: int, ticket: _ext.Ticket) -> Result:
         """The result of a finished request, or its error where that is wanted."""
         try:
             key = self.utterances[index].key
@@ -249,9 +230,10 @@ class Call:
         except SafeASRError as error:
             if not self.options.keep_errors:
                 raise
-            return self._refusal(index, error)
+            return self.refusal(index, error)
 
-    def _refusal(self, index: int, error: BaseException) -> Result:
+    def refusal(self, index: int, error: BaseException) -> Result:
+        """What stands in the place of an input that failed."""
         return {"key": self.utterances[index].key, "error": error}
 
     # -- All of them ------------------------------------------------------------------------------
@@ -263,34 +245,39 @@ class Call:
     ) -> list[Result]:
         results = [one for one in slots if one is not None]
         try:
-            (write or self._write)(results)
+            (write or self.write)(results)
         except OutputError as error:
             self._with_results(error, results)
             raise
-        return [self._corrected(one) for one in results]
+        return [self.corrected(one) for one in results]
 
-    def _write(self, results: Sequence[Result]) -> None:
+    def write(self, results: Sequence[Result]) -> None:
+        """Write the results of all inputs to ``output_dir``, if there is one."""
         if self.options.output_dir is not None:
             self.serving.writer.write(self.options.output_dir, results)
 
-    def _corrected(self, result: Result) -> Result:
+    def corrected(self, result: Result) -> Result:
+        """A result after the correction of hotwords, if there is one."""
         if self.corrector is None or "error" in result:
             return result
         matches = bool(self.options.hotwords.get("return_postprocess_hotword_matches", False))
         return self.corrector.apply_result(result, matches)
 
+    def corrected_sentence(self, sentence: Result) -> Result:
+        """An entry of ``sentence_info`` after the correction."""
+        if self.corrector is None or "error" in sentence:
+            return sentence
+        whole = {"text": sentence["text"], "sentence_info": [sentence]}
+        corrected: Result = self.corrector.apply_result(whole)["sentence_info"][0]
+        return corrected
+
     def _with_results(self, error: BaseException, slots: Sequence[Result | None]) -> BaseException:
-        done = [None if one is None else self._corrected(one) for one in slots]
+        done = [None if one is None else self.corrected(one) for one in slots]
         error.results = done  # type: ignore[attr-defined]
         return error
 
 
-def _states_no_rate(utterance: Utterance) -> bool:
-    """Whether its samples are at the rate that the call says: all but files."""
-    return utterance.kind == "sound" and not utterance.from_file
-
-
-def _failed(error: SafeASRError) -> _ext.Ticket:
+def failed(error: SafeASRError) -> _ext.Ticket:
     """The ticket of an input that never came to the engine."""
     promise = Promise()
     promise.fail(error)

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safeasr._extension import _ext
+from safeasr.calls.awaiting import Readers
 from safeasr.calls.call import Call, Serving
 from safeasr.calls.kinds import kind_of_input
 from safeasr.calls.result_writer import ResultWriter
+from safeasr.calls.sentences import Sentences
 from safeasr.deadlines import deadline_after
 from safeasr.errors import InputError, OptionError, OptionFileNotFoundError, SafeASRError
 from safeasr.families.base import Recognizer
@@ -114,6 +116,23 @@ class Calls:
             require(CALLABLE, "progress_callback", progress_callback)
         deadline = self.deadline(timeout)
         return self.begin(input, input_len, self.check(options), deadline).run(progress_callback)
+
+    def follow(
+        self,
+        input: Any,
+        input_len: Any,
+        timeout: float | None,
+        options: Mapping[str, Any],
+        readers: Readers,
+    ) -> Sentences:
+        """A call whose sentences come as they are final; as of ``AutoModel.generate_iter``."""
+        deadline, checked = self.deadline(timeout), self.check(options)
+        return Sentences(
+            lambda: self.begin(input, input_len, checked, deadline),
+            readers,
+            deadline,
+            waits_for_others=self.waits_for_others(input, checked),
+        )
 
     def waits_for_others(self, input: Any, call: CallOptions) -> bool:
         """Whether reading what a call names may have to wait for what is not this machine."""

@@ -11,12 +11,14 @@ from collections.abc import Callable
 from safeasr._extension import _ext
 from safeasr.calls.os_threads import allocate_rlock, require_unheld, start_thread
 from safeasr.calls.promise import Promise
+from safeasr.options.cores import usable_cores
 from safeasr.warn import log_exception
 
 __all__ = [
     "ALONE",
     "BACKGROUND",
     "CALLBACKS",
+    "DECODING",
     "STEPS",
     "Dispatcher",
     "forbid_waiting",
@@ -114,7 +116,9 @@ STEPS = Dispatcher("safeasr-steps", 2)
 BACKGROUND = Dispatcher("safeasr-background", 1)
 #: Runs what takes long, or must not be done twice at a time.
 ALONE = Dispatcher("safeasr-alone", 1)
-_ALL = (ALONE, BACKGROUND, STEPS, CALLBACKS)
+#: Decodes recordings block by block, beside whatever is done with the blocks before.
+DECODING = Dispatcher("safeasr-decoding", min(usable_cores(), 8))
+_ALL = (DECODING, ALONE, BACKGROUND, STEPS, CALLBACKS)
 
 
 def on_callback_thread() -> bool:

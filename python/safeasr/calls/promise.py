@@ -16,6 +16,9 @@ class Promise(_ext.Promise):
     the frames that it came through, and they know the promise.
     """
 
+    #: Whether more of its input is still to be read: then it holds more than a request does.
+    reading = False
+
     def __init__(self) -> None:
         super().__init__()
         self._value: Any = None

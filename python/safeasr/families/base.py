@@ -16,8 +16,11 @@ from safeasr.options.declared import Options
 __all__ = [
     "TASKS",
     "Accepts",
+    "ComingWords",
+    "Detector",
     "Exporter",
     "Family",
+    "FollowingPunctuator",
     "LoadedModel",
     "Punctuator",
     "Recognizer",
@@ -112,6 +115,37 @@ class Punctuator(StepwiseRecognizer, Protocol):
         """
 
 
+class ComingWords(Protocol):
+    """The words of a text, some of which may be still to come."""
+
+    #: Those that have come. Only this object adds to them.
+    words: list[str]
+
+    def beyond(self, count: int) -> Generator[_ext.Ticket, Any, bool]:
+        """Steps that wait until there are more than so many, or will be no more; which it is."""
+
+
+@runtime_checkable
+class FollowingPunctuator(Punctuator, Protocol):
+    """One that can punctuate the beginning of a text before the end is known."""
+
+    #: Whether what a text is split into does not depend on what follows behind a space.
+    splits_anywhere: bool
+
+    def split(self, text: str) -> list[str]:
+        """The words that are read."""
+
+    def follow(
+        self,
+        engine: _ext.Engine,
+        source: ComingWords,
+        options: Mapping[str, Any],
+        terms: Terms,
+        tell: Callable[[list[str], list[int]], None],
+    ) -> Generator[_ext.Ticket, Any, Any]:
+        """As ``steps``; tells of the words that are done, with their marks, and the numbers."""
+
+
 class StreamingRecognizer(Recognizer, Protocol):
     """A model that can take a recording piece by piece."""
 
@@ -123,6 +157,13 @@ class StreamingRecognizer(Recognizer, Protocol):
 
     def text_of(self, ids: list[int]) -> str:
         """The text of token ids; empty for models that give none."""
+
+
+class Detector(StreamingRecognizer, Protocol):
+    """A model for voice activity. Its results have ``segments``, ``[[start_ms, end_ms], ...]``."""
+
+    def recording(self, options: Mapping[str, Any]) -> _ext.VadRecording:
+        """A recording that will come in blocks; results are of segments that ended by then."""
 
 
 @runtime_checkable

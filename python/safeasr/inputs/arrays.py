@@ -23,6 +23,7 @@ __all__ = [
     "checked_rate",
     "fitted",
     "is_tensor",
+    "length_at",
     "mono_float32",
     "resample",
     "samples_of_list",
@@ -63,17 +64,20 @@ def checked_rate(rate: Any, name: str = "fs") -> int:
     raise AudioError(f"{name} must be a whole number of Hz from {low} to {high}, not {rate!r:.200}")
 
 
-def fitted(samples: _Samples, count: int, orig_rate: int, target_rate: int) -> _Samples:
-    """Resampled audio, cut or padded to the length that librosa gives it.
+def length_at(count: int, orig_rate: int, target_rate: int) -> int:
+    """How many samples librosa makes of some at another rate.
 
     Args:
-        samples: what soxr made, shape [samples].
         count: samples before resampling.
         orig_rate: rate before, in Hz.
         target_rate: rate now, in Hz.
     """
     # The ratio is rounded before the product, as in librosa: it decides the length.
-    length = math.ceil(count * (float(target_rate) / orig_rate))
+    return math.ceil(count * (float(target_rate) / orig_rate))
+
+
+def fitted(samples: _Samples, length: int) -> _Samples:
+    """Audio of shape [samples], cut or padded to a length."""
     if len(samples) == length:
         return samples
     made = np.zeros(length, dtype=np.float32)
@@ -98,7 +102,7 @@ def resample(samples: _Samples, orig_rate: int, target_rate: int) -> _Samples:
     import soxr
 
     made: _Samples = soxr.resample(samples, orig_rate, target_rate, quality="HQ")
-    return fitted(made, len(samples), orig_rate, target_rate)
+    return fitted(made, length_at(len(samples), orig_rate, target_rate))
 
 
 def mono_float32(

@@ -6,6 +6,8 @@ Arrays, lists and buffers of numbers: :mod:`safeasr.inputs.arrays`. Files, URLs 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -25,9 +27,10 @@ from safeasr.inputs.arrays import (
     resample,
     samples_of_list,
 )
-from safeasr.inputs.decoders import decode, decode_file
+from safeasr.inputs.decoders import decode, joined, parts_of, parts_of_file
 from safeasr.inputs.download import DEFAULT_MAX_BYTES, DEFAULT_TIMEOUT_S, download, is_url, url_path
-from safeasr.inputs.reading import DEFAULT_MAX_SECONDS, Reading
+from safeasr.inputs.reading import DEFAULT_MAX_SECONDS, Parts, Reading
+from safeasr.inputs.recording import Recording
 from safeasr.inputs.sources import source_of_bytes, source_of_file
 from safeasr.options.access import ANYTHING, Access
 
@@ -41,6 +44,8 @@ __all__ = [
     "is_tensor",
     "load_audio",
     "mono_float32",
+    "open_audio",
+    "reading_of",
     "resample",
 ]
 
@@ -102,44 +107,115 @@ def load_audio(
         AudioError: if it cannot be turned into samples; the message says what came.
         DeadlineExceededError: if the deadline passed.
     """
-    reading = Reading(
+    reading = reading_of(
+        fs, sample_rate, is_pcm=is_pcm, deadline=deadline, max_seconds=max_seconds, strict=strict
+    )
+    with _typed_errors():
+        parts = _parts(source, reading, timeout_s, max_bytes, access)
+        if parts is None:
+            return _samples(source, reading, max_bytes, allow_empty)
+        return _checked(joined(parts), reading, allow_empty)
+
+
+def open_audio(
+    source: Any,
+    reading: Reading,
+    *,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+    access: Access = ANYTHING,
+    errors: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> Recording:
+    """One recording, in any form, that is decoded as it is read.
+
+    URLs are downloaded now. What belongs to the caller (file objects, buffers) is decoded now.
+
+    Args:
+        source: as of :func:`load_audio`.
+        reading: the terms.
+        timeout_s: the longest that a download may take in all, in seconds.
+        max_bytes: the largest download, in bytes.
+        access: which hosts a URL may lead to.
+        errors: what all reading is done within, to say in which input something is wrong.
+
+    Raises:
+        AudioError: as :func:`load_audio`, now or when it is read.
+    """
+
+    @contextmanager
+    def named() -> Iterator[None]:
+        with errors(), _typed_errors():
+            yield
+
+    with named():
+        parts = _parts(source, reading, timeout_s, max_bytes, access)
+        if parts is not None:
+            return Recording(parts, reading.sample_rate, named)
+        samples = _samples(source, reading, max_bytes, False)
+    return Recording.of_samples(samples, reading.sample_rate)
+
+
+def reading_of(fs: int | None, sample_rate: int, **terms: Any) -> Reading:
+    """The terms of reading a recording, of arguments as of :func:`load_audio`.
+
+    Raises:
+        AudioError: if a rate is none.
+    """
+    return Reading(
         sample_rate=checked_rate(sample_rate, "sample_rate"),
         fs=DEFAULT_SAMPLE_RATE if fs is None else checked_rate(fs),
         fs_given=fs is not None,
-        is_pcm=is_pcm,
-        deadline=deadline,
-        max_seconds=max_seconds,
-        strict=strict,
+        **terms,
     )
+
+
+@contextmanager
+def _typed_errors() -> Iterator[None]:
+    """Whatever a library makes of hostile data is an AudioError."""
     try:
-        if isinstance(source, str) and is_url(source):
-            data = download(
-                source, timeout_s=timeout_s, max_bytes=max_bytes, deadline=deadline, access=access
-            )
-            samples: _Samples | None = decode(source_of_bytes(data, url_path(source)), reading)
-        else:
-            samples = _decoded(source, reading, max_bytes, allow_empty)
-        if samples is None:
-            array = _array(source)
-            if array.ndim:
-                reading.require_length(max(array.shape), reading.fs, f"of shape {array.shape}")
-            return mono_float32(array, reading.fs, reading.sample_rate, allow_empty=allow_empty)
-        reading.require_time()
-        return mono_float32(
-            samples, reading.sample_rate, reading.sample_rate, allow_empty=allow_empty
-        )
+        yield
     except SafeASRError:
         raise
     except MemoryError as error:
         raise AudioError("the audio needs more memory than there is") from error
-    except Exception as error:  # whatever a library makes of hostile data
+    except Exception as error:
         raise AudioError(f"the audio cannot be read: {type(error).__name__}: {error}") from error
 
 
-def _decoded(source: Any, reading: Reading, max_bytes: int, piece: bool) -> _Samples | None:
-    """The samples of a file or bytes, at the wanted rate; None if it is samples already."""
+def _parts(
+    source: Any, reading: Reading, timeout_s: float, max_bytes: int, access: Access
+) -> Parts | None:
+    """The samples bit by bit, of what nobody else changes meanwhile; None for all else."""
+    if isinstance(source, str) and is_url(source):
+        data = download(
+            source, timeout_s=timeout_s, max_bytes=max_bytes, deadline=reading.deadline,
+            access=access,
+        )  # fmt: skip
+        return parts_of(source_of_bytes(data, url_path(source)), reading)
     if isinstance(source, str) or hasattr(source, "__fspath__"):
-        return decode_file(source, reading)
+        return parts_of_file(source, reading)
+    return None
+
+
+def _samples(source: Any, reading: Reading, max_bytes: int, allow_empty: bool) -> _Samples:
+    """Those of a file object, bytes, or what is samples already."""
+    decoded = _decoded(source, reading, max_bytes, allow_empty)
+    if decoded is not None:
+        return _checked(decoded, reading, allow_empty)
+    array = _array(source)
+    if array.ndim:
+        reading.require_length(max(array.shape), reading.fs, f"of shape {array.shape}")
+    return mono_float32(array, reading.fs, reading.sample_rate, allow_empty=allow_empty)
+
+
+def _checked(samples: _Samples, reading: Reading, allow_empty: bool) -> _Samples:
+    reading.require_time()
+    rate = reading.sample_rate
+    return mono_float32(samples, rate, rate, allow_empty=allow_empty)
+
+
+def _decoded(source: Any, reading: Reading, max_bytes: int, piece: bool) -> _Samples | None:
+    """The samples of a file object or bytes, at the wanted rate; None if it is samples already."""
     if hasattr(source, "read"):
         return decode(source_of_file(source, max_bytes), reading)
     if is_tensor(source) or hasattr(source, "__array__") or not is_buffer(source):

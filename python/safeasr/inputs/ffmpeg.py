@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 from safeasr.errors import SafeASRError
 from safeasr.inputs.arrays import checked_rate
-from safeasr.inputs.reading import Collected, Reading
-from safeasr.inputs.sndfile import Decoded
+from safeasr.inputs.reading import AtRate, Parts, Reading
 from safeasr.inputs.sources import Source
 
-__all__ = ["FfmpegError", "decode_with_ffmpeg"]
+__all__ = ["FfmpegError", "ffmpeg_parts"]
 
 #: FFmpeg's names of the containers and streams that hold all their data themselves.
 FORMATS: Final = (
@@ -85,9 +84,9 @@ class _TimedFile:
         return True
 
 
-def decode_with_ffmpeg(
+def ffmpeg_parts(
     source: Source, reading: Reading, *, known: bool = False, doubtful: bool = False
-) -> Decoded:
+) -> Parts:
     """The sound in a file, mixed down, resampled and rounded to 16 bits.
 
     Of several tracks that one is taken which the program ffmpeg takes: what is marked as default
@@ -121,7 +120,8 @@ def decode_with_ffmpeg(
                 raise FfmpegError("found no sound in it", recognised=opened or film)
             _check_claim(container, stream, source, reading)
             in_order = (1.0 if doubtful else _IN_ORDER) if weak else None
-            return _Decoder(av, container, stream, source, reading, in_order).decoded()
+            decoder = _Decoder(av, container, stream, source, reading, in_order)
+            return (yield from decoder.parts())
     except (SafeASRError, FfmpegError):
         raise
     except Exception as error:
@@ -170,19 +170,17 @@ class _Decoder:
         self._packets = container.demux(stream)
         self._reading = reading
         self._in_order = in_order
-        self._collected = Collected(reading.sample_rate, reading, source.shown)
+        self._at_rate = AtRate(reading.sample_rate, reading, source.shown)
         self._good = self._bad = 0
 
-    def decoded(self) -> Decoded:
+    def parts(self) -> Parts:
         for block in self._blocks():
-            self._collected.add(block.astype(np.float32) * np.float32(2.0**-15))
+            yield self._at_rate.next(block.astype(np.float32) * np.float32(2.0**-15))
         self._judge()
-        samples = self._collected.samples()
-        if not len(samples):
+        if not self._at_rate.count:
             raise FfmpegError("found no sound in it", recognised=self._in_order is None)
         bad, all_ = self._bad, self._good + self._bad
-        damage = f"{bad} of {all_} packets could not be decoded" if bad else None
-        return Decoded(samples, damage)
+        return f"{bad} of {all_} packets could not be decoded" if bad else None
 
     def _judge(self) -> None:
         """Random bytes hold frames too, but most of what follows one is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,14 +11,18 @@ from numpy.typing import NDArray
 
 from safeasr.deadlines import require_time
 from safeasr.errors import AudioError, AudioTooLongError
-from safeasr.inputs.arrays import DEFAULT_SAMPLE_RATE, fitted, resample
+from safeasr.inputs.arrays import DEFAULT_SAMPLE_RATE, fitted, length_at
 from safeasr.warn import warn
 
-__all__ = ["DEFAULT_MAX_SECONDS", "Collected", "Reading"]
+__all__ = ["DEFAULT_MAX_SECONDS", "AtRate", "Parts", "Reading"]
 
 #: The longest recording unless the caller says otherwise, in seconds: 10 hours. Longer than what
 #: people record in one piece; at 16 kHz its samples take 2.3 GB, which a small machine may have.
 DEFAULT_MAX_SECONDS: Final = 36_000.0
+#: What a decoder gives: mono float32 samples at the wanted rate, bit by bit; None where all that
+#: came before was wrong and it begins again. It returns what is wrong with the file, in words, or
+#: None.
+Parts = Generator["NDArray[np.float32] | None", None, "str | None"]
 #: More samples than this are not in a byte of any format: FLAC packs 65,535 equal samples into 14
 #: bytes. A header that claims more is wrong, and what is there counts.
 _MOST_SAMPLES_A_BYTE: Final = 5000
@@ -93,10 +98,10 @@ class Reading:
         warn(f"audio {shown} is damaged: {damage}. What could be decoded is used")
 
 
-class Collected:
-    """Blocks of a recording as they come out of a decoder, at the wanted rate.
+class AtRate:
+    """Blocks of a recording as they come out of a decoder, taken to the wanted rate.
 
-    What is kept is never more than the limit allows, whatever rate a file has.
+    Together they are what resampling the recording as a whole gives, to the bit.
     """
 
     def __init__(self, rate: int, reading: Reading, shown: str) -> None:
@@ -110,13 +115,12 @@ class Collected:
         self._rate = rate
         self._reading = reading
         self._shown = shown
-        self._first: NDArray[np.float32] | None = None
-        self._blocks: list[NDArray[np.float32]] = []
         self._stream: Any = None
+        self._made = 0
         self.count = 0
 
-    def add(self, block: NDArray[np.float32]) -> None:
-        """The next samples, mono.
+    def next(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The next samples, mono; what can be told of them at the wanted rate.
 
         Raises:
             AudioTooLongError: if they are too many in all.
@@ -125,38 +129,25 @@ class Collected:
         self._reading.require_time()
         self.count += len(block)
         self._reading.require_length(self.count, self._rate, self._shown, "lasts at least")
-        if not len(block):
-            return
-        if self._first is None and not self._blocks:
-            self._first = block
-            return
-        if self._first is not None:
-            first, self._first = self._first, None
-            self._keep(first)
-        self._keep(block)
+        return self._resampled(block, last=False)
 
-    def _keep(self, block: NDArray[np.float32]) -> None:
-        if self._rate == self._reading.sample_rate:
-            self._blocks.append(block)
-            return
+    def last(self) -> NDArray[np.float32]:
+        """What is still to be told at the end, so that the length is librosa's."""
+        made_before = self._made
+        rest = self._resampled(np.zeros(0, np.float32), last=True)
+        if self._stream is None:
+            return rest
+        left = length_at(self.count, self._rate, self._reading.sample_rate) - made_before
+        return fitted(rest, max(left, 0))
+
+    def _resampled(self, block: NDArray[np.float32], *, last: bool) -> NDArray[np.float32]:
+        wanted = self._reading.sample_rate
+        if self._rate == wanted or not self.count:
+            return block
         if self._stream is None:
             import soxr
 
-            self._stream = soxr.ResampleStream(
-                self._rate, self._reading.sample_rate, 1, dtype="float32", quality="HQ"
-            )
-        # Equal to resampling all at once, to the bit.
-        self._blocks.append(self._stream.resample_chunk(block))
-
-    def samples(self) -> NDArray[np.float32]:
-        """All of them, shape [samples], at the wanted rate."""
-        wanted = self._reading.sample_rate
-        if self._first is not None:
-            return resample(self._first, self._rate, wanted)
-        if self._stream is not None:
-            self._blocks.append(self._stream.resample_chunk(np.zeros(0, np.float32), last=True))
-        if not self._blocks:
-            return np.zeros(0, np.float32)
-        made = np.concatenate(self._blocks)
-        self._blocks.clear()
-        return made if self._stream is None else fitted(made, self.count, self._rate, wanted)
+            self._stream = soxr.ResampleStream(self._rate, wanted, 1, dtype="float32", quality="HQ")
+        made: NDArray[np.float32] = self._stream.resample_chunk(block, last=last)
+        self._made += len(made)
+        return made

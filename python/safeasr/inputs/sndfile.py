@@ -8,7 +8,7 @@ files beside it.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Generator
 from typing import Any, Final
 
 import numpy as np
@@ -19,10 +19,10 @@ from safeasr.inputs.arrays import checked_rate
 from safeasr.inputs.headers import Patched, mended
 from safeasr.inputs.mpeg import LOOK_AT, is_mpeg_stream
 from safeasr.inputs.pcm import looks_like_pcm16
-from safeasr.inputs.reading import Collected, Reading
+from safeasr.inputs.reading import AtRate, Parts, Reading
 from safeasr.inputs.sources import Source
 
-__all__ = ["Decoded", "SndfileError", "decode_headerless", "decode_with_sndfile"]
+__all__ = ["SndfileError", "headerless_parts", "sndfile_parts"]
 
 #: Samples that are decoded between two looks at the deadline, of all channels together.
 _BLOCK_SAMPLES: Final = 1 << 19
@@ -37,19 +37,6 @@ _HEADERLESS: Final = {
     ".au": "ULAW",
     ".snd": "ULAW",
 }
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """What a decoder gave.
-
-    Attributes:
-        samples: mono float32 at the wanted rate, shape [samples].
-        damage: what is wrong with the file, in words; None: nothing.
-    """
-
-    samples: NDArray[np.float32]
-    damage: str | None = None
 
 
 class SndfileError(Exception):
@@ -67,7 +54,7 @@ class SndfileError(Exception):
         self.began = began
 
 
-def decode_with_sndfile(source: Source, reading: Reading) -> Decoded:
+def sndfile_parts(source: Source, reading: Reading) -> Parts:
     """The samples of a file.
 
     Raises:
@@ -76,24 +63,26 @@ def decode_with_sndfile(source: Source, reading: Reading) -> Decoded:
         DeadlineExceededError: if the deadline passed.
     """
     _require_real(source)
-    decoded = None
+    damage, count = None, None
     try:
-        decoded = _decode(_handle(source), source, reading)
-        if len(decoded.samples):
-            return decoded
+        damage, count = yield from _decode(_handle(source), source, reading)
+        if count:
+            return damage
         failed = SndfileError("found no samples in it", recognised=True)
     except SndfileError as error:
         failed = error
     patches = mended(source.file, source.size)
     source.file.seek(0)
-    if patches == {} and decoded is not None:
-        return decoded  # there are really none
+    if patches == {} and count == 0:
+        return damage  # there are really none
     if not patches:
         raise failed
-    return _decode(Patched(source.file, patches), source, reading)
+    yield None
+    damage, _ = yield from _decode(Patched(source.file, patches), source, reading)
+    return damage
 
 
-def decode_headerless(source: Source, reading: Reading) -> Decoded | None:
+def headerless_parts(source: Source, reading: Reading) -> Parts | None:
     """A file of a format without header, if its name says so; None if it says nothing.
 
     Raises:
@@ -103,10 +92,15 @@ def decode_headerless(source: Source, reading: Reading) -> Decoded | None:
     """
     for ending, subtype in _HEADERLESS.items():
         if source.has_ending(ending):
-            source.file.seek(0)
-            raw = {"format": "RAW", "subtype": subtype, "samplerate": 8000, "channels": 1}
-            return _decode(_handle(source), source, reading, **raw)
+            return _raw_parts(source, reading, subtype)
     return None
+
+
+def _raw_parts(source: Source, reading: Reading, subtype: str) -> Parts:
+    source.file.seek(0)
+    raw = {"format": "RAW", "subtype": subtype, "samplerate": 8000, "channels": 1}
+    damage, _ = yield from _decode(_handle(source), source, reading, **raw)
+    return damage
 
 
 def _require_real(source: Source) -> None:
@@ -136,7 +130,10 @@ def _handle(source: Source) -> Any:
     return Patched(source.file, {})
 
 
-def _decode(handle: Any, source: Source, reading: Reading, **raw: Any) -> Decoded:
+def _decode(
+    handle: Any, source: Source, reading: Reading, **raw: Any
+) -> Generator[NDArray[np.float32], None, tuple[str | None, int]]:
+    """The samples; returns the damage, and how many there were in the file."""
     import soundfile  # takes about 100 ms, so only when a file is decoded
 
     began = False
@@ -145,7 +142,7 @@ def _decode(handle: Any, source: Source, reading: Reading, **raw: Any) -> Decode
             handle.seek(0)
         with soundfile.SoundFile(handle, closefd=False, **raw) as file:
             began = True
-            return _collect(file, source, reading)
+            return (yield from _read(file, source, reading))
     except SafeASRError:
         raise
     except soundfile.LibsndfileError as error:
@@ -157,7 +154,9 @@ def _decode(handle: Any, source: Source, reading: Reading, **raw: Any) -> Decode
         raise SndfileError(f"{error}", recognised=began, began=began) from error
 
 
-def _collect(file: Any, source: Source, reading: Reading) -> Decoded:
+def _read(
+    file: Any, source: Source, reading: Reading
+) -> Generator[NDArray[np.float32], None, tuple[str | None, int]]:
     rate = checked_rate(int(file.samplerate), "the file's sample rate")
     claimed = int(file.frames)
     reading.check_claim(claimed, rate, source.size, source.shown)
@@ -167,7 +166,7 @@ def _collect(file: Any, source: Source, reading: Reading) -> Decoded:
     if file.seekable():
         file.seek(0)
     file.seekable = lambda: False
-    collected = Collected(rate, reading, source.shown)
+    at_rate = AtRate(rate, reading, source.shown)
     # A header may claim any length and 1,024 channels: memory is taken for what is there.
     size = max(1024, _BLOCK_SAMPLES // int(file.channels))
     while True:
@@ -175,11 +174,12 @@ def _collect(file: Any, source: Source, reading: Reading) -> Decoded:
         block: NDArray[Any] = file.read(size, dtype="float32")
         if block.ndim == 2:
             block = block.mean(axis=1, dtype=np.float32)
-        collected.add(block)
+        yield at_rate.next(block)
         if len(block) < size:
             break
     damage = None
     # Other formats estimate their length, or take that of the file.
-    if file.format in ("FLAC", "OGG") and collected.count < claimed < _UNKNOWN_LENGTH:
-        damage = f"it ends after {collected.count} of {claimed} samples"
-    return Decoded(collected.samples(), damage)
+    if file.format in ("FLAC", "OGG") and at_rate.count < claimed < _UNKNOWN_LENGTH:
+        damage = f"it ends after {at_rate.count} of {claimed} samples"
+    yield at_rate.last()
+    return damage, at_rate.count

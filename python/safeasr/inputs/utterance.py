@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import os
 import string
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from safeasr.errors import InputError
-from safeasr.inputs.audio import DEFAULT_MAX_SECONDS, DEFAULT_SAMPLE_RATE, load_audio
+from safeasr.inputs.audio import (
+    DEFAULT_MAX_SECONDS,
+    DEFAULT_SAMPLE_RATE,
+    load_audio,
+    open_audio,
+    reading_of,
+)
 from safeasr.inputs.download import DEFAULT_MAX_BYTES, DEFAULT_TIMEOUT_S
 from safeasr.inputs.features import load_features
+from safeasr.inputs.recording import Recording
 from safeasr.inputs.texts import checked_text
 from safeasr.options.access import ANYTHING, Access
 from safeasr.printable import quoted
@@ -96,7 +105,7 @@ class Utterance:
             InputError: if it is no text.
             DeadlineExceededError: if the deadline passed.
         """
-        try:
+        with self._named():
             if self.kind == "fbank":
                 return load_features(self.source)
             if self.kind == "text":
@@ -105,14 +114,38 @@ class Utterance:
                 self.source,
                 self.fs,
                 self.sample_rate,
-                timeout_s=self.timeout_s,
-                max_bytes=self.max_bytes,
                 allow_empty=allow_empty,
-                deadline=deadline,
-                access=self.access,
-                is_pcm=self.is_pcm,
-                max_seconds=self.max_seconds,
-                strict=self.strict,
+                **self._fetching(),
+                **self._reading(deadline),
             )
+
+    def open(self, *, deadline: float | None = None) -> Recording:
+        """The samples of the item as they are decoded; arguments and errors as of :meth:`load`.
+
+        A file is open until the recording is closed, or read to its end.
+        """
+        with self._named():
+            reading = reading_of(self.fs, self.sample_rate, **self._reading(deadline))
+        return open_audio(self.source, reading, errors=self._named, **self._fetching())
+
+    def _fetching(self) -> dict[str, Any]:
+        return {
+            "timeout_s": self.timeout_s,
+            "max_bytes": self.max_bytes,
+            "access": self.access,
+        }
+
+    def _reading(self, deadline: float | None) -> dict[str, Any]:
+        return {
+            "deadline": deadline,
+            "is_pcm": self.is_pcm,
+            "max_seconds": self.max_seconds,
+            "strict": self.strict,
+        }
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
         except InputError as error:
             raise type(error)(f"input {self.index} (key {quoted(self.key)}): {error}") from error

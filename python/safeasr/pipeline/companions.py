@@ -10,6 +10,7 @@ from typing import Any, TypeGuard, TypeVar, cast
 from safeasr.errors import UnsupportedModelError
 from safeasr.families.base import (
     TASKS,
+    Detector,
     LoadedModel,
     Punctuator,
     Recognizer,
@@ -42,6 +43,10 @@ _Kind = TypeVar("_Kind", bound=LoadedModel)
 def is_streaming(recognizer: LoadedModel) -> TypeGuard[StreamingRecognizer]:
     """Whether a model takes recordings piece by piece."""
     return recognizer.streams
+
+
+def _is_detector(model: LoadedModel) -> TypeGuard[Detector]:
+    return model.task == "vad"
 
 
 def _is_punctuator(model: LoadedModel) -> TypeGuard[Punctuator]:
@@ -85,6 +90,10 @@ class Companions:
             UnsupportedModelError: if a model of that name cannot have the role.
         """
         return self._as(is_streaming, role)
+
+    def detector(self) -> Detector | None:
+        """The model of the role "vad_model"; as :meth:`get`."""
+        return self._as(_is_detector, "vad_model")
 
     def punctuator(self) -> Punctuator | None:
         """The model of the role "punc_model"; as :meth:`get`."""

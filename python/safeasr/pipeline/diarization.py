@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from safeasr._extension import _ext
 from safeasr.calls.background import on_thread_of
 from safeasr.calls.dispatcher import ALONE, BACKGROUND
+from safeasr.calls.inbox import Inbox
 from safeasr.errors import (
     InferenceError,
     OutOfMemoryError,
@@ -24,17 +23,22 @@ from safeasr.errors import (
 from safeasr.families.base import Recognizer
 from safeasr.families.terms import Terms
 from safeasr.options.declared import FLAG, Kind, Option, Options, Where, number, one_of, whole
+from safeasr.pipeline.answered import answered
 from safeasr.pipeline.companions import Companions
 from safeasr.pipeline.failures import failure
+from safeasr.pipeline.segments import Segment
 from safeasr.pipeline.steps import SideRun, Steps
 from safeasr.speakers.clustering import MANY, MERGE_ABOVE, require_libraries, speakers_of
 from safeasr.speakers.turns import centres_of, in_order, turns_of, with_speakers
-from safeasr.speakers.windows import windows_of
+from safeasr.speakers.windows import Window, windows_of
 
 __all__ = ["CLUSTERING", "Diarization", "Voices", "diarization_of"]
 
 #: Windows of one recording that are in the engine at a time: others want their turn, too.
 _AHEAD: Final = 64
+#: Segments that may wait for that.
+_SEGMENTS_AHEAD: Final = 8
+_NONE: Final = np.zeros((0, 0), np.float32)
 _BY_SEGMENTS: Final = "vad_segment"
 _COSINE = number("a number above 0.0 and at most 1.0", least=1e-9, most=1)
 #: Of ``spk_kwargs``, FunASR's arguments of the clustering.
@@ -118,66 +122,47 @@ class Diarization:
         """Whether segments have speakers, not sentences; always so where nothing has a time."""
         return options.get("spk_mode") == _BY_SEGMENTS or "timestamp" not in combined
 
-    def listen(
-        self,
-        engine: _ext.Engine,
-        segments: Sequence[Sequence[int]],
-        pieces: Sequence[NDArray[np.float32]],
-        terms: Terms,
-    ) -> SideRun:
+    def begin(self, engine: _ext.Engine, terms: Terms) -> tuple[SideRun, Inbox[Segment]]:
         """Have the windows of a recording embedded, beside whatever else is done with it.
 
         Args:
             engine: that all models run on.
-            segments: ``[start_ms, end_ms]`` of each.
-            pieces: the samples of each.
-            terms: of the recording.
+            terms: of a later stage of the recording.
 
         Returns:
-            The ticket of its :class:`Voices`.
+            The ticket of its :class:`Voices`, and what its segments go into.
         """
-        run = SideRun(self._embed(engine, segments, pieces, terms.later_stage()))
+        heard: Inbox[Segment] = Inbox(_SEGMENTS_AHEAD)
+        run = SideRun(self._embed(engine, heard, terms))
         run.begin()
-        return run
+        return run, heard
 
-    def _embed(
-        self,
-        engine: _ext.Engine,
-        segments: Sequence[Sequence[int]],
-        pieces: Sequence[NDArray[np.float32]],
-        terms: Terms,
-    ) -> Steps:
+    def _embed(self, engine: _ext.Engine, heard: Inbox[Segment], terms: Terms) -> Steps:
         rate = self._model.sample_rate
-        windows = chain.from_iterable(
-            windows_of(start / 1000.0, piece, rate)
-            for (start, _), piece in zip(segments, pieces, strict=True)
-        )
-        under_way: deque[tuple[tuple[float, float], _ext.Ticket]] = deque()
         spans: list[tuple[float, float]] = []
         embeddings: list[NDArray[np.float32]] = []
         failed: list[dict[str, Any]] = []
-        window = next(windows, None)
-        try:
-            while window is not None or under_way:
-                while window is not None and len(under_way) < _AHEAD:
-                    ticket = self._model.submit(engine, window.samples, {}, terms)
-                    under_way.append(((window.start, window.end), ticket))
-                    window = next(windows, None)
-                span, ticket = under_way[0]
-                try:
-                    raw = yield ticket
-                except InferenceError as error:
-                    failed.append(failure(round(span[0] * 1000), round(span[1] * 1000), error))
-                else:
-                    spans.append(span)
-                    embeddings.append(self._embedding(raw))
-                under_way.popleft()
-        finally:
-            for _, ticket in under_way:
-                ticket.cancel()
+
+        def windows(segment: Segment) -> Iterator[Window]:
+            return windows_of(segment.start / 1000.0, segment.samples, rate)
+
+        def submit(window: Window) -> tuple[tuple[float, float], _ext.Ticket]:
+            ticket = self._model.submit(engine, window.samples, {}, terms)
+            return (window.start, window.end), ticket
+
+        def done(span: tuple[float, float], ticket: _ext.Ticket) -> None:
+            try:
+                raw = ticket.get()
+            except InferenceError as error:
+                failed.append(failure(round(span[0] * 1000), round(span[1] * 1000), error))
+            else:
+                spans.append(span)
+                embeddings.append(self._embedding(raw))
+
+        yield from answered(heard, windows, submit, done, ahead=_AHEAD)
         if failed and not spans:
             raise failed[0]["error"]
-        return Voices(spans, np.concatenate(embeddings), failed)
+        return Voices(spans, np.concatenate(embeddings) if spans else _NONE, failed)
 
     def _embedding(self, raw: Any) -> NDArray[np.float32]:
         found: NDArray[np.float32] = self._model.finish(raw, "", {})["spk_embedding"].numpy()

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from safeasr._extension import _ext
-from safeasr.families.base import Accepts, Punctuator, Recognizer
+from safeasr.calls.inbox import Inbox
+from safeasr.families.base import FollowingPunctuator, Punctuator
 from safeasr.families.terms import Terms
 from safeasr.options.declared import FLAG, Option, Options
 from safeasr.pipeline.companions import Companions
-from safeasr.pipeline.runs import BoundedRun, Runs
-from safeasr.pipeline.steps import Steps
+from safeasr.pipeline.live_text import LiveText, Piece
+from safeasr.pipeline.steps import SideRun, Steps
 from safeasr.text.sentences import (
-    join_texts,
     punctuate_surface,
     sentences_by_order,
     sentences_of_pieces,
@@ -21,9 +21,25 @@ from safeasr.text.sentences import (
     times_of_tokens,
 )
 
-__all__ = ["PunctuatedRecognizer", "Punctuation", "punctuation_of"]
+__all__ = ["MarkedText", "Punctuation", "punctuation_of"]
 
+#: More words than any text has.
+_ALL: Final = 2**62
 _RAW = Option("return_raw_text", FLAG, False, help="The text without marks, too (raw_text).")
+
+
+class MarkedText(NamedTuple):
+    """The text of a recording.
+
+    Attributes:
+        text: without marks.
+        marked: with them.
+        numbers: of the marks behind its words; None if it is blank.
+    """
+
+    text: str
+    marked: str
+    numbers: list[int] | None
 
 
 class Punctuation:
@@ -97,33 +113,90 @@ class Punctuation:
         raw = {"raw_text": text} if options.get("return_raw_text") else {}
         return {**result, **raw, "text": punctuated}
 
-    def of_recording(
+    def begin(
         self,
         engine: _ext.Engine,
+        options: Mapping[str, Any],
+        terms: Terms,
+        tell: Callable[[dict[str, Any]], object] | None = None,
+    ) -> tuple[SideRun, Inbox[Piece]]:
+        """Punctuate a recording while its pieces are still being recognised.
+
+        Args:
+            engine: that all models run on.
+            options: of the call.
+            terms: of a later stage of the recording.
+            tell: is told of sentences as they become final, if :attr:`tells_sentences`.
+
+        Returns:
+            The ticket of the :class:`MarkedText`, and what its pieces go into.
+        """
+        read: Inbox[Piece] = Inbox(1)
+        run = SideRun(self._follow(engine, read, options, terms, tell))
+        run.begin()
+        return run, read
+
+    @property
+    def tells_sentences(self) -> bool:
+        """Whether sentences are final before the text has ended."""
+        return isinstance(self._model, FollowingPunctuator) and self._model.splits_anywhere
+
+    def _follow(
+        self,
+        engine: _ext.Engine,
+        read: Inbox[Piece],
+        options: Mapping[str, Any],
+        terms: Terms,
+        tell: Callable[[dict[str, Any]], object] | None,
+    ) -> Steps:
+        model = self._model
+        split = model.split if isinstance(model, FollowingPunctuator) else model.words_of
+        tells = tell is not None and self.tells_sentences
+        text = LiveText(read, split, as_it_comes=self.tells_sentences, for_sentences=tells)
+        own = {**self._defaults, **self._own.own(options)}
+        raw = bool(options.get("return_raw_text"))
+
+        def sentences(marked: list[str], numbers: list[int]) -> None:
+            if tell is not None and tells:
+                for sentence in text.sentences(marked, numbers, model.marks, raw=raw):
+                    tell(sentence)
+
+        try:
+            if isinstance(model, FollowingPunctuator):
+                found = yield from model.follow(engine, text, own, terms, sentences)
+            else:
+                yield from text.beyond(_ALL)
+                found = yield from model.steps(engine, text.text, own, terms)
+        finally:
+            read.abandon()
+        result = model.finish(found, "", own)
+        numbers = result["punc_array"]
+        return MarkedText(text.text, result["text"], None if numbers is None else numbers.tolist())
+
+    def of_recording(
+        self,
+        marked: MarkedText,
         combined: dict[str, Any],
         results: Sequence[Mapping[str, Any]],
         segments: Sequence[Sequence[int]],
         options: Mapping[str, Any],
-        terms: Terms,
-    ) -> Steps:
+    ) -> dict[str, Any]:
         """A recording's result with its text punctuated, and its sentences if they are asked for.
 
         Args:
-            engine: that both models run on.
+            marked: its text.
             combined: of all pieces.
             results: of each, with times from the beginning of the recording.
             segments: ``[start_ms, end_ms]`` of each.
             options: of the call.
-            terms: of the recording.
         """
-        text = join_texts(result.get("text", "") for result in results)
-        punctuated, numbers = yield from self._read(engine, text, options, terms.later_stage())
+        text, punctuated, numbers = marked
         words, times = combined.get("words", []), combined.get("timestamp", [])
         named = 0 < len(words) == len(times) and all(one.strip() for one in words)
         tokens = self._model.words_of(text) if named and numbers else []
         if numbers is None or len(tokens) != len(numbers):
             tokens = []
-        if tokens:
+        if tokens and numbers is not None:
             marks = self._model.marks
             punctuated = punctuate_surface(text, tokens, numbers, marks) or punctuated
         finished = {**combined, "text": punctuated}
@@ -160,57 +233,6 @@ class Punctuation:
                 return found
         english = bool(options.get("en_post_proc"))
         return sentences_by_order(aligned.split(), times, numbers, english=english, raw=raw)
-
-
-class PunctuatedRecognizer:
-    """A recogniser of utterances with a punctuation model behind it; itself a recogniser."""
-
-    def __init__(self, main: Recognizer, punctuation: Punctuation, runs: Runs) -> None:
-        """Join two loaded models.
-
-        Args:
-            main: gives the text.
-            punctuation: puts the marks.
-            runs: where utterances that are under way are noted.
-        """
-        self._main = main
-        self._punctuation = punctuation
-        self._runs = runs
-        self.task, self.streams = main.task, False
-        self.accepts: tuple[Accepts, ...] = main.accepts
-        self.sample_rate = main.sample_rate
-        self.options = main.options | punctuation.options
-
-    def check(self, options: Mapping[str, Any]) -> None:
-        """Raise for options whose meaning cannot be honoured."""
-        self._main.check(options)
-        self._punctuation.check(options)
-
-    def submit(
-        self, engine: _ext.Engine, data: Any, options: Mapping[str, Any], terms: Terms
-    ) -> _ext.Ticket:
-        """Queue one utterance."""
-        return BoundedRun(self._steps(engine, data, options, terms), self._runs).begun(
-            terms.patience
-        )
-
-    def _steps(
-        self, engine: _ext.Engine, data: Any, options: Mapping[str, Any], terms: Terms
-    ) -> Steps:
-        ticket = self._main.submit(engine, data, options, terms)
-        try:
-            raw = yield ticket
-        finally:
-            ticket.cancel()
-        result = self._main.finish(raw, "", options)
-        finished = yield from self._punctuation.of_utterance(engine, result, options, terms)
-        return finished
-
-    def finish(
-        self, result: Mapping[str, Any], key: str, options: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """FunASR's result dict."""
-        return {**result, "key": key}
 
 
 def punctuation_of(companions: Companions, defaults: Mapping[str, Any]) -> Punctuation | None:

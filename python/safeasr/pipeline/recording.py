@@ -1,51 +1,56 @@
 """Long recordings: a voice activity detector finds the speech, the recogniser takes it in pieces.
 
-What FunASR's ``AutoModel.inference_with_vad`` does when it has a ``vad_model``.
+What FunASR's ``AutoModel.inference_with_vad`` does when it has a ``vad_model``; but decoding,
+detecting, recognising, punctuating and listening to voices go on beside each other, each a little
+ahead of the next, so that the length of a recording costs no memory.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from safeasr._extension import _ext
-from safeasr.deadlines import require_time
-from safeasr.errors import AudioError, EngineClosedError, InferenceError
-from safeasr.families.base import Accepts, Recognizer, StreamingRecognizer
+from safeasr.calls.submission import Tell
+from safeasr.errors import AudioError
+from safeasr.families.base import Accepts, Recognizer
 from safeasr.families.terms import Terms
-from safeasr.options.declared import FLAG, Option, Options, number
+from safeasr.inputs.recording import Recording
+from safeasr.options.declared import FLAG, Option, Options
 from safeasr.pipeline.companions import Companions
+from safeasr.pipeline.detection import Detection
 from safeasr.pipeline.diarization import Diarization
-from safeasr.pipeline.failures import failure
+from safeasr.pipeline.pieces import Pieces
 from safeasr.pipeline.punctuation import Punctuation
-from safeasr.pipeline.runs import BoundedRun, Runs
-from safeasr.pipeline.segments import Segments, merge_segments
+from safeasr.pipeline.runs import BoundedRun, Runs, still_wanted
 from safeasr.pipeline.steps import SideRun, Steps
 from safeasr.text.sentences import sentences_of_pieces
 
 __all__ = ["SegmentedRecognizer", "segmented"]
 
-#: Segments of one recording that are in the engine at a time: others want their turn, too.
-_AHEAD = 32
-#: Options of a detector that make no sense for a whole recording.
-_OF_STREAMS = ("chunk_size", "cache", "is_final")
 #: Times of words, which speakers are told by.
 _TIMES = "output_timestamp"
 _SENTENCES_WANTED = "sentence_timestamp"
-_LONGEST = number("a number of s", least=0, most=1e9)
-_MERGING = Options(
-    Option("merge_vad", FLAG, False, help="Put neighbouring segments together."),
-    Option("merge_length_s", _LONGEST, 15, help="Up to this length."),
-)
 _SENTENCES = Options(
     Option(_SENTENCES_WANTED, FLAG, False, help="Sentences with their times, too."),
     Option("en_post_proc", FLAG, False, help="English marks in them."),
 )
+
+
+class _RecordingRun(BoundedRun):
+    """A recording on its way."""
+
+    def __init__(self, steps: Steps, runs: Runs, recording: Recording) -> None:
+        super().__init__(steps, runs)
+        self._recording = recording
+
+    @property
+    def reading(self) -> bool:  # type: ignore[override]
+        """As long as the recording has not ended."""
+        return not self._recording.ended
 
 
 class SegmentedRecognizer:
@@ -54,8 +59,7 @@ class SegmentedRecognizer:
     def __init__(
         self,
         main: Recognizer,
-        vad: StreamingRecognizer,
-        vad_options: Mapping[str, Any],
+        detection: Detection,
         runs: Runs,
         punctuation: Punctuation | None = None,
         diarization: Diarization | None = None,
@@ -64,8 +68,7 @@ class SegmentedRecognizer:
 
         Args:
             main: gives the text.
-            vad: gives the segments.
-            vad_options: of the constructor (``vad_kwargs``).
+            detection: gives the segments.
             runs: where recordings that are under way are noted.
             punctuation: puts the marks, if anything does.
             diarization: tells speakers apart, if anything does.
@@ -74,196 +77,130 @@ class SegmentedRecognizer:
             AudioError: if the models take samples of different rates.
         """
         self._main = main
-        self._vad = vad
-        self._vad_defaults = vad_options
+        self._detection = detection
         self._runs = runs
         self._punctuation = punctuation
         self._diarization = diarization
         self.task, self.streams = main.task, False
         self.accepts: tuple[Accepts, ...] = ("samples",)
         self.sample_rate = main.sample_rate
-        # The detector's options of a call are understood too, but not the size of its chunks:
-        # the call is a recording.
-        self.options = main.options | (vad.options - _OF_STREAMS) | _MERGING | _SENTENCES
+        self.options = main.options | detection.options | _SENTENCES
         if punctuation is not None:
             self.options |= punctuation.options
         if diarization is not None:
             self.options |= diarization.options
             diarization.require_rate(main.sample_rate)
-        if vad.sample_rate != main.sample_rate:
+        if detection.sample_rate != main.sample_rate:
             raise AudioError(
-                f"the detector works at {vad.sample_rate} Hz and the model at {main.sample_rate} Hz"
+                f"the detector works at {detection.sample_rate} Hz and the model at "
+                f"{main.sample_rate} Hz"
             )
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Raise for options whose meaning cannot be honoured."""
         self._main.check(options)
-        self._vad.check(self._vad_own(options))
+        self._detection.check(options)
         if self._punctuation is not None:
             self._punctuation.check(options)
-
-    def _vad_own(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        return {**self._vad_defaults, **(self._vad.options - _OF_STREAMS).own(options)}
 
     def submit(
         self,
         engine: _ext.Engine,
-        data: NDArray[np.float32],
+        data: Recording | NDArray[np.float32],
         options: Mapping[str, Any],
         terms: Terms,
     ) -> _ext.Ticket:
         """Queue one recording."""
-        return BoundedRun(self._steps(engine, data, options, terms), self._runs).begun(
-            terms.patience
-        )
+        return self.follow(engine, data, options, terms, None)
+
+    def follow(
+        self,
+        engine: _ext.Engine,
+        data: Recording | NDArray[np.float32],
+        options: Mapping[str, Any],
+        terms: Terms,
+        tell: Tell | None,
+    ) -> _ext.Ticket:
+        """Queue one recording, see :class:`safeasr.calls.submission.FollowedRecognizer`."""
+        if isinstance(data, np.ndarray):
+            data = Recording.of_samples(data, self.sample_rate)
+        steps = self._steps(engine, data, options, terms, tell)
+        return _RecordingRun(steps, self._runs, data).begun(terms.patience)
 
     def _steps(
         self,
         engine: _ext.Engine,
-        samples: NDArray[np.float32],
+        recording: Recording,
         options: Mapping[str, Any],
         terms: Terms,
+        tell: Tell | None,
     ) -> Steps:
         """All of the recording: segments, then the text of each, marks and speakers."""
-        voices: SideRun | None = None
-        listened = self._diarization if Diarization.wanted(options) else None
-        if self._diarization is not None and _TIMES in self._main.options:
+        beside: list[SideRun] = []
+        listens = self._diarization is not None and Diarization.wanted(options)
+        if _TIMES in self._main.options and (tell is not None or self._diarization is not None):
             options = {_TIMES: True, **options}
-        segments, pieces = yield from self._segments(engine, samples, options, terms)
+        if tell is not None:
+            options = {**options, _SENTENCES_WANTED: True}
+        marks_tell = self._punctuation is not None and self._punctuation.tells_sentences
+        at_once = tell if not listens and (self._punctuation is None or marks_tell) else None
         try:
-            if listened is not None and pieces:
-                voices = listened.listen(engine, segments, pieces, terms)
-            results, failed = yield from self._recognised(engine, segments, pieces, options, terms)
-            combined = self._combined(results, failed)
-            if listened is not None:
-                by_segments = self._punctuation is None or listened.by_segments(options, combined)
-                options = {**options, _SENTENCES_WANTED: not by_segments}
-            if self._punctuation is not None and combined["text"]:
-                combined = yield from self._punctuation.of_recording(
-                    engine, combined, results, segments, options, terms
+            terms = terms.later_stage()  # it was accepted when there was room among the others
+            finding, found = self._detection.begin(engine, recording, options, terms)
+            beside.append(finding)
+            voices = heard = reading = read = None
+            if self._diarization is not None and listens:
+                voices, heard = self._diarization.begin(engine, terms)
+                beside.append(voices)
+            if self._punctuation is not None:
+                reading, read = self._punctuation.begin(engine, options, terms, at_once)
+                beside.append(reading)
+            pieces = Pieces(heard, read, tell, texts_only=at_once is not None)
+            yield from pieces.recognised(self._main, engine, found, options, terms)
+            combined = pieces.combined()
+            if at_once is not None:  # all is told, or will be with the last marks
+                return combined if reading is None else {"text": (yield reading).marked}
+            options = self._sentences_wanted(options, combined)
+            if self._punctuation is not None and reading is not None and combined["text"]:
+                combined = self._punctuation.of_recording(
+                    (yield reading), combined, pieces.results, pieces.segments, options
                 )
             elif options.get(_SENTENCES_WANTED):
-                combined["sentence_info"] = sentences_of_pieces(results, segments)
-            if listened is not None and voices is not None and combined["text"]:
-                heard = yield voices
-                combined = yield from listened.of_recording(
-                    heard, combined, results, segments, options, _still_wanted(engine, terms)
+                combined["sentence_info"] = sentences_of_pieces(pieces.results, pieces.segments)
+            if self._diarization is not None and voices is not None and combined["text"]:
+                combined = yield from self._diarization.of_recording(
+                    (yield voices),
+                    combined,
+                    pieces.results,
+                    pieces.segments,
+                    options,
+                    still_wanted(engine, terms),
                 )
-            elif listened is not None:
+            elif listens:
                 combined["sentence_info"] = []
+            if tell is not None and at_once is None:
+                for sentence in combined.get("sentence_info", ()):
+                    tell(sentence)
             return combined
         finally:
-            if voices is not None:
-                voices.cancel()
+            recording.close()
+            for run in beside:
+                run.cancel()
 
-    def _segments(
-        self,
-        engine: _ext.Engine,
-        samples: NDArray[np.float32],
-        options: Mapping[str, Any],
-        terms: Terms,
-    ) -> Steps:
-        """The segments, and the samples of each."""
-        whole = replace(terms, from_file=True)
-        ticket = self._vad.submit(engine, samples, self._vad_own(options), whole)
-        try:
-            segments: Segments = (yield ticket)["segments"]
-        finally:
-            ticket.cancel()
-        if options.get("merge_vad"):
-            longest = float(options.get("merge_length_s") or 15)
-            segments = merge_segments(segments, int(longest * 1000))
-        return self._pieces(samples, segments)
-
-    def _recognised(
-        self,
-        engine: _ext.Engine,
-        segments: Segments,
-        pieces: Sequence[NDArray[np.float32]],
-        options: Mapping[str, Any],
-        terms: Terms,
-    ) -> Steps:
-        """The result of each segment, and those that failed.
-
-        A network that fails on one segment costs that segment, unless it fails on all of them.
-        """
-        waiting = deque(zip(segments, pieces, strict=True))
-        under_way: deque[tuple[list[int], _ext.Ticket]] = deque()
-        results: list[dict[str, Any]] = []
-        failed: list[dict[str, Any]] = []
-        try:
-            while waiting or under_way:
-                while waiting and len(under_way) < _AHEAD:
-                    segment, piece = waiting.popleft()
-                    ticket = self._main.submit(engine, piece, options, terms.later_stage())
-                    under_way.append((segment, ticket))
-                (start, end), ticket = under_way[0]
-                try:
-                    raw = yield ticket
-                except InferenceError as error:
-                    failed.append(failure(start, end, error))
-                    results.append({"text": ""})
-                else:
-                    results.append(self._finish_piece(raw, start, options))
-                under_way.popleft()
-        finally:
-            for _, ticket in under_way:
-                ticket.cancel()
-        if failed and len(failed) == len(results):
-            raise failed[0]["error"]
-        return results, failed
-
-    def _pieces(
-        self, samples: NDArray[np.float32], segments: Segments
-    ) -> tuple[Segments, list[NDArray[np.float32]]]:
-        """The segments that are not empty, and the samples of each."""
-        per_ms = self.sample_rate / 1000
-        cut = [samples[int(start * per_ms) : int(end * per_ms)] for start, end in segments]
-        # Empty: merged from 0 on, or behind the end.
-        kept = [i for i, piece in enumerate(cut) if len(piece)]
-        return [segments[i] for i in kept], [cut[i] for i in kept]
-
-    def _finish_piece(
-        self, raw: Mapping[str, Any], start_ms: int, options: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        # FunASR tells each piece's times from its own beginning first, then shifts them.
-        result = self._main.finish(raw, "", options)
-        for times in result.get("timestamp", ()):
-            times[0] += start_ms
-            times[1] += start_ms
-        return result
-
-    @staticmethod
-    def _combined(
-        results: Sequence[Mapping[str, Any]], failed: Sequence[Mapping[str, Any]]
-    ) -> dict[str, Any]:
-        if not results:
-            return {"text": "", "timestamp": []}
-        texts = [result["text"] for result in results if result.get("text")]
-        combined: dict[str, Any] = {"text": " ".join(texts)}
-        for name in ("timestamp", "words"):
-            if any(name in r for r in results):
-                combined[name] = [one for r in results for one in r.get(name, ())]
-        if failed:
-            combined["errors"] = list(failed)
-        return combined
+    def _sentences_wanted(
+        self, options: Mapping[str, Any], combined: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """With speakers, sentences are made where those have any."""
+        if self._diarization is None or not Diarization.wanted(options):
+            return options
+        by_segments = self._punctuation is None or Diarization.by_segments(options, combined)
+        return {**options, _SENTENCES_WANTED: not by_segments}
 
     def finish(
         self, result: Mapping[str, Any], key: str, options: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Text of all segments, with spaces between them, and their timestamps."""
         return {"key": key, **result}
-
-
-def _still_wanted(engine: _ext.Engine, terms: Terms) -> Callable[[], None]:
-    """Raises once the time is over, or the model closed without waiting for anyone."""
-
-    def check() -> None:
-        if engine.closed:
-            raise EngineClosedError("the model is closed")
-        require_time(terms.deadline)
-
-    return check
 
 
 def segmented(
@@ -280,6 +217,6 @@ def segmented(
         UnsupportedModelError: if the model takes recordings piece by piece itself.
     """
     companions.require_offline_recogniser("vad_model")
-    vad = companions.get("vad_model")
+    vad = companions.detector()
     assert vad is not None  # it is named
-    return SegmentedRecognizer(main, vad, vad_options, runs, punctuation, diarization)
+    return SegmentedRecognizer(main, Detection(vad, vad_options), runs, punctuation, diarization)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from safeasr._extension import _ext
 from safeasr.calls.os_threads import allocate_rlock, require_unheld
 from safeasr.calls.waiting import wait_for
+from safeasr.deadlines import require_time
 from safeasr.errors import EngineClosedError, InterruptedCallError, QueueFullError
+from safeasr.families.terms import Terms
 from safeasr.pipeline.steps import Run, SideRun, Steps
 
-__all__ = ["BoundedRun", "Runs"]
+__all__ = ["BoundedRun", "Runs", "still_wanted"]
 
 
 class Runs:
@@ -124,3 +127,14 @@ class BoundedRun(SideRun):
         if self.begin():
             self.get()
         return self
+
+
+def still_wanted(engine: _ext.Engine, terms: Terms) -> Callable[[], None]:
+    """Raises once the time is over, or the model closed without waiting for anyone."""
+
+    def check() -> None:
+        if engine.closed:
+            raise EngineClosedError("the model is closed")
+        require_time(terms.deadline)
+
+    return check

@@ -12,7 +12,7 @@ from typing import Final
 
 from safeasr.text.word_split import begins_in_ascii
 
-__all__ = ["Marks", "close_text", "join_live", "join_piece"]
+__all__ = ["Marks", "close_text", "join_live", "marked_words"]
 
 #: Words of a piece above which it is cut at a comma, if no sentence ends in it.
 _LONGEST_SENTENCE: Final = 200
@@ -64,33 +64,33 @@ class Marks:
         return next(ends, -1) + 1
 
 
-def join_piece(words: Sequence[str], numbers: Sequence[int], marks: Marks) -> str:
-    """The text of a piece: English words with spaces before them, capital after a sentence end.
+def marked_words(words: Sequence[str], numbers: Sequence[int], marks: Marks) -> list[str]:
+    """The text of a piece, cut behind each word's mark.
 
-    Marks behind English words are half-width.
+    English words have spaces before them, and a capital after a sentence end; marks behind them are
+    half-width.
     """
     parts: list[str] = []
     english = True  # the beginning counts as English: a word of English has a space before it
     begins = True
     for word, number in zip(words, numbers, strict=True):
         before, english = english, begins_in_ascii(word)
+        part = word
         if english:
-            word = word.capitalize() if begins else word
-            parts.append(" " + word if before else word)
-        else:
-            parts.append(word)
+            part = (" " if before else "") + (word.capitalize() if begins else word)
         begins = marks.ends_sentence(number)
         mark = marks.names[number]
         if mark != _NONE:
-            parts.append(_HALF_WIDTH.get(mark, mark) if english else mark)
-    return "".join(parts)
+            part += _HALF_WIDTH.get(mark, mark) if english else mark
+        parts.append(part)
+    return parts
 
 
 def close_text(text: str, numbers: list[int], marks: Marks) -> str:
     """The text with an end: a comma becomes one, and where there is no mark one is added.
 
     Args:
-        text: not empty.
+        text: not empty; all of it, or its last word with the mark behind it.
         numbers: of all marks; the last one is changed in place with the text.
         marks: of the model.
     """

@@ -13,11 +13,14 @@ from typing import Any, Final
 
 __all__ = [
     "join_texts",
+    "joint",
+    "mark_behind",
     "punctuate_surface",
     "sentences_by_order",
     "sentences_of_pieces",
     "sentences_of_surface",
     "times_of_tokens",
+    "untagged",
 ]
 
 Times = Sequence[Sequence[int]]
@@ -39,17 +42,28 @@ def _is_letter(character: str) -> bool:
     return "a" <= character <= "z" or "A" <= character <= "Z"
 
 
-def _untagged(text: str) -> str:
+def untagged(text: str) -> str:
+    """A text without SenseVoice's tags."""
     return _TAG.sub("", text).strip()
+
+
+def joint(before: str, text: str) -> str:
+    """What stands between two pieces of a text: nothing between Chinese ones, otherwise a space.
+
+    Args:
+        before: the first piece, or all that came before; may be empty.
+        text: the second one, not empty.
+    """
+    if not before or (_is_chinese(before[-1]) and _is_chinese(text[0])):
+        return ""
+    return " "
 
 
 def join_texts(texts: Iterable[str]) -> str:
     """The texts of a recording's pieces as one, without tags; no space between Chinese ones."""
     joined = ""
-    for text in filter(None, map(_untagged, texts)):
-        if joined and not (_is_chinese(joined[-1]) and _is_chinese(text[0])):
-            joined += " "
-        joined += text
+    for text in filter(None, map(untagged, texts)):
+        joined += joint(joined, text) + text
     return joined
 
 
@@ -67,7 +81,7 @@ def _spans(text: str, tokens: Sequence[str]) -> list[tuple[int, int]] | None:
     return None if text[begin:].strip() else spans
 
 
-def _mark(number: int, token: str, marks: Sequence[str]) -> str:
+def mark_behind(number: int, token: str, marks: Sequence[str]) -> str:
     """The mark behind a token; empty for none."""
     mark = marks[number] if number < len(marks) else _MARKS.get(number, "")
     if mark == "_":
@@ -92,7 +106,7 @@ def punctuate_surface(
     parts = []
     begin = 0
     for token, number, (_, end) in zip(tokens, numbers, spans, strict=True):
-        parts += [text[begin:end], _mark(number, token, marks)]
+        parts += [text[begin:end], mark_behind(number, token, marks)]
         begin = end
     return "".join([*parts, text[begin:]])
 
@@ -155,7 +169,7 @@ def sentences_of_surface(
     sentences = []
     first = 0
     for last, (token, number) in enumerate(zip(tokens, numbers, strict=True)):
-        mark = _mark(number, token, marks)
+        mark = mark_behind(number, token, marks)
         if mark or last == len(tokens) - 1:
             own = text[spans[first][0] : spans[last][1]].strip()
             sentence: Sentence = {
@@ -230,7 +244,7 @@ def sentences_of_pieces(
     """
     sentences = []
     for result, segment in zip(results, segments, strict=True):
-        text = _untagged(result.get("text", ""))
+        text = untagged(result.get("text", ""))
         if text:
             times = [[start, end] for start, end in result.get("timestamp", ())]
             start = times[0][0] if times else segment[0]

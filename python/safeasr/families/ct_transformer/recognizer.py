@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.errors import UnsupportedModelError
-from safeasr.families.base import Accepts, Task
+from safeasr.families.base import Accepts, ComingWords, Task
 from safeasr.families.programs import load_programs, reading
 from safeasr.families.terms import Terms
 from safeasr.options.declared import ANY, Option, Options, whole
-from safeasr.text.punctuation import Marks, close_text, join_piece
+from safeasr.text.punctuation import Marks, close_text, marked_words
 from safeasr.text.word_split import characters_of_words, dictionary_cut, split_words
 
 __all__ = ["OPTIONS", "SPLIT_SIZE", "CtTransformer", "Pieces", "Punctuated", "result_of"]
@@ -94,6 +94,18 @@ class Pieces:
         return found
 
 
+class _Whole:
+    """Words of which none will follow."""
+
+    def __init__(self, words: list[str]) -> None:
+        self.words = words
+
+    def beyond(self, count: int) -> Generator[_ext.Ticket, Any, bool]:
+        """Nothing to wait for."""
+        return len(self.words) > count
+        yield
+
+
 class CtTransformer:
     """A loaded CTTransformer."""
 
@@ -112,9 +124,8 @@ class CtTransformer:
 
     def words_of(self, text: str) -> list[str]:
         """The words that marks stand behind: ``punc_array`` has a number for each."""
-        cut = self._pieces.cut
-        words = split_words(text, cut)
-        if cut is None:
+        words = self.split(text)
+        if self.splits_anywhere:
             return words
         counts = characters_of_words(words)
         return [
@@ -127,28 +138,62 @@ class CtTransformer:
         self, engine: _ext.Engine, data: str, options: Mapping[str, Any], terms: Terms
     ) -> Generator[_ext.Ticket, Any, Punctuated | None]:
         """Punctuate a text, piece by piece; None if it is blank."""
-        pieces, marks = self._pieces, self._pieces.marks
-        words = split_words(data, pieces.cut)
-        if not words:
-            return None
-        ids = pieces.ids_of(words)
+        return self.follow(engine, _Whole(self.split(data)), options, terms)
+
+    def split(self, text: str) -> list[str]:
+        """The words that are read."""
+        return split_words(text, self._pieces.cut)
+
+    @property
+    def splits_anywhere(self) -> bool:
+        """Whether what a text is split into does not depend on what follows behind a space."""
+        return self._pieces.cut is None
+
+    def follow(
+        self,
+        engine: _ext.Engine,
+        source: ComingWords,
+        options: Mapping[str, Any],
+        terms: Terms,
+        tell: Callable[[list[str], list[int]], None] = lambda _words, _numbers: None,
+    ) -> Generator[_ext.Ticket, Any, Punctuated | None]:
+        """Punctuate words as they come, piece by piece; None if none come.
+
+        Args:
+            engine: where the model runs.
+            source: of the words.
+            options: of the call.
+            terms: on which all is submitted.
+            tell: is told of the words that are done, each with its mark, and the marks' numbers.
+        """
+        pieces, marks, words = self._pieces, self._pieces.marks, source.words
         size = int(options.get("split_size") or SPLIT_SIZE.default)
         parts: list[str] = []
         all_numbers: list[int] = []
-        begin = 0
-        for end in range(size, len(words) + size, size):
-            numbers = yield from pieces.read(engine, ids[begin:end], terms)
-            done = len(numbers) if end >= len(words) else marks.done(numbers)
-            parts.append(join_piece(words[begin : begin + done], numbers[:done], marks))
-            all_numbers += numbers[:done]
+        begin, end = 0, size
+        more = yield from source.beyond(0)
+        if not more:
+            return None
+        while more:
+            more = yield from source.beyond(end)
+            ids = pieces.ids_of(words[begin:end])
+            numbers = yield from pieces.read(engine, ids, terms)
+            done = marks.done(numbers) if more else len(numbers)
+            numbers = numbers[:done]
+            marked = marked_words(words[begin : begin + done], numbers, marks)
+            if not more:
+                marked[-1] = close_text(marked[-1], numbers, marks)
+            tell(marked, numbers)
+            parts += marked
+            all_numbers += numbers
             begin += done
+            end += size
             terms = terms.later_stage()
-        text = close_text("".join(parts), all_numbers, marks)
-        return Punctuated(text, self._spread(words, all_numbers))
+        return Punctuated("".join(parts), self._spread(words, all_numbers))
 
     def _spread(self, words: list[str], numbers: list[int]) -> list[int]:
         """With a number for each character of words that a dictionary cut out."""
-        if self._pieces.cut is None:
+        if self.splits_anywhere:
             return numbers
         counts = characters_of_words(words)
         return [

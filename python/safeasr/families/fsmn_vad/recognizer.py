@@ -119,6 +119,10 @@ class FsmnVadRecognizer:
         """A new stream with the options of FunASR's ``generate``."""
         return self._runner.open(engine, self.vad_options(options))
 
+    def recording(self, options: Mapping[str, Any]) -> _ext.VadRecording:
+        """A recording that will come in blocks."""
+        return self._runner.recording(self.vad_options(options, streaming=False))
+
     def text_of(self, ids: list[int]) -> str:
         """A detector gives no text."""
         return ""
