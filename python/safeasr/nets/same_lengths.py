@@ -1,8 +1,8 @@
 """Networks that look at a whole utterance at once, as programs of ragged rows.
 
-Convolutions over time would see padding, so utterances of different lengths share no tensor. On
-the CPU none do, where a batch is no faster. On other devices those of one length run together, as
-windows do by which speakers are told apart.
+Convolutions over time would see padding, so utterances of different lengths share no tensor. Those
+of one length run together, as windows do by which speakers are told apart: many on devices, few
+on the CPU, where more are no faster.
 """
 
 from __future__ import annotations
@@ -19,10 +19,17 @@ _TOGETHER = 64
 class BySameLengths(nn.Module):
     """A network of (utterances, frames, size) as a program of ragged rows."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, on_cpu: int = 1) -> None:
+        """Take a network.
+
+        Args:
+            network: of utterances of one length.
+            on_cpu: how many run together at most on the CPU.
+        """
         super().__init__()
         self.network = network
         self.together = _TOGETHER
+        self.on_cpu = on_cpu
 
     def forward(self, rows: Tensor, positions: Tensor, offsets: Tensor) -> Tensor:
         """One row of the network's output for each utterance.
@@ -38,7 +45,7 @@ class BySameLengths(nn.Module):
         """
         count = offsets.size(0) - 1
         ends: list[int] = offsets.tolist()
-        most = 1 if rows.device.type == "cpu" else self.together
+        most = self.on_cpu if rows.device.type == "cpu" else self.together
         open_ones = [True for _ in range(count)]
         found = [rows for _ in range(count)]
         for first in range(count):

@@ -13,12 +13,15 @@ from safeasr.bundles.model_dir import ModelDir, read_weights
 from safeasr.bundles.program import save_program
 from safeasr.bundles.settings import Settings
 from safeasr.families.campplus.network import CamPlusPlus
+from safeasr.families.campplus.rows import CamPlusPlusRows
 from safeasr.families.checkpoints import load_parameters, refuse_leftovers, require
 from safeasr.nets.same_lengths import BySameLengths
 
 __all__ = ["MELS", "export", "sizes", "speaker_bundle"]
 
 _KIND = "CAMPPlus"
+#: Windows whose weights are read from memory once.
+_ON_CPU: Final = 4
 #: Bins of the filterbank.
 MELS: Final = 80
 #: Arguments of ``_ext.Frontend``: Kaldi's filterbank with its own defaults, of samples in [-1, 1],
@@ -39,7 +42,7 @@ _FRONTEND: Final[dict[str, Any]] = {
 
 
 def speaker_bundle(
-    model: ModelDir, out: Path, family: str, network: nn.Module, size: int
+    model: ModelDir, out: Path, family: str, network: nn.Module, size: int, on_cpu: int = 1
 ) -> Bundle:
     """Write the network as model.ts, and describe it.
 
@@ -49,8 +52,9 @@ def speaker_bundle(
         family: its name.
         network: (utterances, frames, mels) to (utterances, size).
         size: of the embeddings.
+        on_cpu: how many utterances of one length run together at most on the CPU.
     """
-    save_program(BySameLengths(network.eval()), out / "model.ts")
+    save_program(BySameLengths(network.eval(), on_cpu), out / "model.ts")
     return Bundle(
         path=out,
         family=family,
@@ -95,4 +99,4 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
     weights = read_weights(model.checkpoint, trust_remote_code=trust_remote_code)
     refuse_leftovers(weights, load_parameters(network, weights, ""))
     size = conf.whole("embedding_size", 192)
-    return speaker_bundle(model, out, "campplus", network, size)
+    return speaker_bundle(model, out, "campplus", CamPlusPlusRows(network), size, _ON_CPU)

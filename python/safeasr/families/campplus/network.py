@@ -1,7 +1,8 @@
 """CAM++'s network: a small residual network, then a densely connected TDNN.
 
 "CAM++: A Fast and Efficient Network for Speaker Verification Using Context-Aware Masking",
-https://arxiv.org/abs/2303.00332. Parameters are named as in FunASR's checkpoints.
+https://arxiv.org/abs/2303.00332. Parameters are named as in FunASR's checkpoints. The TDNN here is
+parameters only; :mod:`safeasr.families.campplus.rows` computes it.
 """
 
 from __future__ import annotations
@@ -9,23 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["CamPlusPlus"]
+__all__ = ["CamPlusPlus", "DenseBlock", "DenseLayer", "Head", "MaskedConv", "XVector"]
 
-#: Frames of a segment, over which the mask's context is averaged.
-_SEGMENT = 100
 #: Layers, kernel and dilation of the three dense blocks.
 _BLOCKS = ((12, 3, 1), (24, 3, 2), (16, 3, 2))
-
-
-class NormRelu(nn.Module):
-    """Batch norm and ReLU."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.batchnorm = nn.BatchNorm1d(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(self.batchnorm(x))
 
 
 class ResidualBlock(nn.Module):
@@ -48,7 +36,7 @@ class ResidualBlock(nn.Module):
 
 
 class Head(nn.Module):
-    """An eighth of the mel bins, each with many channels."""
+    """Filterbank rows (utterances, frames, mels) to (utterances, frames, size)."""
 
     def __init__(self, mels: int, channels: int = 32) -> None:
         super().__init__()
@@ -61,9 +49,18 @@ class Head(nn.Module):
         self.size = channels * (mels // 8)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = torch.relu(self.bn1(self.conv1(x.unsqueeze(1))))
-        x = self.layer2(self.layer1(x))
-        return torch.relu(self.bn2(self.conv2(x))).flatten(1, 2)
+        x = x.transpose(1, 2).unsqueeze(1).contiguous(memory_format=torch.channels_last)
+        x = torch.relu(self.bn1(self.conv1(x)))
+        x = torch.relu(self.bn2(self.conv2(self.layer2(self.layer1(x)))))
+        return x.permute(0, 3, 1, 2).flatten(2)
+
+
+class Norm(nn.Module):
+    """Batch norm, with a ReLU behind it."""
+
+    def __init__(self, channels: int, *, affine: bool = True) -> None:
+        super().__init__()
+        self.batchnorm = nn.BatchNorm1d(channels, affine=affine)
 
 
 class MaskedConv(nn.Module):
@@ -71,21 +68,9 @@ class MaskedConv(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int) -> None:
         super().__init__()
-        padding = (kernel - 1) // 2 * dilation
-        self.linear_local = nn.Conv1d(
-            inputs, outputs, kernel, padding=padding, dilation=dilation, bias=False
-        )
+        self.linear_local = nn.Conv1d(inputs, outputs, kernel, dilation=dilation, bias=False)
         self.linear1 = nn.Conv1d(inputs, inputs // 2, 1)
         self.linear2 = nn.Conv1d(inputs // 2, outputs, 1)
-        self.segment = _SEGMENT
-
-    def forward(self, x: Tensor) -> Tensor:
-        # The last segment may be shorter: its mean is over what there is of it.
-        means = nn.functional.avg_pool1d(x, self.segment, self.segment, ceil_mode=True)
-        near = means.repeat_interleave(self.segment, dim=2)[:, :, : x.size(2)]
-        context = x.mean(dim=2, keepdim=True) + near
-        mask = torch.sigmoid(self.linear2(torch.relu(self.linear1(context))))
-        return self.linear_local(x) * mask
 
 
 class DenseLayer(nn.Module):
@@ -93,13 +78,10 @@ class DenseLayer(nn.Module):
 
     def __init__(self, inputs: int, inner: int, outputs: int, kernel: int, dilation: int) -> None:
         super().__init__()
-        self.nonlinear1 = NormRelu(inputs)
+        self.nonlinear1 = Norm(inputs)
         self.linear1 = nn.Conv1d(inputs, inner, 1, bias=False)
-        self.nonlinear2 = NormRelu(inner)
+        self.nonlinear2 = Norm(inner)
         self.cam_layer = MaskedConv(inner, outputs, kernel, dilation)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.cam_layer(self.nonlinear2(self.linear1(self.nonlinear1(x))))
 
 
 class DenseBlock(nn.ModuleDict):
@@ -115,22 +97,14 @@ class DenseBlock(nn.ModuleDict):
             }
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        for layer in self.values():
-            x = torch.cat([x, layer(x)], dim=1)
-        return x
-
 
 class Transit(nn.Module):
     """Half the channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.nonlinear = NormRelu(channels)
+        self.nonlinear = Norm(channels)
         self.linear = nn.Conv1d(channels, channels // 2, 1, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.linear(self.nonlinear(x))
 
 
 class Tdnn(nn.Module):
@@ -138,54 +112,39 @@ class Tdnn(nn.Module):
 
     def __init__(self, inputs: int, channels: int) -> None:
         super().__init__()
-        self.linear = nn.Conv1d(inputs, channels, 5, stride=2, padding=2, bias=False)
-        self.nonlinear = NormRelu(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.nonlinear(self.linear(x))
+        self.linear = nn.Conv1d(inputs, channels, 5, stride=2, bias=False)
+        self.nonlinear = Norm(channels)
 
 
 class Dense(nn.Module):
-    """The embedding, from mean and deviation of the channels."""
+    """The embedding, from mean and deviation of the channels; no ReLU."""
 
     def __init__(self, inputs: int, size: int) -> None:
         super().__init__()
         self.linear = nn.Conv1d(inputs, size, 1, bias=False)
-        self.nonlinear = nn.Sequential()
-        self.nonlinear.add_module("batchnorm", nn.BatchNorm1d(size, affine=False))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.nonlinear(self.linear(x.unsqueeze(2)).squeeze(2))
+        self.nonlinear = Norm(size, affine=False)
 
 
-class XVector(nn.Sequential):
+class XVector(nn.Module):
     """From channels over time to the embedding."""
 
     def __init__(
         self, inputs: int, channels: int, growth: int, bottleneck: int, embedding: int
     ) -> None:
         super().__init__()
-        self.add_module("tdnn", Tdnn(inputs, channels))
+        self.tdnn = Tdnn(inputs, channels)
         for number, (layers, kernel, dilation) in enumerate(_BLOCKS, 1):
             block = DenseBlock(layers, channels, growth, bottleneck * growth, kernel, dilation)
             self.add_module(f"block{number}", block)
             channels += layers * growth
             self.add_module(f"transit{number}", Transit(channels))
             channels //= 2
-        self.add_module("out_nonlinear", NormRelu(channels))
-        self.add_module("stats", Statistics())
-        self.add_module("dense", Dense(2 * channels, embedding))
-
-
-class Statistics(nn.Module):
-    """Mean and standard deviation over time."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([x.mean(dim=2), x.std(dim=2)], dim=1)
+        self.out_nonlinear = Norm(channels)
+        self.dense = Dense(2 * channels, embedding)
 
 
 class CamPlusPlus(nn.Module):
-    """Filterbank rows of utterances of one length to their embeddings."""
+    """All parameters."""
 
     def __init__(
         self,
@@ -198,8 +157,3 @@ class CamPlusPlus(nn.Module):
         super().__init__()
         self.head = Head(feat_dim)
         self.xvector = XVector(self.head.size, init_channels, growth_rate, bn_size, embedding_size)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Embeddings (utterances, size) of filterbank rows (utterances, frames, mels)."""
-        x = x - x.mean(dim=1, keepdim=True)
-        return self.xvector(self.head(x.transpose(1, 2)))

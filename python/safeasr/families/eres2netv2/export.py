@@ -15,6 +15,7 @@ from safeasr.bundles.settings import MOST_LAYERS
 from safeasr.families.campplus.export import MELS, sizes, speaker_bundle
 from safeasr.families.checkpoints import load_parameters, refuse_leftovers, require
 from safeasr.families.eres2netv2.network import ERes2NetV2
+from safeasr.nets.batch_norm import fold_batch_norms
 
 __all__ = ["export"]
 
@@ -48,5 +49,6 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
     prefix = "model." if "model.conv1.weight" in weights else ""
     weights = _renamed(weights)
     refuse_leftovers(weights, load_parameters(network, weights, prefix))
+    fold_batch_norms(network)
     size = conf.whole("embedding_size", 192)
     return speaker_bundle(model, out, "eres2netv2", network, size)

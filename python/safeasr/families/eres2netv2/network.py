@@ -126,7 +126,8 @@ class ERes2NetV2(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Embeddings (utterances, size) of filterbank rows (utterances, frames, mels)."""
         x = x - x.mean(dim=1, keepdim=True)
-        x = torch.relu(self.bn1(self.conv1(x.transpose(1, 2).unsqueeze(1))))
+        x = x.transpose(1, 2).unsqueeze(1).contiguous(memory_format=torch.channels_last)
+        x = torch.relu(self.bn1(self.conv1(x)))
         third = self.layer3(self.layer2(self.layer1(x)))
         fused = self.fuse34(self.layer4(third), self.layer3_ds(third))
         deviation = torch.sqrt(fused.var(dim=3) + 1e-8)
