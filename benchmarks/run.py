@@ -1,6 +1,6 @@
 """Run all benchmarks and write what came out.
 
-    python -m benchmarks.run --full      about 80 minutes on two cores; writes benchmarks/results,
+    python -m benchmarks.run --full      about 100 minutes on two cores; writes benchmarks/results,
                                          docs/images and docs/performance.md
     python -m benchmarks.run --quick     about 3 minutes, the small model; writes only below
                                          benchmarks/results/tmp
@@ -81,6 +81,7 @@ def main() -> None:
         _python("-m", "benchmarks.compare", "--max-other-cpu", 0.2, "--utterances", 24, *where)
         _python("-m", "benchmarks.live", "--full", *where)
         _python("-m", "benchmarks.vad", *where)
+        _python("-m", "benchmarks.recordings", *where)
         # The pages are written below, once for all.
         _python("-m", "benchmarks.peers", "--full", "--max-other-cpu", 0.2, *where)
     images, page = (IMAGES, PAGE) if full else (SCRATCH / "images", SCRATCH / "performance.md")

@@ -15,6 +15,7 @@ from benchmarks.report.live import live_section, vad_section
 from benchmarks.report.peers import INTRODUCTION as PEERS_INTRODUCTION
 from benchmarks.report.peers import PEERS, peers_section
 from benchmarks.report.plots import read
+from benchmarks.report.recordings import recordings_section
 from benchmarks.report.tables import errors_text, table
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
@@ -160,6 +161,7 @@ def page_text(folder: Path, page: Path, images: Path) -> str:
             "compare-demo",
             "live",
             "vad",
+            "recordings",
             "scaling",
             "overhead",
             "load-time",
@@ -186,6 +188,8 @@ def page_text(folder: Path, page: Path, images: Path) -> str:
         parts += ["## Live sessions\n", live_section(results["live"], page, images)]
     if results["vad"]:
         parts += ["## Voice activity detection\n", vad_section(results["vad"])]
+    if results["recordings"]:
+        parts += ["## Long recordings\n", recordings_section(results["recordings"])]
     if results["scaling"]:
         parts += [
             "## Over the number of calling threads\n",

@@ -46,6 +46,7 @@ def test_an_error_comes_after_the_items() -> None:
     assert inbox.more().finished()
     assert inbox.take() == 1
     for _ in range(2):
+        assert not inbox.ended  # whoever looks first must not take it for a good end
         with pytest.raises(KeyError, match="no more"):
             inbox.take()
 
@@ -60,6 +61,14 @@ def test_nobody_waits_for_a_reader_that_left() -> None:
     inbox.put(2)
     assert inbox.take() is None
     assert inbox.room().finished()
+
+
+def test_nothing_waits_for_a_reader_that_left() -> None:
+    """A callback of its own, which keeps it alive, would otherwise stay for ever."""
+    inbox: Inbox[int] = Inbox(1)
+    waiting = inbox.more()
+    inbox.abandon()
+    assert waiting.finished()
 
 
 def test_first_of() -> None:

@@ -88,6 +88,23 @@ def test_options_that_name_files_are_refused(closed: AutoModel, option: dict[str
             call(CLIP, **option)
 
 
+@pytest.mark.parametrize("beside", [{}, {"vad_model": "demo-vad"}], ids=["alone", "detector"])
+def test_what_is_refused_stays_refused(beside: dict[str, str], web: Server) -> None:
+    """In calls that keep errors, whichever way the input would be read."""
+    page = f"{web.url}/a.wav"
+    with AutoModel(
+        "demo", allow_urls=False, allow_paths=False, disable_pbar=True, **beside
+    ) as model:
+        for named in (str(AUDIO), AUDIO, page):
+            for found in (
+                model.generate([named, CLIP], on_error="return"),
+                model.submit([named, CLIP], on_error="return").result(60),
+                list(model.generate_iter([named, CLIP], on_error="return")),
+            ):
+                assert isinstance(found[0]["error"], NotAllowedError)
+    assert web.asked == []
+
+
 def test_a_call_cannot_switch_them_on(closed: AutoModel) -> None:
     with (
         pytest.warns(UserWarning, match="allow_paths.*belongs to AutoModel"),

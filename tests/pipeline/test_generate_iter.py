@@ -219,6 +219,52 @@ def test_a_segment_that_fails_is_told(wave: Samples, monkeypatch: pytest.MonkeyP
         assert told[1]["start"] <= expected[1]["start"] and told[1]["key"] == "k"
 
 
+def test_a_segment_that_fails_stands_among_the_sentences(
+    speaker_models: dict[str, str], wave: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind the words before it, however late those have their marks."""
+    for spk_model in (None, speaker_models["CAMPPlus"]):
+        given = named(speaker_models, spk_model=spk_model)
+        with AutoModel(**given, disable_pbar=True) as model:
+            main = model._companions.main
+            submit, count = main.submit, iter(range(100))
+
+            def tried(*args: Any, submit: Any = submit, count: Any = count) -> Any:
+                if next(count) != 1:
+                    return submit(*args)
+                broken = Promise()
+                broken.fail(InferenceError("a value is too large"))
+                return broken
+
+            monkeypatch.setattr(main, "submit", tried)
+            told = list(model.generate_iter(wave, key="k", split_size=7))
+            assert sum("error" in one for one in told) == 1
+            assert [one["start"] for one in told] == sorted(one["start"] for one in told)
+            assert "text" in told[0] and "text" in told[-1]
+
+
+def test_a_timeout_that_keeps_errors(plain: AutoModel, wave: Samples) -> None:
+    """What was told stays; what is left is refused, one by one."""
+    long = [np.tile(wave, 30)] * 3
+    told = list(plain.generate_iter(long, key=list("abc"), timeout=0.4, on_error="return"))
+    assert [one["key"] for one in told if "error" in one] == ["a", "b", "c"]
+    assert all(isinstance(one["error"], DeadlineExceededError) for one in told if "error" in one)
+
+    async def later() -> list[dict[str, Any]]:
+        loop = plain.generate_iter(long, key=list("abc"), timeout=0.4, on_error="return")
+        return [one async for one in loop]
+
+    told = asyncio.run(later())
+    assert [one["key"] for one in told if "error" in one] == ["a", "b", "c"]
+
+
+def test_one_place_in_the_queue(wave: Samples) -> None:
+    """The next recording waits for the present one, whose sentences do not wait for it."""
+    with AutoModel("demo", vad_model="demo-vad", queue_size=1, disable_pbar=True) as model:
+        keys = [one["key"] for one in model.generate_iter([wave] * 3, key=list("abc"))]
+        assert keys == sorted(keys) and set(keys) == set("abc")
+
+
 def test_corrected_and_written(plain: AutoModel, wave: Samples, tmp_path: Path) -> None:
     options = {"postprocess_hotwords": ["hello world"], "output_dir": str(tmp_path), "key": "k"}
     told = list(plain.generate_iter(wave, **options))

@@ -19,6 +19,7 @@ from safeasr import (
     DeadlineExceededError,
     EngineClosedError,
 )
+from safeasr.calls.dispatcher import STEPS
 from safeasr.families.terms import Terms
 from safeasr.inputs import recording
 from safeasr.inputs.reading import Parts
@@ -223,6 +224,53 @@ def test_what_cannot_be_read_to_its_end(
                 call(path, strict_audio=True)
         [result] = model.generate(path, strict_audio=True, on_error="return")
         assert isinstance(result["error"], AudioError)
+
+
+def test_arrays_may_change_after_submit(wave: Samples, block_s: Callable[[int], None]) -> None:
+    block_s(5)
+    with AutoModel("demo", vad_model="demo-vad", disable_pbar=True) as model:
+        expected = model.generate(wave)
+        for given in (wave.copy(), bytearray(wave.tobytes())):
+            source = given if isinstance(given, np.ndarray) else memoryview(given).cast("f")
+            future = model.submit(source, key="k")
+            given[:] = given[:1] * len(given) if isinstance(given, bytearray) else 1
+            assert future.result(60)[0]["text"] == expected[0]["text"]
+
+
+def test_many_are_not_open_at_a_time(wave: Samples, block_s: Callable[[int], None]) -> None:
+    block_s(5)
+    with AutoModel("demo", vad_model="demo-vad", disable_pbar=True) as model:
+        slow = [Slow(wave) for _ in range(100)]
+        for one in slow:
+            one.allowed.release(2)
+        tickets = [one.follow(model, []) for one in slow]
+        until(lambda: sum(one.read == 2 for one in slow) == 64)
+        time.sleep(0.1)
+        assert sum(one.read > 0 for one in slow) == 64
+        for one in slow:
+            one.allowed.release(100)
+        assert all(ticket.wait(120) for ticket in tickets)
+        assert len({ticket.get()["text"] for ticket in tickets}) == 1
+
+
+def test_nothing_is_kept_of_those_that_ended(
+    model: AutoModel, wave: Samples, block_s: Callable[[int], None]
+) -> None:
+    """Cancelled, failed or done: no callback waits for what will never come."""
+    block_s(5)
+    before = len(STEPS._waiting)
+    broken = wave.copy()
+    broken[-1000] = np.nan
+    for way in ("cancel", "fail", "done") * 5:
+        slow = Slow(broken if way == "fail" else wave)
+        slow.allowed.release(3 if way == "cancel" else 100)
+        ticket = slow.follow(model, [])
+        if way == "cancel":
+            time.sleep(0.02)
+            ticket.cancel()
+            slow.allowed.release(100)
+        assert ticket.wait(60)
+    until(lambda: len(STEPS._waiting) == before)
 
 
 def test_a_call_reads_few_recordings_at_a_time(

@@ -31,14 +31,14 @@ from safeasr.inputs.utterance import Utterance
 from safeasr.options.call import CallOptions
 from safeasr.text.hotwords import HotwordCorrector
 
-__all__ = ["Call", "Serving", "failed"]
+__all__ = ["ENDS", "WRONG", "Call", "Serving", "failed"]
 
 #: Long recordings of one call that are being read at a time.
 _READ_AT_A_TIME = 8
 #: What ends a call as a whole: no input is to blame, and those that follow would fail too.
-_ENDS = (DeadlineExceededError, QueueFullError, EngineClosedError)
+ENDS = (DeadlineExceededError, QueueFullError, EngineClosedError)
 #: What says that the call was wrong.
-_WRONG = (OptionError, InterruptedCallError, ForkedProcessError)
+WRONG = (OptionError, InterruptedCallError, ForkedProcessError)
 
 Result = dict[str, Any]
 Slots = list[Result | None]
@@ -114,7 +114,7 @@ class Call:
                 take_first()
             try:
                 pending.append((index, self.submit(self.utterances[index])))
-            except (*_ENDS, *_WRONG):
+            except (*ENDS, *WRONG):
                 raise
             except SafeASRError as error:
                 if not self.options.keep_errors:
@@ -146,7 +146,7 @@ class Call:
 
     def _cut_short(self, slots: Slots, error: BaseException) -> list[Result]:
         """The answer of a call that ended early: its errors in their places, or raised."""
-        if self.options.keep_errors and isinstance(error, _ENDS):
+        if self.options.keep_errors and isinstance(error, ENDS):
             filled = [
                 self.refusal(index, error) if one is None else one
                 for index, one in enumerate(slots)
@@ -166,8 +166,8 @@ class Call:
                 try:
                     if late is not None:
                         raise late  # not even read
-                    tickets.append(self.submit(utterance, no_waiting=no_waiting))
-                except (QueueFullError, EngineClosedError, *_WRONG):
+                    tickets.append(self.submit(utterance, no_waiting=no_waiting, own=True))
+                except (QueueFullError, EngineClosedError, *WRONG):
                     raise
                 except SafeASRError as error:
                     if not self.options.keep_errors:
@@ -203,13 +203,19 @@ class Call:
     # -- One utterance ----------------------------------------------------------------------------
 
     def submit(
-        self, utterance: Utterance, *, no_waiting: bool = False, tell: Tell | None = None
+        self,
+        utterance: Utterance,
+        *,
+        no_waiting: bool = False,
+        own: bool = False,
+        tell: Tell | None = None,
     ) -> _ext.Ticket:
         """Read and queue one of its utterances.
 
         Args:
             utterance: of the call.
             no_waiting: not even for room in the queue.
+            own: the caller does not wait, and may change what it gave meanwhile.
             tell: as of :class:`FollowedRecognizer`, if the model is one.
         """
         return submit_utterance(
@@ -219,6 +225,7 @@ class Call:
             self.options,
             self.deadline,
             no_waiting=no_waiting,
+            own=own,
             tell=tell,
         )
 

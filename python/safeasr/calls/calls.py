@@ -20,6 +20,7 @@ from safeasr.errors import InputError, OptionError, OptionFileNotFoundError, Saf
 from safeasr.families.base import Recognizer
 from safeasr.inputs.expand import expand_inputs, waits_for_others
 from safeasr.inputs.hotwords import names_urls, with_hotwords_read
+from safeasr.inputs.recording import Recording
 from safeasr.inputs.utterance import Utterance, random_key
 from safeasr.options.call import CallOptions, call_options
 from safeasr.options.checks import time_limit
@@ -52,8 +53,15 @@ class _Refused(Utterance):
         self, *, allow_empty: bool = False, deadline: float | None = None
     ) -> NDArray[np.float32] | str:
         """Raises its error."""
+        raise self._refusal()
+
+    def open(self, *, deadline: float | None = None, own: bool = False) -> Recording:
+        """Raises its error."""
+        raise self._refusal()
+
+    def _refusal(self) -> SafeASRError:
         assert self.error is not None
-        raise self.error
+        return self.error
 
 
 class Calls:
@@ -214,7 +222,8 @@ class Calls:
             except InputError as error:
                 said = str(error if len(items) > 1 else whole)
                 refusal = type(error)(f"input {index} (key {name!r}): {said}")
-                found.append(_Refused(name, item, index=index, error=refusal))
+                access = self._options.access
+                found.append(_Refused(name, item, index=index, access=access, error=refusal))
         return found
 
 

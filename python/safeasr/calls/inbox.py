@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from safeasr._extension import _ext
@@ -50,6 +51,7 @@ class Inbox(Generic[_T]):
         self._abandoned = True
         self._items.clear()
         self._left.resolve(None)
+        self._came.resolve(None)  # who waited there may be gone: nothing must wait for it for ever
 
     @property
     def full(self) -> bool:
@@ -71,19 +73,18 @@ class Inbox(Generic[_T]):
             BaseException: what it was closed with, when all items are taken.
         """
         closed = self._closed  # first: what came before that is there by now
-        try:
+        with suppress(IndexError):
             item = self._items.popleft()
-        except IndexError:
-            if closed and self._error is not None:
-                raise self._error from None
-            return None
-        self._left.resolve(None)
-        return item
+            self._left.resolve(None)
+            return item
+        if closed and self._error is not None:
+            raise self._error
+        return None
 
     @property
     def ended(self) -> bool:
-        """Whether it is closed and everything is taken."""
-        return self._closed and not self._items
+        """Whether it is closed and everything is taken; never with an error, which is taken."""
+        return self._closed and self._error is None and not self._items
 
     def more(self) -> _ext.Ticket:
         """Finished once there is something to take, or nothing will follow."""

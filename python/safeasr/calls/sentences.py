@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 from safeasr._extension import _ext
 from safeasr.calls.awaiting import Readers
-from safeasr.calls.call import Call, failed
+from safeasr.calls.call import ENDS, WRONG, Call, failed
 from safeasr.calls.dispatcher import STEPS, forbid_waiting
 from safeasr.calls.future import Future
 from safeasr.calls.inbox import Inbox
 from safeasr.calls.submission import FollowedRecognizer
 from safeasr.calls.waiting import wait_for
 from safeasr.deadlines import seconds_left
-from safeasr.errors import DeadlineExceededError, SafeASRError
+from safeasr.errors import DeadlineExceededError, QueueFullError, SafeASRError
+from safeasr.inputs.expand import waits_for_others
 
 __all__ = ["Sentences"]
 
@@ -43,6 +45,13 @@ class _Following:
     def cancel(self) -> None:
         if self.ticket is not None:
             self.ticket.cancel()
+
+
+class _Begun:
+    """What another thread did. It takes it back itself if the loop was left meanwhile."""
+
+    def cancel(self) -> None:
+        """Nothing."""
 
 
 class Sentences(Iterator[Result], AsyncIterator[Result]):
@@ -75,46 +84,96 @@ class Sentences(Iterator[Result], AsyncIterator[Result]):
         self._call: Call | None = None
         self._next = 0
         self._under_way: deque[_Following] = deque()
+        self._is_full = False
+        self._refusals: deque[Result] = deque()
         self._results: list[Result] = []
         self._closed = False
 
     # -- Inputs -----------------------------------------------------------------------------------
 
     def _wants_more(self) -> bool:
-        """Whether one more input should be under way."""
-        if self._call is None:
-            return True
-        serving = self._call.serving
+        """Whether one more input should be under way.
+
+        Beside the first one only those that can be read and queued at once: what is told of the
+        first must not wait for others.
+        """
+        if self._call is None or not self._under_way:
+            return self._call is None or self._next < len(self._call.utterances)
+        serving, utterances = self._call.serving, self._call.utterances
         follows = isinstance(serving.recognizer, FollowedRecognizer)
         ahead = _RECORDINGS if follows else serving.ahead
-        return self._next < len(self._call.utterances) and len(self._under_way) < ahead
+        if self._next == len(utterances) or len(self._under_way) >= ahead or self._is_full:
+            return False
+        return not waits_for_others(utterances[self._next].source)
 
-    def _begin_next(self) -> _Following | None:
-        """Read and queue the next input; None if there is none at all."""
+    def _begin_next(self) -> None:
+        """Read and queue the next input, if there is one."""
         if self._call is None:
             self._call = self._begin()
         if self._next == len(self._call.utterances):
-            return None
+            return
         following = _Following(self._next)
+        ahead = bool(self._under_way)
+        self._under_way.append(following)  # first: whatever happens, it is cancelled with them
         try:
-            utterance = self._call.utterances[following.index]
-            ticket = self._call.submit(utterance, tell=following.inbox.put)
-        except SafeASRError as error:  # those before it come first
-            ticket = failed(error)
-        following.begin(ticket)
+            following.begin(self._submitted(self._call, following, ahead))
+        except QueueFullError:  # when the first one has ended
+            with suppress(IndexError):  # closed meanwhile
+                self._under_way.pop()
+            self._is_full = True
+            return
         self._next += 1
-        return following
+        if self._closed:
+            following.cancel()
+
+    def _submitted(self, call: Call, following: _Following, ahead: bool) -> _ext.Ticket:
+        utterance = call.utterances[following.index]
+        try:
+            return call.submit(utterance, no_waiting=ahead, tell=following.inbox.put)
+        except WRONG:
+            raise
+        except SafeASRError as error:  # those before it come first
+            if ahead and isinstance(error, QueueFullError):
+                raise
+            return failed(error)
+
+    def _told(self) -> Result | None:
+        """The next sentence, if one is there."""
+        while self._under_way:
+            first = self._under_way[0]
+            told = first.inbox.take()
+            if told is not None:
+                return self._named(first, told)
+            if not first.inbox.ended:
+                return None
+            if (last := self._ended(first)) is not None:
+                return last
+        return None
 
     def _ended(self, first: _Following) -> Result | None:
         """What is still to be told of an input that has ended; raises its error."""
         assert self._call is not None
         assert first.ticket is not None
-        self._under_way.popleft()
         result = self._call.outcome(first.index, first.ticket)
+        if isinstance(result.get("error"), ENDS):
+            raise result["error"]
+        self._under_way.popleft()
+        self._is_full = False
         if self._call.options.output_dir is not None:
             self._results.append(result)
         told = isinstance(self._call.serving.recognizer, FollowedRecognizer)
         return None if told and "error" not in result else self._call.corrected(result)
+
+    def _cut_short(self, error: BaseException) -> None:
+        """End the loop with an error: raised, or in the places of what is left."""
+        call = self._call
+        first = self._under_way[0].index if self._under_way else self._next
+        self.close()
+        if call is None or not (call.options.keep_errors and isinstance(error, ENDS)):
+            raise error
+        left = range(first, len(call.utterances))
+        self._refusals.extend(call.refusal(index, error) for index in left)
+        call.write(self._results)
 
     def _named(self, first: _Following, told: Result) -> Result:
         assert self._call is not None
@@ -126,10 +185,14 @@ class Sentences(Iterator[Result], AsyncIterator[Result]):
     def _late(self) -> DeadlineExceededError:
         return DeadlineExceededError("the timeout passed before the next sentence was there")
 
-    def _written(self) -> None:
-        if self._call is not None and not self._closed:
-            self._closed = True
+    def _at_the_end(self) -> bool:
+        """Whether everything was told; writes the results then."""
+        if self._under_way or self._closed:
+            return self._closed
+        self._closed = True
+        if self._call is not None:
             self._call.write(self._results)
+        return True
 
     # -- Loops ------------------------------------------------------------------------------------
 
@@ -142,24 +205,21 @@ class Sentences(Iterator[Result], AsyncIterator[Result]):
         forbid_waiting()
         try:
             while not self._closed:
-                while self._wants_more() and (following := self._begin_next()) is not None:
-                    self._under_way.append(following)
-                if not self._under_way:
-                    self._written()
-                    break
-                first = self._under_way[0]
-                told = first.inbox.take()
-                if told is not None:
-                    return self._named(first, told)
-                if first.inbox.ended:
-                    if (last := self._ended(first)) is not None:
-                        return last
-                elif not wait_for(first.inbox.more(), seconds_left(self._deadline)):
-                    raise self._late()
-        except BaseException:
-            self.close()
-            raise
+                if (told := self._told()) is not None:
+                    return told
+                if self._wants_more():
+                    self._begin_next()
+                elif not self._at_the_end():
+                    self._wait_here()
+        except BaseException as error:
+            self._cut_short(error)
+        if self._refusals:
+            return self._refusals.popleft()
         raise StopIteration
+
+    def _wait_here(self) -> None:
+        if not wait_for(self._under_way[0].inbox.more(), seconds_left(self._deadline)):
+            raise self._late()
 
     def __aiter__(self) -> Sentences:
         """Itself."""
@@ -169,37 +229,27 @@ class Sentences(Iterator[Result], AsyncIterator[Result]):
         """The next sentence; neither reading nor waiting blocks the event loop."""
         try:
             while not self._closed:
-                await self._begin_others()
-                if not self._under_way:
-                    self._written()
-                    break
-                first = self._under_way[0]
-                told = first.inbox.take()
-                if told is not None:
-                    return self._named(first, told)
-                if first.inbox.ended:
-                    if (last := self._ended(first)) is not None:
-                        return last
-                else:
-                    await self._wait(first.inbox.more())
-        except BaseException:
-            self.close()
-            raise
+                if (told := self._told()) is not None:
+                    return told
+                if self._wants_more():
+                    await self._begin_elsewhere()
+                elif not self._at_the_end():
+                    await self._wait()
+        except BaseException as error:
+            self._cut_short(error)
+        if self._refusals:
+            return self._refusals.popleft()
         raise StopAsyncIteration
 
-    async def _begin_others(self) -> None:
-        while self._wants_more():
-            begun = await self._readers.start(
-                lambda: _Begun(self._begin_next()),
-                self._deadline,
-                waits_for_others=self._waits_for_others,
-            )
-            if begun.following is None:
-                return
-            self._under_way.append(begun.following)
+    async def _begin_elsewhere(self) -> None:
+        def begin() -> _Begun:
+            self._begin_next()
+            return _Begun()
 
-    async def _wait(self, ticket: _ext.Ticket) -> None:
-        waiting = Future([ticket], lambda: None)
+        await self._readers.start(begin, self._deadline, waits_for_others=self._waits_for_others)
+
+    async def _wait(self) -> None:
+        waiting = Future([self._under_way[0].inbox.more()], lambda: None)
         try:
             await asyncio.wait_for(waiting.settled(), seconds_left(self._deadline))
         except (TimeoutError, asyncio.TimeoutError):
@@ -226,14 +276,3 @@ class Sentences(Iterator[Result], AsyncIterator[Result]):
     def __del__(self) -> None:
         """Close it."""
         self.close()
-
-
-class _Begun:
-    """What another thread has begun, if anything."""
-
-    def __init__(self, following: _Following | None) -> None:
-        self.following = following
-
-    def cancel(self) -> None:
-        if self.following is not None:
-            self.following.cancel()

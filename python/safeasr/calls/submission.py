@@ -59,6 +59,7 @@ def submit_utterance(
     deadline: float | None,
     *,
     no_waiting: bool,
+    own: bool,
     tell: Tell | None,
 ) -> _ext.Ticket:
     """Read an utterance, or begin to, and queue it.
@@ -70,6 +71,7 @@ def submit_utterance(
         options: of the call.
         deadline: of the call, or None.
         no_waiting: not even for room in the queue.
+        own: the caller does not wait, and may change what it gave meanwhile.
         tell: as of :class:`FollowedRecognizer`; of other models nothing can be told.
     """
     cached = options.family.get("cache") is not None
@@ -81,7 +83,7 @@ def submit_utterance(
         utterance = replace(utterance, fs=native, sample_rate=native)
     submit: Callable[[Terms], _ext.Ticket]
     if isinstance(recognizer, FollowedRecognizer):
-        recording = utterance.open(deadline=deadline)
+        recording = utterance.open(deadline=deadline, own=own)
         submit = partial(recognizer.follow, engine, recording, options.family, tell=tell)
     else:
         # The last piece of a stream may well be empty.

@@ -125,6 +125,7 @@ def open_audio(
     max_bytes: int = DEFAULT_MAX_BYTES,
     access: Access = ANYTHING,
     errors: Callable[[], AbstractContextManager[object]] = nullcontext,
+    own: bool = False,
 ) -> Recording:
     """One recording, in any form, that is decoded as it is read.
 
@@ -137,6 +138,7 @@ def open_audio(
         max_bytes: the largest download, in bytes.
         access: which hosts a URL may lead to.
         errors: what all reading is done within, to say in which input something is wrong.
+        own: whether it must not share memory with ``source``, which may change meanwhile.
 
     Raises:
         AudioError: as :func:`load_audio`, now or when it is read.
@@ -152,6 +154,8 @@ def open_audio(
         if parts is not None:
             return Recording(parts, reading.sample_rate, named)
         samples = _samples(source, reading, max_bytes, False)
+        if own and (samples is source or samples.base is not None):
+            samples = samples.copy()
     return Recording.of_samples(samples, reading.sample_rate)
 
 

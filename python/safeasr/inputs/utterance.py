@@ -119,14 +119,18 @@ class Utterance:
                 **self._reading(deadline),
             )
 
-    def open(self, *, deadline: float | None = None) -> Recording:
-        """The samples of the item as they are decoded; arguments and errors as of :meth:`load`.
+    def open(self, *, deadline: float | None = None, own: bool = False) -> Recording:
+        """The samples of the item as they are decoded; with the errors of :meth:`load`.
 
         A file is open until the recording is closed, or read to its end.
+
+        Args:
+            deadline: as of :meth:`load`.
+            own: whether it must not share memory with ``source``.
         """
         with self._named():
             reading = reading_of(self.fs, self.sample_rate, **self._reading(deadline))
-        return open_audio(self.source, reading, errors=self._named, **self._fetching())
+        return open_audio(self.source, reading, errors=self._named, own=own, **self._fetching())
 
     def _fetching(self) -> dict[str, Any]:
         return {

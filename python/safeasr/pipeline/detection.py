@@ -13,6 +13,7 @@ from safeasr.families.base import Detector
 from safeasr.families.terms import Terms
 from safeasr.inputs.recording import Block, Recording
 from safeasr.options.declared import FLAG, Option, Options, number
+from safeasr.pipeline.places import Places
 from safeasr.pipeline.runs import still_wanted
 from safeasr.pipeline.segments import Merging, Segment, Tail
 from safeasr.pipeline.steps import SideRun, Steps
@@ -21,6 +22,8 @@ __all__ = ["Detection"]
 
 #: Segments that may wait for a recogniser before more of the recording is looked at.
 _AHEAD: Final = 8
+#: Recordings of a model that are being read at a time: each has a file open, and some blocks.
+_READ_AT_A_TIME: Final = 64
 #: Options of a detector that make no sense for a whole recording.
 _OF_STREAMS: Final = ("chunk_size", "cache", "is_final")
 _LONGEST: Final = number("a number of s", least=0, most=1e9)
@@ -46,6 +49,7 @@ class Detection:
         self._own = model.options - _OF_STREAMS
         self.options = self._own | _MERGING
         self.sample_rate = model.sample_rate
+        self._places = Places(_READ_AT_A_TIME)
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Raise for options whose meaning cannot be honoured."""
@@ -59,7 +63,7 @@ class Detection:
     ) -> tuple[SideRun, Inbox[Segment]]:
         """Find the segments of a recording, beside whatever is done with those that are found.
 
-        The first block is read on the calling thread.
+        The first block is read on the calling thread, unless many others are being read.
 
         Args:
             engine: that all models run on.
@@ -84,7 +88,12 @@ class Detection:
         found: Inbox[Segment],
     ) -> Steps:
         try:
-            yield from self._find(engine, recording, options, terms, found)
+            yield from self._places.take()
+            try:
+                yield from self._find(engine, recording, options, terms, found)
+            finally:
+                recording.close()
+                self._places.give_back()
         except GeneratorExit:
             raise
         except BaseException as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, NamedTuple
 
@@ -24,10 +25,12 @@ class Piece(NamedTuple):
     Attributes:
         segment: ``[start_ms, end_ms]``.
         result: with times from the beginning of the recording.
+        failure: an entry of ``errors``, if the network failed on it.
     """
 
     segment: list[int]
     result: Mapping[str, Any]
+    failure: dict[str, Any] | None = None
 
 
 class _Word(NamedTuple):
@@ -72,6 +75,8 @@ class LiveText:
         self._texts: list[str] = []
         self._last = ""
         self._untold: list[_Word] = []
+        self._failures: deque[tuple[int, dict[str, Any]]] = deque()  # behind so many words
+        self._told = 0
 
     @property
     def text(self) -> str:
@@ -94,6 +99,8 @@ class LiveText:
         return True
 
     def _add(self, piece: Piece) -> None:
+        if piece.failure is not None:
+            self._failures.append((len(self.words), piece.failure))
         text = untagged(piece.result.get("text", ""))
         if not text:
             return
@@ -117,7 +124,7 @@ class LiveText:
     def sentences(
         self, marked: list[str], numbers: list[int], marks: tuple[str, ...], *, raw: bool
     ) -> list[dict[str, Any]]:
-        """The sentences of the next words.
+        """The sentences of the next words, and pieces that failed among them, in order.
 
         Args:
             marked: the words with their marks, as the model writes them.
@@ -127,11 +134,20 @@ class LiveText:
         """
         words = self._untold[: len(marked)]
         del self._untold[: len(marked)]
+        self._told += len(marked)
         texts = [
             with_surface(word.surface, number, marks) if word.is_named else text
             for word, text, number in zip(words, marked, numbers, strict=True)
         ]
         surfaces = [word.surface for word in words]
-        return sentences_of_words(
+        found = sentences_of_words(
             texts, numbers, [word.time for word in words], marks, surfaces if raw else None
         )
+        return sorted([*found, *self.failures()], key=lambda one: int(one["start"]))
+
+    def failures(self) -> list[dict[str, Any]]:
+        """Pieces that failed, as far as all words before them are told, and that are not yet."""
+        found = []
+        while self._failures and self._failures[0][0] <= self._told:
+            found.append(self._failures.popleft()[1])
+        return found

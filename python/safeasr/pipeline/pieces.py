@@ -46,7 +46,7 @@ class Pieces:
         Args:
             heard: gets the segments, if anybody wants them.
             read: gets what was recognised of them.
-            tell: is told of those that failed.
+            tell: who wants to be told, if anybody does.
             texts_only: nobody wants more in the end than the text: all else was told before, by
                 whoever reads, or here if nobody does.
         """
@@ -102,16 +102,17 @@ class Pieces:
 
     def _add_failed(self, segment: list[int], error: InferenceError) -> None:
         self.failed.append(failure(segment[0], segment[1], error))
-        if self._tell is not None:
-            self._tell(dict(self.failed[-1]))
-        self._add(segment, {"text": ""})
+        self._add(segment, {"text": ""}, dict(self.failed[-1]))
 
-    def _add(self, segment: list[int], result: dict[str, Any]) -> None:
+    def _add(
+        self, segment: list[int], result: dict[str, Any], failed: dict[str, Any] | None = None
+    ) -> None:
         if self._read is not None:
-            self._read.put(Piece(segment, result))
+            self._read.put(Piece(segment, result, failed))
         elif self._tell is not None and self._texts_only:
-            for sentence in sentences_of_pieces([result], [segment]):
-                self._tell(sentence)
+            told = sentences_of_pieces([result], [segment]) if failed is None else [failed]
+            for one in told:
+                self._tell(one)
         self.segments.append(segment)
         self.results.append({"text": result.get("text", "")} if self._texts_only else result)
 

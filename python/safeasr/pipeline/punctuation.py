@@ -132,6 +132,8 @@ class Punctuation:
             The ticket of the :class:`MarkedText`, and what its pieces go into.
         """
         read: Inbox[Piece] = Inbox(1)
+        # Whoever follows it must not wait for the segments that are ahead.
+        terms = terms.later_stage(live=tell is not None)
         run = SideRun(self._follow(engine, read, options, terms, tell))
         run.begin()
         return run, read
@@ -169,6 +171,9 @@ class Punctuation:
                 found = yield from model.steps(engine, text.text, own, terms)
         finally:
             read.abandon()
+        if tell is not None and tells:
+            for failure in text.failures():
+                tell(failure)
         result = model.finish(found, "", own)
         numbers = result["punc_array"]
         return MarkedText(text.text, result["text"], None if numbers is None else numbers.tolist())

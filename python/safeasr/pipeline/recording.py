@@ -179,8 +179,9 @@ class SegmentedRecognizer:
             elif listens:
                 combined["sentence_info"] = []
             if tell is not None and at_once is None:
-                for sentence in combined.get("sentence_info", ()):
-                    tell(sentence)
+                told = [*combined.get("sentence_info", ()), *map(dict, pieces.failed)]
+                for one in sorted(told, key=lambda one: int(one["start"])):
+                    tell(one)
             return combined
         finally:
             recording.close()

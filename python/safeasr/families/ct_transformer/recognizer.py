@@ -188,7 +188,7 @@ class CtTransformer:
             all_numbers += numbers
             begin += done
             end += size
-            terms = terms.later_stage()
+            terms = terms.later_stage(live=terms.live)
         return Punctuated("".join(parts), self._spread(words, all_numbers))
 
     def _spread(self, words: list[str], numbers: list[int]) -> list[int]:

@@ -96,7 +96,7 @@ class CtTransformerStreaming:
             done = len(numbers) if end >= len(words) else marks.done(numbers)
             all_numbers += numbers[:done]
             begin += done
-            terms = terms.later_stage()
+            terms = terms.later_stage(live=terms.live)
         text, now_kept = join_live(words, all_numbers, marks, known)
         if cache is not None:
             cache[_KEPT] = now_kept

@@ -1,0 +1,1 @@
+"""Long recordings through all models of a pipeline."""
