@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import threading
+import tracemalloc
 import warnings
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,19 @@ def test_equal_to_what_is_decoded_at_once(tmp_path: Path, name: str) -> None:
         )
 
 
+def test_bytes_cost_no_more_than_a_file() -> None:
+    """An upload of hours: what comes later is not decoded yet."""
+    data = sndfile_bytes("FLAC", np.zeros(16000 * 600, np.float32), 16000)
+    tracemalloc.start()
+    try:
+        one = opened(data)
+        for _ in range(100):
+            one.read()
+        assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_what_is_samples_already() -> None:
     for source in (WAVE, (WAVE * 32767).astype(np.int16), WAVE[:10].tolist()):
         np.testing.assert_array_equal(read_all(opened(source)), load_audio(source))
@@ -141,8 +155,8 @@ def test_errors_say_which_input() -> None:
     with pytest.raises(AudioError, match=r"^input 1 \(key 'b'\): fs must be"):
         Utterance("b", WAVE, index=1, fs=-5).open()
     with pytest.raises(AudioError, match=r"^input 0 \(key 'c'\): expected audio, got no samples"):
-        Utterance("c", sndfile_bytes("WAV", WAVE[:0], 16000)).open()
-    late = Utterance("d", forms()["a.wav"], max_seconds=5).open
+        Utterance("c", sndfile_bytes("WAV", WAVE[:0], 16000)).open().read()
+    late = Utterance("d", forms()["a.wav"], max_seconds=5).open().read
     with pytest.raises(AudioTooLongError, match=r"^input 0 \(key 'd'\): "):
         late()
 

@@ -129,7 +129,7 @@ def open_audio(
 ) -> Recording:
     """One recording, in any form, that is decoded as it is read.
 
-    URLs are downloaded now. What belongs to the caller (file objects, buffers) is decoded now.
+    URLs are downloaded now. What may change meanwhile (file objects, buffers) is decoded now.
 
     Args:
         source: as of :func:`load_audio`.
@@ -151,6 +151,8 @@ def open_audio(
 
     with named():
         parts = _parts(source, reading, timeout_s, max_bytes, access)
+        if isinstance(source, bytes) and source:
+            parts = parts_of(source_of_bytes(source, is_bytes=True), reading)
         if parts is not None:
             return Recording(parts, reading.sample_rate, named)
         samples = _samples(source, reading, max_bytes, False)

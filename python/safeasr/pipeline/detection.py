@@ -13,7 +13,7 @@ from safeasr.families.base import Detector
 from safeasr.families.terms import Terms
 from safeasr.inputs.recording import Block, Recording
 from safeasr.options.declared import FLAG, Option, Options, number
-from safeasr.pipeline.places import Places
+from safeasr.pipeline.places import Place, Places
 from safeasr.pipeline.runs import still_wanted
 from safeasr.pipeline.segments import Merging, Segment, Tail
 from safeasr.pipeline.steps import SideRun, Steps
@@ -89,11 +89,8 @@ class Detection:
     ) -> Steps:
         try:
             yield from self._places.take()
-            try:
-                yield from self._find(engine, recording, options, terms, found)
-            finally:
-                recording.close()
-                self._places.give_back()
+            with self._places.held() as place:
+                yield from self._find(engine, recording, options, terms, found, place)
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -110,6 +107,7 @@ class Detection:
         options: Mapping[str, Any],
         terms: Terms,
         found: Inbox[Segment],
+        place: Place,
     ) -> Steps:
         stream = self._model.recording(self._with_defaults(options))
         merging = None
@@ -118,6 +116,8 @@ class Detection:
         tail = Tail(self.sample_rate)
         block: Block = recording.read()
         while True:
+            if block.is_last:  # short ones have no place but while the first block is read
+                place.give_back()
             tail.add(block.samples)
             ticket = stream.submit(
                 engine, block.samples, is_final=block.is_last, terms=terms.for_engine()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from safeasr.calls.promise import Promise
 from safeasr.pipeline.steps import Steps
 
-__all__ = ["Places"]
+__all__ = ["Place", "Places"]
 
 
 class Places:
@@ -23,7 +25,7 @@ class Places:
         self._waiting: deque[Promise] = deque()
 
     def take(self) -> Steps:
-        """Steps that wait for a place; whoever has one gives it back."""
+        """Steps that wait for a place, which is then :meth:`held`."""
         while True:
             try:
                 self._free.popleft()
@@ -39,8 +41,17 @@ class Places:
                     self._wake()  # the next one has it
                 raise
 
-    def give_back(self) -> None:
-        """For the next one."""
+    @contextmanager
+    def held(self) -> Iterator[Place]:
+        """One that was taken, within a ``with`` block or until it is given back in it."""
+        place = Place(self)
+        try:
+            yield place
+        finally:
+            place.give_back()
+
+    def free(self) -> None:
+        """One more is free, for the next one that waits."""
         self._free.append(None)
         self._wake()
 
@@ -52,3 +63,16 @@ class Places:
                 return
             if came.resolve(None):
                 return
+
+
+class Place:
+    """One that is held."""
+
+    def __init__(self, of: Places) -> None:
+        self._of: Places | None = of
+
+    def give_back(self) -> None:
+        """For the next one; again, it does nothing."""
+        of, self._of = self._of, None
+        if of is not None:
+            of.free()
