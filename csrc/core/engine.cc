@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "core/forks.h"
 #include "core/lane.h"
 
 namespace safeasr::core {
@@ -76,6 +77,7 @@ void Engine::StartWorker(std::size_t worker, const ContextFactory& make_context,
   // Before the thread, which may end before emplace_back returns.
   count(*state_, true);
   try {
+    const NoForks no_forks;
     state_->threads.emplace_back(
         [this, worker, count, &make_context, promise = std::move(promise)]() mutable {
           const AtEnd ended([this, count] { count(*state_, false); });

@@ -1,37 +1,25 @@
 #include "runtime/intra_op_threads.h"
 
 #include <ATen/Parallel.h>
-#include <pthread.h>
 
 #include <atomic>
 #include <cstdint>
-#include <mutex>
 #include <thread>
+
+#include "core/forks.h"
 
 // OpenMP's own, thread-local setting, from the library that torch brings: torch's operators and
 // oneDNN's look at nothing else. Null where torch uses another thread pool.
 extern "C" void omp_set_num_threads(int) __attribute__((weak));
 
 namespace safeasr::runtime {
-namespace {
-
-// Held by the one thread that changes the process-wide default and puts it back, below.
-std::mutex changing_default;
-
-// Whoever forks waits for that: the child would find the mutex locked by a thread that it does not
-// have, and the default as it was in between.
-[[maybe_unused]] const int kForksWait =
-    pthread_atfork([] { changing_default.lock(); }, [] { changing_default.unlock(); },
-                   [] { changing_default.unlock(); });
-
-}  // namespace
 
 // at::set_num_threads does two things: it sets OpenMP's and MKL's thread-local counts, which is
 // what a worker wants, and it stores a process-wide default that threads started later begin with,
 // which would change the user's own torch code. So the default is put back, from a thread that ends
 // at once and whose own thread-local counts therefore harm nobody.
 void SetIntraOpThreadsForThisThread(int threads) {
-  const std::lock_guard<std::mutex> one_at_a_time(changing_default);
+  const core::NoForks one_at_a_time;  // a child would find the default as it is in between
   int process_default = 0;
   std::thread([&process_default] { process_default = at::get_num_threads(); }).join();
   // The first parallel operator of a thread sets its count from the default, once. That once must

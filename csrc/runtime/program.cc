@@ -11,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/forks.h"
 #include "runtime/intra_op_threads.h"
 #include "runtime/replicated_program.h"
 #include "runtime/torchscript_program.h"
@@ -24,14 +25,20 @@ namespace {
 template <class Work>
 void RunSingleThreaded(Work work) {
   std::exception_ptr error;
-  std::thread([&] {
+  const auto run = [&] {
     try {
       SetIntraOpThreadsForThisThread(1);
       work();
     } catch (...) {
       error = std::current_exception();
     }
-  }).join();
+  };
+  std::thread thread;
+  {
+    const core::NoForks no_forks;
+    thread = std::thread(run);
+  }
+  thread.join();
 #if defined(__GLIBC__)
   // The weights as they came from the file are freed by now, in pieces that glibc would keep: with
   // an export in the same process, more than the model itself.

@@ -41,14 +41,24 @@ using Range = std::pair<std::int64_t, std::int64_t>;  // of elements of the stor
 // Where the elements lie: of all rows of a dimension, or of some.
 std::vector<Range> Ranges(const at::Tensor& tensor, std::int64_t dim,
                           const std::vector<std::int64_t>* rows) {
-  // From the last dimension on what lies together without gaps.
-  std::int64_t inner = tensor.dim(), length = 1;
-  while (inner > 0 && (rows == nullptr || inner - 1 > dim) && tensor.stride(inner - 1) == length) {
-    length *= tensor.size(--inner);
+  const auto chosen = [&](std::int64_t d) { return rows != nullptr && d == dim; };
+  // Neighbours in memory first, whatever their order in the tensor.
+  std::vector<std::int64_t> dims;
+  for (std::int64_t d = 0; d < tensor.dim(); ++d) {
+    if (chosen(d) || (tensor.size(d) != 1 && tensor.stride(d) != 0)) dims.push_back(d);
+  }
+  std::sort(dims.begin(), dims.end(),
+            [&](std::int64_t a, std::int64_t b) { return tensor.stride(a) < tensor.stride(b); });
+  // What lies together without gaps.
+  auto next = dims.begin();
+  std::int64_t length = 1;
+  while (next != dims.end() && !chosen(*next) && tensor.stride(*next) == length) {
+    length *= tensor.size(*next++);
   }
   std::vector<Range> ranges{{tensor.storage_offset(), tensor.storage_offset() + length}};
-  for (std::int64_t d = inner - 1; d >= 0; --d) {
-    const bool some = rows != nullptr && d == dim;
+  for (; next != dims.end(); ++next) {
+    const std::int64_t d = *next;
+    const bool some = chosen(d);
     const auto count = some ? static_cast<std::int64_t>(rows->size()) : tensor.size(d);
     std::vector<Range> more;
     for (std::int64_t i = 0; i < count; ++i) {
@@ -75,10 +85,13 @@ void UseRanges(const at::Tensor& tensor, const std::vector<Range>& ranges, int s
   Block* const block = BlockOf(tensor);
   if (block == nullptr || tensor.numel() == 0) return;
   const std::size_t item = tensor.itemsize();
+  std::vector<ByteRange> bytes;
+  bytes.reserve(ranges.size());
   for (const Range& range : ranges) {
-    World::Get().Use(*block, static_cast<std::size_t>(range.first) * item,
-                     static_cast<std::size_t>(range.second) * item, stream, n, write, what);
+    bytes.push_back({static_cast<std::size_t>(range.first) * item,
+                     static_cast<std::size_t>(range.second) * item});
   }
+  World::Get().Use(*block, {std::move(bytes), stream, n, write, what});
 }
 
 }  // namespace

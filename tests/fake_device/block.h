@@ -11,9 +11,14 @@
 
 namespace fake {
 
-// One use of bytes [begin, end) of a block by a stream's n-th operation.
-struct Access {
+// Bytes [begin, end) of a block.
+struct ByteRange {
   std::size_t begin, end;
+};
+
+// One use of some bytes of a block by a stream's n-th operation.
+struct Access {
+  std::vector<ByteRange> ranges;  // sorted, with gaps between them; never empty
   int stream;
   std::uint64_t n;
   bool write;

@@ -74,7 +74,7 @@ c10::DataPtr DeviceMemory::allocate(std::size_t bytes) {
     block = fresh.release();
   }
   // Another stream that uses it must come after this one: the memory may have been in use here.
-  block->uses = {{0, size, stream, world.Tick(stream), true, "allocation"}};
+  block->uses = {{{{0, size}}, stream, world.Tick(stream), true, "allocation"}};
   block->recorded_in = Recording::OfThisThread();
   account.live += needed;
   account.peak = std::max(account.peak, account.live);

@@ -195,7 +195,8 @@ class Call {
     if (Block* const block = DeviceMemory::BlockOf(data)) {
       World& world = World::Get();
       world.Drain(stream_);  // the memory may have been in use before
-      world.Use(*block, 0, block->bytes, stream_, n_ = world.Tick(stream_), true, name_);
+      n_ = world.Tick(stream_);
+      world.Use(*block, {{{0, block->bytes}}, stream_, n_, true, name_});
       std::memcpy(block->data, cpu.data(), cpu.nbytes());
     }
     return data;

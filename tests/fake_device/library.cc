@@ -151,6 +151,7 @@ TORCH_LIBRARY(fakegpu, m) {
   m.def("set_limit(int device, int bytes) -> ()", &SetLimit);
   m.def("break_devices(int devices) -> ()", &Break);
   m.def("break_after(int calls) -> ()", &fake::World::BreakAfter);
+  m.def("calls_left() -> int", &fake::World::CallsLeft);
   m.def("slow_replays(int milliseconds) -> ()", &SlowReplays);
   m.def("fail_allocations(int device, int after, int times) -> ()", &FailAllocations);
 }

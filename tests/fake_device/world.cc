@@ -18,6 +18,30 @@ std::atomic<std::int64_t> calls_left{-1};  // until the device of a call breaks;
 thread_local int current_device = 0;
 thread_local int current_stream[kDevices] = {};
 
+// The first range that ends behind a byte.
+std::vector<ByteRange>::const_iterator FirstBehind(const std::vector<ByteRange>& ranges,
+                                                   std::size_t byte) {
+  return std::upper_bound(
+      ranges.begin(), ranges.end(), byte,
+      [](std::size_t begin, const ByteRange& range) { return begin < range.end; });
+}
+
+bool Overlap(const std::vector<ByteRange>& some, const std::vector<ByteRange>& others) {
+  if (some.size() > others.size()) return Overlap(others, some);
+  return std::any_of(some.begin(), some.end(), [&](const ByteRange& range) {
+    const auto found = FirstBehind(others, range.begin);
+    return found != others.end() && found->begin < range.end;
+  });
+}
+
+// Whether all bytes of the others are among these.
+bool Cover(const std::vector<ByteRange>& these, const std::vector<ByteRange>& others) {
+  return std::all_of(others.begin(), others.end(), [&](const ByteRange& range) {
+    const auto found = FirstBehind(these, range.begin);
+    return found != these.end() && found->begin <= range.begin && range.end <= found->end;
+  });
+}
+
 }  // namespace
 
 std::string StreamName(int stream) {
@@ -41,6 +65,8 @@ void World::SetBroken(unsigned devices) {
 }
 
 void World::BreakAfter(std::int64_t calls) { calls_left = calls; }
+
+std::int64_t World::CallsLeft() { return calls_left; }
 
 void World::CheckAlive() {
   if (calls_left >= 0 && calls_left.fetch_sub(1) == 0) broken |= 1U << CurrentDevice();
@@ -90,19 +116,17 @@ bool World::Ordered(int stream, int other, std::uint64_t n) const {
   return stream == other || n <= completed_[other] || n <= streams_[stream].clock[other];
 }
 
-void World::Use(Block& block, std::size_t begin, std::size_t end, int stream, std::uint64_t n,
-                bool write, const std::string& what) {
+void World::Use(Block& block, Access now) {
   std::vector<Access> kept;
   for (Access& use : block.uses) {
-    const bool overlap = use.begin < end && begin < use.end;
-    const bool ordered = Ordered(stream, use.stream, use.n);
-    if (overlap && (write || use.write) && !ordered) {
-      Race(what + (write ? " writes" : " reads") + " on " + StreamName(stream) + " what " +
-           use.what + (use.write ? " wrote" : " read") + " on " + StreamName(use.stream) +
-           ", without waiting for it");
+    const bool ordered = Ordered(now.stream, use.stream, use.n);
+    if (!ordered && (now.write || use.write) && Overlap(now.ranges, use.ranges)) {
+      Race(now.what + (now.write ? " writes" : " reads") + " on " + StreamName(now.stream) +
+           " what " + use.what + (use.write ? " wrote" : " read") + " on " +
+           StreamName(use.stream) + ", without waiting for it");
     }
     // Whoever is ordered after this use is ordered after those before it as well.
-    const bool covered = begin <= use.begin && use.end <= end && ordered && (write || !use.write);
+    const bool covered = ordered && (now.write || !use.write) && Cover(now.ranges, use.ranges);
     if (!covered) kept.push_back(std::move(use));
   }
   if (kept.size() > kMostUses) {
@@ -110,7 +134,7 @@ void World::Use(Block& block, std::size_t begin, std::size_t end, int stream, st
                               [&](const Access& use) { return Complete(use.stream, use.n); }),
                kept.end());
   }
-  kept.push_back({begin, end, stream, n, write, what});
+  kept.push_back(std::move(now));
   block.uses = std::move(kept);
 }
 

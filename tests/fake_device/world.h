@@ -46,6 +46,7 @@ class World {
   // calling thread's.
   static void SetBroken(unsigned devices);
   static void BreakAfter(std::int64_t calls);
+  static std::int64_t CallsLeft();
   static void CheckAlive();
 
   // Holds the lock; what was let go under it (host memory, whose deleters may want other locks) is
@@ -73,8 +74,7 @@ class World {
   // Whether a stream's operations from now on come after the n-th of another.
   bool Ordered(int stream, int other, std::uint64_t n) const;
   // Notes a use of a block and reports it when an earlier one is not known to be over.
-  void Use(Block& block, std::size_t begin, std::size_t end, int stream, std::uint64_t n,
-           bool write, const std::string& what);
+  void Use(Block& block, Access access);
 
   void Record(Event& event, int stream);
   void Wait(const Event& event, int stream);  // the stream waits, the host does not

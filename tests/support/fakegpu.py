@@ -125,6 +125,11 @@ def break_after(calls: int) -> None:
     torch.ops.fakegpu.break_after(calls)
 
 
+def calls_left() -> int:
+    """How many of those calls are left; -1 after the break and where none was ordered."""
+    return int(torch.ops.fakegpu.calls_left())
+
+
 def slow_replays(milliseconds: int) -> None:
     """Replays of graphs take so much longer from now on."""
     torch.ops.fakegpu.slow_replays(milliseconds)
