@@ -145,7 +145,8 @@ class Assembled:
         defaults = self._companions.call_defaults(given, self._recognizer.options)
         self._recognizer.check(defaults)
         if diarization is not None and beside["vad_model"] is None:
-            warn("spk_model has no effect without vad_model")
+            only = "in generate " if name == "demo" else ""  # its streams have a detector anyway
+            warn(f"spk_model has no effect {only}without vad_model")
         self._options = replace(self._options, call_defaults=defaults)
         self._engine = _ext.Engine(
             num_workers=self._options.num_workers,
@@ -155,7 +156,9 @@ class Assembled:
             intra_op_threads=self._options.intra_op_threads,
             idle_threads=self._options.idle_threads,
         )
-        self._streams = Streams(self._companions, self._engine, self._options.access, punctuation)
+        self._streams = Streams(
+            self._companions, self._engine, self._options.access, punctuation, diarization
+        )
         self._calls = Calls(
             self._recognizer, self._engine, self._options, self._recordings.require_open
         )

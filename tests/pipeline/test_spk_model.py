@@ -138,6 +138,9 @@ def test_what_goes_with_speakers(speaker_models: dict[str, str]) -> None:
         with pytest.raises(UnsupportedModelError, match="not a model for speaker embeddings"):
             AutoModel("demo", vad_model="demo-vad", spk_model=name)
     with pytest.warns(UserWarning, match="spk_model has no effect without vad_model"):
+        AutoModel(str(MODELS / "demo"), spk_model=spk).close()
+    # The demo's streams have a detector of their own.
+    with pytest.warns(UserWarning, match="spk_model has no effect in generate without vad_model"):
         AutoModel("demo", spk_model=spk).close()
     with pytest.warns(UserWarning, match="spk_kwargs has no effect without spk_model"):
         AutoModel("demo", spk_kwargs={"cb_kwargs": {}}).close()

@@ -122,22 +122,27 @@ class Diarization:
         """Whether segments have speakers, not sentences; always so where nothing has a time."""
         return options.get("spk_mode") == _BY_SEGMENTS or "timestamp" not in combined
 
-    def begin(self, engine: _ext.Engine, terms: Terms) -> tuple[SideRun, Inbox[Segment]]:
+    def begin(
+        self, engine: _ext.Engine, terms: Terms, *, keep_failures: bool = False
+    ) -> tuple[SideRun, Inbox[Segment]]:
         """Have the windows of a recording embedded, beside whatever else is done with it.
 
         Args:
             engine: that all models run on.
             terms: of a later stage of the recording.
+            keep_failures: even if there is nothing else.
 
         Returns:
             The ticket of its :class:`Voices`, and what its segments go into.
         """
         heard: Inbox[Segment] = Inbox(_SEGMENTS_AHEAD)
-        run = SideRun(self._embed(engine, heard, terms))
+        run = SideRun(self._embed(engine, heard, terms, keep_failures))
         run.begin()
         return run, heard
 
-    def _embed(self, engine: _ext.Engine, heard: Inbox[Segment], terms: Terms) -> Steps:
+    def _embed(
+        self, engine: _ext.Engine, heard: Inbox[Segment], terms: Terms, keep_failures: bool
+    ) -> Steps:
         rate = self._model.sample_rate
         spans: list[tuple[float, float]] = []
         embeddings: list[NDArray[np.float32]] = []
@@ -160,7 +165,7 @@ class Diarization:
                 embeddings.append(self._embedding(raw))
 
         yield from answered(heard, windows, submit, done, ahead=_AHEAD)
-        if failed and not spans:
+        if failed and not spans and not keep_failures:
             raise failed[0]["error"]
         return Voices(spans, np.concatenate(embeddings) if spans else _NONE, failed)
 

@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 from safeasr._extension import _ext
 from safeasr.families.base import Recognizer, StreamingRecognizer
 from safeasr.families.terms import Terms
+from safeasr.pipeline.diarization import Diarization
+from safeasr.pipeline.live_diarization import LiveDiarization
 from safeasr.pipeline.punctuation import Punctuation
+from safeasr.pipeline.segments import Segment
 from safeasr.pipeline.single import submit_chunk
 from safeasr.pipeline.steps import Steps
 
@@ -39,6 +42,7 @@ class Models:
         online: gives text while somebody speaks; None: no first pass.
         offline: gives the text of finished segments; None: no second pass.
         punctuation: puts the marks, if anything does.
+        diarization: tells voices apart, if anything does.
     """
 
     engine: _ext.Engine
@@ -46,6 +50,7 @@ class Models:
     online: StreamingRecognizer | None
     offline: Recognizer | None
     punctuation: Punctuation | None = None
+    diarization: Diarization | None = None
 
 
 @dataclass
@@ -108,6 +113,7 @@ class TwoPassPipeline:
         online: Mapping[str, Any],
         offline: Mapping[str, Any],
         punctuation: Mapping[str, Any],
+        speakers: Mapping[str, Any],
         key: str,
     ) -> None:
         """Begin a stream.
@@ -118,6 +124,7 @@ class TwoPassPipeline:
             online: options of the streaming recogniser's streams.
             offline: options of the offline recogniser's calls.
             punctuation: options of the punctuation model.
+            speakers: options of the stream's speakers.
             key: name of the stream in events.
 
         Raises:
@@ -131,6 +138,9 @@ class TwoPassPipeline:
         #: What the punctuation model remembers of the segments that have ended.
         self._marked: dict[str, Any] = {}
         self._key = key
+        self._speakers: LiveDiarization | None = None
+        if models.diarization is not None and models.diarization.wanted(speakers):
+            self._speakers = LiveDiarization(models.diarization, speakers)
         if models.offline is not None:
             models.offline.check(offline)
         if models.punctuation is not None:
@@ -229,11 +239,10 @@ class TwoPassPipeline:
             self._segment = None
             if not len(speech):
                 return
+            speech = np.ascontiguousarray(speech)
             # Somebody waits for it, as for the first pass.
             terms = Terms(deadline=deadline).later_stage(live=True)
-            result = yield offline.submit(
-                self._models.engine, np.ascontiguousarray(speech), self._offline_options, terms
-            )
+            result = yield offline.submit(self._models.engine, speech, self._offline_options, terms)
             options = {**self._offline_options, "begin_time": segment.start}
             event |= offline.finish(result, self._key, options)
             event["mode"] = "2pass-offline"
@@ -250,6 +259,9 @@ class TwoPassPipeline:
             marked = dict(self._marked)
             event["text"] = yield from self._with_marks(event["text"], marked, deadline)
             self._marked = marked
+        if self._speakers is not None and offline is not None:
+            heard = Segment(segment.start, end, speech)
+            event |= yield from self._speakers.of_segment(self._models.engine, heard, terms)
         self._text = event["text"]
         events.append(event)
 

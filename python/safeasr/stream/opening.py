@@ -17,6 +17,8 @@ from safeasr.options.declared import NAME, Options, number, one_of
 from safeasr.options.kinds import require
 from safeasr.options.names import COMMON
 from safeasr.pipeline.companions import Companions, is_streaming
+from safeasr.pipeline.diarization import Diarization
+from safeasr.pipeline.live_diarization import LIVE_SPEAKERS
 from safeasr.pipeline.punctuation import Punctuation
 from safeasr.pipeline.runs import Runs
 from safeasr.pipeline.single import ModelPipeline
@@ -45,6 +47,7 @@ class Streams:
         engine: _ext.Engine,
         access: Access = ANYTHING,
         punctuation: Punctuation | None = None,
+        diarization: Diarization | None = None,
     ) -> None:
         """Open none yet.
 
@@ -53,12 +56,14 @@ class Streams:
             engine: where all run.
             access: which files and hosts options of streams may name.
             punctuation: puts the marks in the texts of two passes, if anything does.
+            diarization: tells who says the segments of two passes, if anything does.
         """
         self._companions = companions
         self._main = companions.main
         self._engine = engine
         self._access = access
         self._punctuation = punctuation
+        self._diarization = diarization
         #: Chunks that were taken and have not ended.
         self.runs = Runs()
 
@@ -126,7 +131,12 @@ class Streams:
                 f"mode={mode!r} needs {' and '.join(missing)}: give AutoModel the argument"
             )
         marks = self._punctuation.options if self._punctuation else Options()
-        known = main.options | (online.options if online else Options()) | marks
+        # Who speaks is known at the end of a segment, from all of it.
+        diarization = self._diarization if mode != "online" else None
+        if diarization is not None:
+            diarization.require_rate(vad.sample_rate)
+        speakers = LIVE_SPEAKERS if diarization else Options()
+        known = main.options | (online.options if online else Options()) | marks | speakers
         # Of the two, chunk_size is the recogniser's, in rows of 60 ms.
         options = checked(options, STREAM, known | (vad.options - {"chunk_size"}))
         options = without_none(options)
@@ -139,12 +149,18 @@ class Streams:
         return partial(
             TwoPassPipeline,
             Models(
-                self._engine, vad, online, main if mode != "online" else None, self._punctuation
+                self._engine,
+                vad,
+                online,
+                main if mode != "online" else None,
+                self._punctuation,
+                diarization,
             ),
             vad=vad_own,
             online=online_own,
             offline=self._with_hotwords(offline, defaults),
             punctuation={**marks.own(defaults), **marks.own(options)},
+            speakers={**speakers.own(defaults), **speakers.own(options)},
             key=key,
         )
 
