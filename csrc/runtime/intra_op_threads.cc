@@ -38,6 +38,7 @@ void StartIntraOpThreads(int threads) {
   const int before = at::get_num_threads();
   omp_set_num_threads(threads);
   std::atomic<int> begun{0};
+  const core::NoForks while_threads_start;
   at::parallel_for(0, threads, 1, [&](std::int64_t, std::int64_t) { ++begun; });
   omp_set_num_threads(before);
 }

@@ -190,11 +190,12 @@ class Answering(Assembled):
           and ``end`` in ms, ``timestamp`` if asked for (``pred_timestamp=True``), in ms of the
           stream, ``is_final`` True. With ``punc_model`` its text has marks; ``raw_text`` is the
           text without them if asked for (``return_raw_text=True``). With ``spk_model``, ``spk`` is
-          the speaker's number in this stream (unless ``return_spk_res=False``; None where the
-          network failed, then with ``errors``), ``spk_score`` the cosine between the segment and
-          what was heard of them before (1.0 for somebody new: below ``spk_threshold``, default
-          0.5, to everybody), ``spk_center`` their mean direction if asked for
-          (``return_spk_center=True``).
+          the speaker's number in this stream, also across ``is_final`` (unless
+          ``return_spk_res=False``), ``spk_score`` the cosine between the segment and what was heard
+          of them before (1.0 for somebody new: below ``spk_threshold``, default 0.5, to
+          everybody), ``spk_center`` their mean direction if asked for
+          (``return_spk_center=True``); windows on which the network failed are ``errors``, and
+          with no other ``spk`` is None.
 
         Args:
             mode: "2pass"; "online": no second pass; "offline": no first pass. Default: what the

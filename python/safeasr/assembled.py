@@ -26,6 +26,7 @@ from safeasr.options.model import model_arguments, model_options, plain_given
 from safeasr.options.names import COMMON, CONFIG
 from safeasr.pipeline.companions import Companions
 from safeasr.pipeline.diarization import CLUSTERING, diarization_of
+from safeasr.pipeline.live_diarization import LIVE_SPEAKERS
 from safeasr.pipeline.punctuated import PunctuatedRecognizer
 from safeasr.pipeline.punctuation import punctuation_of
 from safeasr.pipeline.recording import segmented
@@ -142,7 +143,8 @@ class Assembled:
             )
         elif punctuation is not None:
             self._recognizer = PunctuatedRecognizer(self._recognizer, punctuation, self._recordings)
-        defaults = self._companions.call_defaults(given, self._recognizer.options)
+        known = self._recognizer.options | (_NONE if diarization is None else LIVE_SPEAKERS)
+        defaults = self._companions.call_defaults(given, known)
         self._recognizer.check(defaults)
         if diarization is not None and beside["vad_model"] is None:
             only = "in generate " if name == "demo" else ""  # its streams have a detector anyway

@@ -160,8 +160,6 @@ def test_models_and_options(fake: type[FakeModel], files: list[str], tmp_path: P
         ["--output-dir", "x", "--output", "y"],
         ["--stream", "--format", "srt", "--vad", "v"],
         ["--stream", "--output-dir", "x"],
-        ["--stream", "--vad", "v", "--spk", "s"],
-        ["--stream", "--hotwords", "alpha"],
     ],
 )
 def test_what_excludes_each_other(

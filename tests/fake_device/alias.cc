@@ -83,7 +83,7 @@ std::vector<Range> Ranges(const at::Tensor& tensor, std::int64_t dim,
 void UseRanges(const at::Tensor& tensor, const std::vector<Range>& ranges, int stream,
                std::uint64_t n, bool write, const std::string& what) {
   Block* const block = BlockOf(tensor);
-  if (block == nullptr || tensor.numel() == 0) return;
+  if (block == nullptr || tensor.numel() == 0 || ranges.empty()) return;
   const std::size_t item = tensor.itemsize();
   std::vector<ByteRange> bytes;
   bytes.reserve(ranges.size());

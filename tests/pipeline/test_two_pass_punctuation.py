@@ -13,15 +13,13 @@ import pytest
 from safeasr import AutoModel
 from safeasr.families.cached import CACHE_ENTRY
 from safeasr.text.word_split import split_words
-from support.audio import Samples
 from support.punctuation import LIVE_SHAPES, WHOLE_SHAPES, write_punc_dir
+from support.two_pass import Events, events_of
 from support.vad import conversation
 
 pytest.importorskip("funasr", reason="funasr is the reference")
 
 from support.punctuation import PuncOracle
-
-Events = list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module", params=["whole", "live"])
@@ -42,14 +40,6 @@ def model(punctuation: Path) -> Iterator[AutoModel]:
 def plain() -> Iterator[AutoModel]:
     with AutoModel("demo", disable_pbar=True) as made:
         yield made
-
-
-def events_of(model: AutoModel, wave: Samples, **options: Any) -> Events:
-    found: Events = []
-    with model.stream(key="k", **options) as stream:
-        for at in range(0, len(wave), 9600):
-            found += stream.feed(wave[at : at + 9600], at + 9600 >= len(wave))
-    return found
 
 
 class Reference:

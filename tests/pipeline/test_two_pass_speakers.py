@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from safeasr import AutoModel, InferenceError, OptionError, UnsupportedModelError
-from safeasr.calls.promise import Promise
-from safeasr.families.campplus.recognizer import SpeakerRecognizer
-from support.audio import Samples
+from safeasr import AutoModel, OptionError, UnsupportedModelError
 from support.diarized import named
+from support.two_pass import Events, ended, events_of
 from support.vad import conversation
 
 pytest.importorskip("funasr", reason="funasr makes the models")
 
-Events = list[dict[str, Any]]
 WAVE = conversation(30, seed=5)
 WINDOW, SHIFT = 24000, 12000
 
@@ -29,18 +25,6 @@ def model(speaker_models: dict[str, str]) -> Iterator[AutoModel]:
     names = named(speaker_models, punc_model=None, online_model="demo-streaming")
     with AutoModel(**names, disable_pbar=True) as made:
         yield made
-
-
-def events_of(model: AutoModel, wave: Samples = WAVE, **options: Any) -> Events:
-    found: Events = []
-    with model.stream(key="k", **options) as stream:
-        for at in range(0, len(wave), 9600):
-            found += stream.feed(wave[at : at + 9600], at + 9600 >= len(wave))
-    return found
-
-
-def ended(events: Events) -> Events:
-    return [event for event in events if event["is_final"]]
 
 
 def directions(speaker_model: str, events: Events) -> list[np.ndarray]:
@@ -69,11 +53,11 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_each_segment_is_somebodys(model: AutoModel, speaker_models: dict[str, str]) -> None:
-    plain = events_of(model, return_spk_res=False)
+    plain = events_of(model, WAVE, return_spk_res=False)
     heard = directions(speaker_models["CAMPPlus"], plain)
     likeness = [cosine(a, b) for i, a in enumerate(heard) for b in heard[:i]]
     threshold = float(np.median(likeness))  # random weights: where it parts some and joins some
-    events = events_of(model, spk_threshold=threshold, return_spk_center=True)
+    events = events_of(model, WAVE, spk_threshold=threshold, return_spk_center=True)
     sums: list[np.ndarray] = []
     for event, voice in zip(ended(events), heard, strict=True):
         scores = [cosine(voice, one) for one in sums]
@@ -94,8 +78,8 @@ def test_each_segment_is_somebodys(model: AutoModel, speaker_models: dict[str, s
 
 
 def test_the_threshold_parts_and_joins(model: AutoModel) -> None:
-    joined = [event["spk"] for event in ended(events_of(model, spk_threshold=-1.0))]
-    parted = [event["spk"] for event in ended(events_of(model, spk_threshold=1.0))]
+    joined = [event["spk"] for event in ended(events_of(model, WAVE, spk_threshold=-1.0))]
+    parted = [event["spk"] for event in ended(events_of(model, WAVE, spk_threshold=1.0))]
     assert joined == [0] * len(joined) and parted == list(range(len(parted)))
 
 
@@ -112,32 +96,13 @@ def test_streams_know_nothing_of_each_other(model: AutoModel) -> None:
                 assert event == {k: v for k, v in expected.items() if k != "spk_score"}
 
 
-def test_what_is_said_counts_more_than_by_whom(
-    model: AutoModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = events_of(model, return_spk_res=False)
-    error = InferenceError("the network failed")
-
-    def fails(*_: Any) -> Promise:
-        promise = Promise()
-        promise.fail(error)
-        return promise
-
-    monkeypatch.setattr(SpeakerRecognizer, "submit", fails)
-    events = events_of(model)
-    for event in ended(events):
-        assert event.pop("spk") is None
-        assert all(one["error"] is error for one in event.pop("errors"))
-    assert events == expected
-
-
 def test_the_demo_brings_the_detector_of_its_streams(speaker_models: dict[str, str]) -> None:
     with pytest.warns(UserWarning, match="spk_model has no effect in generate without vad_model"):
         model = AutoModel("demo", spk_model=speaker_models["CAMPPlus"], disable_pbar=True)
     with model:
-        assert all("spk" in event for event in ended(events_of(model)))
-        assert all("spk" in event for event in events_of(model, mode="offline"))
-        assert not any("spk" in event for event in events_of(model, mode="online"))
+        assert all("spk" in event for event in ended(events_of(model, WAVE)))
+        assert all("spk" in event for event in events_of(model, WAVE, mode="offline"))
+        assert not any("spk" in event for event in events_of(model, WAVE, mode="online"))
 
 
 def test_wrong_options(model: AutoModel) -> None:

@@ -1,4 +1,4 @@
-"""A fork while other threads load programs: the child can load its own."""
+"""A fork while other threads start threads: the child can start its own."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ FORKS = """
 import os, signal, sys, threading, time
 from safeasr import _ext
 
-load = lambda: _ext.Program.load(sys.argv[1])
-busy = {"settings": lambda: _ext.set_intra_op_threads(1), "programs": load}[sys.argv[2]]
+busy = {
+    "settings": lambda: _ext.set_intra_op_threads(1),
+    "programs": lambda: _ext.Program.load(sys.argv[1]),
+    "engines": lambda: _ext.Engine(num_workers=2, queue_size=8).close(),
+}[sys.argv[2]]
 ended = threading.Event()
 
 def work():
@@ -62,4 +65,9 @@ def test_while_others_set_their_threads(run_python: Run, tmp_path: Path) -> None
 def test_while_others_load(run_python: Run, tmp_path: Path) -> None:
     path = save(Layer(), tmp_path / "layer.ts")
     done = run_python(FORKS, path, "programs", 150)
+    assert done.returncode == 0 and "hung 0" in done.stdout, done.stdout + done.stderr
+
+
+def test_while_others_start_engines(run_python: Run, tmp_path: Path) -> None:
+    done = run_python(FORKS, "", "engines", 150)
     assert done.returncode == 0 and "hung 0" in done.stdout, done.stdout + done.stderr

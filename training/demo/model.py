@@ -138,27 +138,32 @@ def save_weights(model: torch.nn.Module, out: Path) -> None:
 
 def write_directory(
     out: Path,
-    cmvn: tuple[torch.Tensor, torch.Tensor],
+    cmvn: tuple[torch.Tensor, torch.Tensor] | None,
     config: dict[str, Any] | None = None,
     task: str = "auto-speech-recognition",
 ) -> None:
-    """Write everything of the model directory but the weights."""
+    """Write everything of the model directory but the weights.
+
+    Models that make their own features, or take text, have no `cmvn`.
+    """
     config = config or model_config()
     out.mkdir(parents=True, exist_ok=True)
     header = "# SPDX-License-Identifier: Apache-2.0\n"
     body = yaml.safe_dump(config, sort_keys=False)
     (out / "config.yaml").write_text(header + body, encoding="utf-8")
-    (out / "am.mvn").write_text(_mvn_text(cmvn), encoding="utf-8")
     files: dict[str, Any] = {"init_param": "model.pt", "config": "config.yaml"}
     if "tokenizer" in config:
         text = json.dumps(TOKENS, indent=0) + "\n"
         (out / "tokens.json").write_text(text, encoding="utf-8")
         files["tokenizer_conf"] = {"token_list": "tokens.json"}
+    if cmvn is not None:
+        (out / "am.mvn").write_text(_mvn_text(cmvn), encoding="utf-8")
+        files["frontend_conf"] = {"cmvn_file": "am.mvn"}
     configuration = {
         "framework": "pytorch",
         "task": task,
         "model": {"type": "funasr"},
-        "file_path_metas": {**files, "frontend_conf": {"cmvn_file": "am.mvn"}},
+        "file_path_metas": files,
     }
     text = json.dumps(configuration, indent=2) + "\n"
     (out / "configuration.json").write_text(text, encoding="utf-8")

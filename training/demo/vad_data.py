@@ -31,7 +31,7 @@ FRONTEND_CONF = {
 }
 # Nonsense words in the sounds of many languages: the detector should know
 # speech in general, not the recognizer's 34 words.
-LANGUAGES = "en-us en-gb de fr-fr es it pt ru tr sw id fi hi ja pl".split()
+LANGUAGES = "en-us en de fr-fr es it pt ru tr sw id fi hi ja pl".split()
 _ONSETS = "b d f g h k l m n p r s t v w z sh st tr pl".split()
 _VOWELS = "a e i o u ai ei au".split()
 

@@ -48,9 +48,10 @@ WORDS: list[str] = DIGITS + COMMANDS
 TOKENS: list[str] = ["<blank>", "<s>", "</s>", *WORDS, "<unk>"]
 WORD_ID: dict[str, int] = {word: TOKENS.index(word) for word in WORDS}
 
+# British is "en": of "en-gb+linda" espeak-ng 1.51 drops the variant without a word.
 ACCENTS: list[str] = [
     "en-us",
-    "en-gb",
+    "en",
     "en-gb-scotland",
     "en-gb-x-rp",
     "en-gb-x-gbclan",

@@ -13,7 +13,7 @@ from typing import IO, Any
 from safeasr.cli.say import put_line
 from safeasr.errors import SafeASRError
 
-__all__ = ["SUBTITLES", "Format", "Writer", "as_error"]
+__all__ = ["SUBTITLES", "Format", "Writer", "as_error", "json_of"]
 
 _Result = Mapping[str, Any]
 
@@ -64,7 +64,7 @@ class Writer:
         if self._form is Format.JSON:
             self._all.append(result)
         elif self._form is Format.JSONL:
-            put_line(_json(result), self._out)
+            put_line(json_of(result), self._out)
         elif self._form is Format.TEXT:
             self._write_text(result)
         else:
@@ -80,7 +80,7 @@ class Writer:
     def close(self) -> None:
         """Also after Ctrl-C: what is done is not lost."""
         if self._form is Format.JSON:
-            put_line(_json(self._all, indent=1), self._out)
+            put_line(json_of(self._all, indent=1), self._out)
 
     def _write_text(self, result: _Result) -> None:
         name = f"{result['key']}\t" if self._with_keys else ""
@@ -128,7 +128,8 @@ def _row(values: list[Any]) -> str:
     return line.getvalue()
 
 
-def _json(value: Any, indent: int | None = None) -> str:
+def json_of(value: Any, indent: int | None = None) -> str:
+    """Results as JSON: tensors and arrays as lists, errors as their types and messages."""
     return json.dumps(value, ensure_ascii=False, indent=indent, default=_plain)
 
 

@@ -13,10 +13,12 @@ from safeasr.auto_model import AutoModel
 from safeasr.cli.say import is_terminal
 from safeasr.errors import AudioError, DeadlineExceededError, InferenceError, SafeASRError
 
-__all__ = ["callers_for", "progress", "results_of"]
+__all__ = ["Result", "callers_for", "progress", "results_of"]
 
 #: Threads that read and decode audio, and wait; the model's own workers compute.
 _MAX_CALLERS = 64
+#: Name and key of an input, and its result or error.
+Result = tuple[str, str, "dict[str, Any] | SafeASRError"]
 
 
 def results_of(
@@ -26,8 +28,8 @@ def results_of(
     callers: int,
     *,
     in_order: bool,
-) -> Iterator[tuple[str, str, dict[str, Any] | SafeASRError]]:
-    """Name, key, and result or error, of every utterance; a few are always under way.
+) -> Iterator[Result]:
+    """What became of every utterance; a few are always under way.
 
     Args:
         model: answers.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import IO
+from collections.abc import Iterable, Mapping
+from typing import IO, Any
 
-__all__ = ["complain", "is_terminal", "put_line"]
+__all__ = ["complain", "complain_of_parts", "is_terminal", "put", "put_line"]
 
 
 def complain(message: str) -> None:
@@ -17,13 +18,25 @@ def complain(message: str) -> None:
             put_line(" ".join(message.split()), sys.stderr)
 
 
+def complain_of_parts(name: str, errors: Iterable[Mapping[str, Any]]) -> None:
+    """The ``errors`` of a result: parts of an input on which a network failed."""
+    for one in errors:
+        complain(f"error: {name}, {one['start']} to {one['end']} ms: {one['error']}")
+
+
 def put_line(line: str, out: IO[str]) -> None:
     """A line at once; characters that the stream's encoding lacks are written as escapes."""
+    put(line + "\n", out)
+
+
+def put(text: str, out: IO[str]) -> None:
+    """The same of a piece of a line."""
     try:
-        print(line, file=out, flush=True)
+        out.write(text)
     except UnicodeEncodeError:
         encoding = getattr(out, "encoding", None) or "ascii"
-        print(line.encode(encoding, "backslashreplace").decode(encoding), file=out, flush=True)
+        out.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    out.flush()
 
 
 def is_terminal(stream: IO[str] | None) -> bool:

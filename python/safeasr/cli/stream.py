@@ -2,65 +2,80 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from safeasr.auto_model import AutoModel
-from safeasr.cli.say import complain
-from safeasr.errors import AudioError, SafeASRError
+from safeasr.cli.formats import json_of
+from safeasr.cli.say import complain, complain_of_parts, is_terminal, put, put_line
+from safeasr.errors import SafeASRError
 from safeasr.inputs.expand import Utterance
 
 __all__ = ["stream_files"]
 
 _RATE = 16000
+_now, _sleep = time.monotonic, time.sleep
 
 
 def _chunks(samples: NDArray[np.float32], size: int, paced: bool) -> Iterator[tuple[Any, bool]]:
-    began = time.monotonic()
+    began = _now()
     for at in range(0, max(len(samples), 1), size):
         piece = samples[at : at + size]
         if paced:  # not before it would have been spoken
-            time.sleep(max(0.0, began + (at + len(piece)) / _RATE - time.monotonic()))
+            _sleep(max(0.0, began + (at + len(piece)) / _RATE - _now()))
         yield piece, at + size >= len(samples)
 
 
 class _Display:
     """Shows what a stream gives: words as they come, or a line for each segment."""
 
-    def __init__(self, out: IO[str], as_json: bool) -> None:
+    def __init__(self, out: IO[str], as_json: bool, name: str) -> None:
+        """Show nothing yet.
+
+        Args:
+            out: where the text goes.
+            as_json: each event as a JSON object on a line.
+            name: of the file, where something of it fails.
+        """
         self._out = out
         self._as_json = as_json
-        self._live = out.isatty() and not as_json
+        self._name = name
+        self._live = is_terminal(out) and not as_json
         self._shown = ""
+        #: Whether a part of the file failed.
+        self.parts_failed = False
 
     def show(self, key: str, answer: Any) -> None:
         """One chunk's answer: a result dict, or events."""
         for event in answer if isinstance(answer, list) else [answer]:
+            errors = event.get("errors", ())
             if self._as_json:
-                if event.get("text") or event.get("value"):
-                    print(json.dumps({**event, "key": key}, ensure_ascii=False), file=self._out)
+                if event.get("text") or event.get("value") or errors:
+                    put_line(json_of({**event, "key": key}), self._out)
             elif "value" in event:
                 for start, end in event["value"]:
-                    print(f"{start}\t{end}", file=self._out)
+                    put_line(f"{start}\t{end}", self._out)
             elif "mode" not in event:
                 self._write(event["text"])
             elif event["is_final"]:
-                self._overwrite(f"[{event['start'] / 1000:.2f} - {event['end'] / 1000:.2f}] ")
-                print(event["text"], file=self._out)
-                self._shown = ""
+                self._clear()
+                who = "" if event.get("spk") is None else f"Speaker {event['spk']}: "
+                when = f"[{event['start'] / 1000:.2f} - {event['end'] / 1000:.2f}]"
+                put_line(f"{when} {who}{event['text']}", self._out)
             elif self._live:
-                self._overwrite(event["segment_text"])
-        self._out.flush()
+                self._clear()
+                self._write(event["segment_text"])
+            complain_of_parts(self._name, errors)
+            self.parts_failed |= bool(errors)
 
     def end(self) -> None:
         """The file is over."""
         if self._shown:
-            print(file=self._out)
+            put_line("", self._out)
             self._shown = ""
 
     def _write(self, text: str) -> None:
@@ -69,14 +84,13 @@ class _Display:
         # Between words that are written with spaces; Chinese has none.
         if self._shown and text[0].isascii() and self._shown[-1].isascii():
             text = " " + text
-        self._out.write(text)
+        put(text, self._out)
         self._shown += text
 
-    def _overwrite(self, text: str) -> None:
-        if self._live:  # back to the beginning of the line, and clear it
-            self._out.write("\r\x1b[K")
-        self._out.write(text)
-        self._shown = text
+    def _clear(self) -> None:
+        if self._live:  # back to the beginning of the line, and nothing behind it
+            put("\r\x1b[K", self._out)
+        self._shown = ""
 
 
 def stream_files(
@@ -86,6 +100,8 @@ def stream_files(
     *,
     as_json: bool,
     paced: bool,
+    options: Mapping[str, Any],
+    stop_at_first: bool,
     chunk_ms: int = 600,
 ) -> int:
     """Feed files to streams, one after the other.
@@ -96,6 +112,8 @@ def stream_files(
         out: where the text goes.
         as_json: each event as a JSON object on a line.
         paced: as fast as it was spoken, not as fast as possible.
+        options: of the streams.
+        stop_at_first: go no further once a file has failed.
         chunk_ms: length of the chunks that are fed.
 
     Returns:
@@ -103,15 +121,20 @@ def stream_files(
     """
     failed = 0
     for key, source in sources:
-        display = _Display(out, as_json)
+        name = source if isinstance(source, str) else key
+        display = _Display(out, as_json, name)
+        ended = False
         try:
             samples = np.asarray(Utterance(key, source).load())
-            with model.stream(key=key, fs=_RATE) as stream:
+            with model.stream(key=key, fs=_RATE, **options) as stream:
                 for piece, is_final in _chunks(samples, chunk_ms * _RATE // 1000, paced):
                     display.show(key, stream.feed(piece, is_final))
-        except (AudioError, SafeASRError) as error:
-            failed += 1
-            name = source if isinstance(source, str) else key
+            ended = True
+        except SafeASRError as error:
             complain(f"error: {name}: {error}")
         display.end()
+        if not ended or display.parts_failed:
+            failed += 1
+            if stop_at_first:
+                break
     return failed

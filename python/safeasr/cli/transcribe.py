@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from safeasr.auto_model import AutoModel
 from safeasr.cli.formats import SUBTITLES, Format, Writer
 from safeasr.cli.models import load_model
 from safeasr.cli.outputs import Folder, Output
-from safeasr.cli.running import callers_for, progress, results_of
-from safeasr.cli.say import complain
+from safeasr.cli.running import Result, callers_for, progress, results_of
+from safeasr.cli.say import complain, complain_of_parts
 from safeasr.cli.sources import sources_of
 from safeasr.cli.stream import stream_files
 from safeasr.errors import OutputError, SafeASRError
@@ -59,7 +61,8 @@ def transcribe(
     ] = None,
     punc: Annotated[str | None, typer.Option("--punc", help="Punctuation model.")] = None,
     spk: Annotated[
-        str | None, typer.Option("--spk", help="Model for speaker embeddings; needs --vad.")
+        str | None,
+        typer.Option("--spk", help="Model for speaker embeddings; needs --vad."),
     ] = None,
     hotwords: Annotated[
         str | None, typer.Option(help="Words to look out for, with spaces between, or a .txt file.")
@@ -139,8 +142,6 @@ def transcribe(
     form = _chosen_format(form, as_json, as_jsonl, as_text, timestamps)
     if stream and (form not in (Format.TEXT, Format.JSONL) or timestamps or output_dir):
         raise typer.BadParameter("--stream gives text or --jsonl, and no --output-dir")
-    if stream and (spk or hotwords):
-        raise typer.BadParameter("--stream goes without --spk and --hotwords")
     if not stream and (real_time or online_model):
         raise typer.BadParameter("--real-time and --online-model need --stream")
     if not vad and (spk or form in SUBTITLES):
@@ -150,6 +151,13 @@ def transcribe(
     if resume and not output_dir:
         raise typer.BadParameter("--resume needs --output-dir")
     sources = sources_of(inputs)
+    options = _options(form, timestamps, hotwords)
+    beside = {
+        "online_model": online_model,
+        "vad_model": vad,
+        "punc_model": punc,
+        "spk_model": spk,
+    }
     with contextlib.ExitStack() as stack:
         # Opened first: a wrong path should not cost a run.
         sink: Output
@@ -163,7 +171,6 @@ def transcribe(
             if form in (Format.SRT, Format.VTT) and len(sources) > 1:
                 raise typer.BadParameter(f"{form.value} of several inputs needs --output-dir")
             sink = Writer(out, form, with_keys=len(sources) > 1)
-        beside = {"online_model": online_model, "vad_model": vad, "punc_model": punc}
         recogniser = stack.enter_context(
             load_model(
                 model,
@@ -171,39 +178,51 @@ def transcribe(
                 num_workers=workers,
                 max_batch_size=batch_size,
                 trust_remote_code=trust_remote_code,
-                **{role: name for role, name in {**beside, "spk_model": spk}.items() if name},
+                **{role: name for role, name in beside.items() if name},
             )
         )
         if stream:
             failed = stream_files(
-                recogniser, sources, out, as_json=form is Format.JSONL, paced=real_time
-            )
-        else:
-            workers_running = int(recogniser.stats()["workers"])
-            callers = callers_for(batch_size, workers_running, len(sources), segments=bool(vad))
-            results = results_of(
                 recogniser,
                 sources,
-                _options(form, timestamps, hotwords),
-                callers,
-                in_order=output_dir is None,
+                out,
+                as_json=form is Format.JSONL,
+                paced=real_time,
+                options=options,
+                stop_at_first=on_error is _OnError.RAISE,
             )
+        else:
+            running = int(recogniser.stats()["workers"])
+            callers = callers_for(batch_size, running, len(sources), segments=bool(vad))
+            results = results_of(recogniser, sources, options, callers, in_order=output_dir is None)
             bar = stack.enter_context(progress(len(sources), quiet=bool(output or output_dir)))
             task = bar.add_task("", total=len(sources))
-            failed = 0
-            with contextlib.closing(sink):
-                for name, key, outcome in results:
-                    bar.advance(task)
-                    if _written(sink, name, outcome):
-                        continue
-                    failed += 1
-                    if on_error is _OnError.RAISE:
-                        recogniser.close(drain=False)
-                        break
-                    if isinstance(outcome, SafeASRError):
-                        sink.write_error(key, outcome)
+            shown = _counted(results, lambda: bar.advance(task))
+            failed = _write_all(shown, sink, recogniser, stop=on_error is _OnError.RAISE)
     if failed:
         raise typer.Exit(1)
+
+
+def _counted(results: Iterable[Result], done: Callable[[], None]) -> Iterator[Result]:
+    for result in results:
+        done()
+        yield result
+
+
+def _write_all(results: Iterable[Result], sink: Output, recogniser: AutoModel, stop: bool) -> int:
+    """Put results where they belong; returns how many inputs failed, 1 if that was to stop it."""
+    failed = 0
+    with contextlib.closing(sink):
+        for name, key, outcome in results:
+            if _written(sink, name, outcome):
+                continue
+            failed += 1
+            if stop:
+                recogniser.close(drain=False)
+                break
+            if isinstance(outcome, SafeASRError):
+                sink.write_error(key, outcome)
+    return failed
 
 
 def _options(form: Format, timestamps: bool, hotwords: str | None) -> dict[str, Any]:
@@ -224,8 +243,7 @@ def _written(sink: Output, name: str, outcome: dict[str, Any] | SafeASRError) ->
         complain(f"error: {name}: {outcome}")
         return False
     errors = outcome.get("errors", ())
-    for one in errors:
-        complain(f"error: {name}, {one['start']} to {one['end']} ms: {one['error']}")
+    complain_of_parts(name, errors)
     try:
         sink.write(outcome)
     except OutputError as error:

@@ -122,27 +122,22 @@ class Diarization:
         """Whether segments have speakers, not sentences; always so where nothing has a time."""
         return options.get("spk_mode") == _BY_SEGMENTS or "timestamp" not in combined
 
-    def begin(
-        self, engine: _ext.Engine, terms: Terms, *, keep_failures: bool = False
-    ) -> tuple[SideRun, Inbox[Segment]]:
+    def begin(self, engine: _ext.Engine, terms: Terms) -> tuple[SideRun, Inbox[Segment]]:
         """Have the windows of a recording embedded, beside whatever else is done with it.
 
         Args:
             engine: that all models run on.
             terms: of a later stage of the recording.
-            keep_failures: even if there is nothing else.
 
         Returns:
             The ticket of its :class:`Voices`, and what its segments go into.
         """
         heard: Inbox[Segment] = Inbox(_SEGMENTS_AHEAD)
-        run = SideRun(self._embed(engine, heard, terms, keep_failures))
+        run = SideRun(self._embed(engine, heard, terms))
         run.begin()
         return run, heard
 
-    def _embed(
-        self, engine: _ext.Engine, heard: Inbox[Segment], terms: Terms, keep_failures: bool
-    ) -> Steps:
+    def _embed(self, engine: _ext.Engine, heard: Inbox[Segment], terms: Terms) -> Steps:
         rate = self._model.sample_rate
         spans: list[tuple[float, float]] = []
         embeddings: list[NDArray[np.float32]] = []
@@ -157,15 +152,15 @@ class Diarization:
 
         def done(span: tuple[float, float], ticket: _ext.Ticket) -> None:
             try:
-                raw = ticket.get()
+                embedding = self._embedding(ticket.get())
             except InferenceError as error:
                 failed.append(failure(round(span[0] * 1000), round(span[1] * 1000), error))
             else:
                 spans.append(span)
-                embeddings.append(self._embedding(raw))
+                embeddings.append(embedding)
 
         yield from answered(heard, windows, submit, done, ahead=_AHEAD)
-        if failed and not spans and not keep_failures:
+        if failed and not spans:
             raise failed[0]["error"]
         return Voices(spans, np.concatenate(embeddings) if spans else _NONE, failed)
 

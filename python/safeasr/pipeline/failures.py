@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from safeasr.errors import InferenceError
+from safeasr.errors import SafeASRError
 
 __all__ = ["failure"]
 
 
-def failure(start_ms: int, end_ms: int, error: InferenceError) -> dict[str, Any]:
+def failure(start_ms: int, end_ms: int, error: SafeASRError) -> dict[str, Any]:
     """An entry of a result's ``errors``.
 
     Args:

@@ -165,24 +165,32 @@ class TwoPassPipeline:
         """One chunk: where speech begins and ends in it, then what was said."""
         found = yield submit_chunk(self._vad, samples, is_final, deadline)
         self._recent.append(samples)
+        marked = self._marked
+        known = self._speakers.known if self._speakers is not None else None
         events: list[dict[str, Any]] = []
-        for start, end in found["segments"]:
-            if start != -1:
-                self._begin(start)
-            if end != -1 and self._segment is not None:
-                yield from self._end(end, deadline, events)
-        if self._segment is not None:
-            yield from self._listen(deadline, events)
-        if is_final:
+        try:
+            for start, end in found["segments"]:
+                if start != -1:
+                    self._begin(start)
+                if end != -1 and self._segment is not None:
+                    yield from self._end(end, deadline, events)
             if self._segment is not None:
+                yield from self._listen(deadline, events)
+            if is_final and self._segment is not None:
                 yield from self._end(self._ms(self._recent.end), deadline, events)
-            self._recent = _Recent()
-            self._marked = {}
-        else:
-            oldest = self._recent.end - self._samples(_KEEP_MS)
-            if self._segment is not None:
-                oldest = min(oldest, self._samples(self._segment.start))
-            self._recent.forget_before(max(oldest, 0))
+        except BaseException:
+            # What it told of nobody gets to know.
+            self._marked = marked
+            if self._speakers is not None and known is not None:
+                self._speakers.known = known
+            raise
+        finally:
+            if is_final:  # the detector has begun anew
+                self._recent, self._segment, self._marked = _Recent(), None, {}
+        oldest = self._recent.end - self._samples(_KEEP_MS)
+        if self._segment is not None:
+            oldest = min(oldest, self._samples(self._segment.start))
+        self._recent.forget_before(max(oldest, 0))
         return events
 
     def _samples(self, ms: int) -> int:

@@ -133,8 +133,6 @@ class Streams:
         marks = self._punctuation.options if self._punctuation else Options()
         # Who speaks is known at the end of a segment, from all of it.
         diarization = self._diarization if mode != "online" else None
-        if diarization is not None:
-            diarization.require_rate(vad.sample_rate)
         speakers = LIVE_SPEAKERS if diarization else Options()
         known = main.options | (online.options if online else Options()) | marks | speakers
         # Of the two, chunk_size is the recogniser's, in rows of 60 ms.
@@ -146,6 +144,9 @@ class Streams:
         if online is not None:
             online_own |= {**online.options.own(defaults), **online.options.own(options)}
         offline = {**main.options.own(defaults), **main.options.own(options)}
+        whose = {**speakers.own(defaults), **speakers.own(options)}
+        if diarization is not None and diarization.wanted(whose):
+            diarization.require_rate(vad.sample_rate)
         return partial(
             TwoPassPipeline,
             Models(
@@ -160,7 +161,7 @@ class Streams:
             online=online_own,
             offline=self._with_hotwords(offline, defaults),
             punctuation={**marks.own(defaults), **marks.own(options)},
-            speakers={**speakers.own(defaults), **speakers.own(options)},
+            speakers=whose,
             key=key,
         )
 
