@@ -35,6 +35,7 @@ build: $(VENV)/.installed
 demo: build
 	$(PY) examples/demo.py
 	$(PY) examples/live.py
+	$(PY) examples/conversation.py
 
 # C++ tests of the core, then everything else.
 unit:

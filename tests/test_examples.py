@@ -68,6 +68,14 @@ def test_demo_without_funasr(
     assert "What safeasr understood" in done.stdout
 
 
+def test_conversation(run_python: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    hidden = "import sys; sys.modules['funasr'] = None\n" + RUN_FILE
+    done = run_python(hidden, EXAMPLES / "conversation.py")
+    assert done.returncode == 0, done.stderr
+    assert "FunASR is not installed" in done.stdout
+    assert "A: hello, help, please. open, close? | B: yes, open three" in done.stdout
+
+
 # -- The service ----------------------------------------------------------------------------------
 
 

@@ -94,6 +94,8 @@ def audio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     recording = speech(3.0, seed=1)
     for name in ("speech.wav", "a.wav", "b.mp3", "c.flac", "talk.mp3", "meeting.wav"):
         soundfile.write(tmp_path / name, recording, 16000)
+    dialogue, rate = soundfile.read(MODELS / "demo-spk" / "audio" / "dialogue.flac")
+    soundfile.write(tmp_path / "conversation.wav", dialogue, rate)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

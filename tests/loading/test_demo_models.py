@@ -1,7 +1,8 @@
-"""The streaming model and the detector that come with the package, on their recording."""
+"""The models that come with the package beside the demo itself, on their recordings."""
 
 from __future__ import annotations
 
+import itertools
 import json
 from importlib import resources
 from pathlib import Path
@@ -17,6 +18,10 @@ from safeasr import AutoModel
 
 MODELS = Path(str(resources.files("safeasr") / "models"))
 AUDIO = MODELS / "demo-streaming" / "audio" / "conversation.flac"
+DIALOGUE = MODELS / "demo-spk" / "audio" / "dialogue.flac"
+ROLES = {
+    "model": "demo", "vad_model": "demo-vad", "punc_model": "demo-punc", "spk_model": "demo-spk",
+}  # fmt: skip
 #: FunASR's own example of streaming: 600 ms at a time.
 STREAM: dict[str, Any] = {
     "chunk_size": [0, 10, 5], "encoder_chunk_look_back": 4, "decoder_chunk_look_back": 1,
@@ -39,12 +44,25 @@ def wave() -> NDArray[np.float32]:
     return samples
 
 
-def reference(name: str) -> Any:
+def reference(name: str, **beside: str) -> Any:
     funasr = pytest.importorskip("funasr", reason="funasr is the reference")
+    names = {"model": name, **beside}
     return funasr.AutoModel(
-        model=str(MODELS / name), device="cpu", ncpu=1, disable_update=True, disable_pbar=True,
-        log_level="ERROR",
+        **{role: str(MODELS / one) for role, one in names.items()},
+        device="cpu", ncpu=1, disable_update=True, disable_pbar=True, log_level="ERROR",
     )  # fmt: skip
+
+
+def dialogue() -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """The recording, and what was said in it and what FunASR said of it."""
+    text = (DIALOGUE.parent / "expected.json").read_text(encoding="utf-8")
+    samples, _ = soundfile.read(DIALOGUE, dtype="float32")
+    return samples, json.loads(text)[DIALOGUE.name]
+
+
+def told(answer: dict[str, Any]) -> list[tuple[int, str]]:
+    """Who said what."""
+    return [(one["spk"], one["text"]) for one in answer["sentence_info"]]
 
 
 def test_the_segments_of_the_detector(expected: dict[str, Any], wave: NDArray[np.float32]) -> None:
@@ -91,3 +109,33 @@ def test_the_detector_is_never_certain() -> None:
         with torch.no_grad():
             scores = vad.model.encoder(feats, cache={})
         assert float(scores.min()) > 1e-6
+
+
+def test_a_dialogue() -> None:
+    samples, answer = dialogue()
+    with AutoModel(**ROLES, disable_pbar=True) as model:
+        found = model.generate(samples, pred_timestamp=True)[0]
+    assert found["text"] == answer["text"]
+    assert told(found) == told(answer)
+    # And it is what was said, mark for mark, by whom it was said.
+    spoken = answer["spoken"]
+    assert found["text"].lower().split() == " ".join(one["text"] for one in spoken).split()
+    turns = [who for who, _ in itertools.groupby(told(found), key=lambda one: one[0])]
+    assert turns == [one["spk"] for one in spoken]
+
+
+def test_a_dialogue_as_a_stream() -> None:
+    """Whose each segment is, when it ends: the same two people, by turns."""
+    samples, answer = dialogue()
+    with AutoModel(**ROLES, disable_pbar=True) as model, model.stream() as stream:
+        events = stream.feed(samples, True)
+    spoken = answer["spoken"]
+    assert [one["spk"] for one in events if one["is_final"]] == [one["spk"] for one in spoken]
+
+
+def test_funasr_says_the_same_of_the_dialogue() -> None:
+    samples, answer = dialogue()
+    model = reference(**{"name" if role == "model" else role: one for role, one in ROLES.items()})
+    found = model.generate(input=samples, pred_timestamp=True)[0]
+    assert found["text"] == answer["text"]
+    assert told(found) == told(answer)

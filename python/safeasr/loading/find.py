@@ -22,7 +22,7 @@ from safeasr.printable import quoted
 __all__ = ["EMBEDDED", "find_model"]
 
 #: Models that come with the package.
-EMBEDDED = ("demo", "demo-streaming", "demo-vad")
+EMBEDDED = ("demo", "demo-streaming", "demo-vad", "demo-punc", "demo-spk")
 _HUBS: Final = {"ms": "ms", "modelscope": "ms", "hf": "hf", "huggingface": "hf"}
 #: Names on hubs: an alias, or owner and name.
 _ON_HUB: Final = re.compile(r"[\w.+-]{1,128}(/[\w.+-]{1,128})?")
