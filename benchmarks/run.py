@@ -82,6 +82,7 @@ def main() -> None:
         _python("-m", "benchmarks.live", "--full", *where)
         _python("-m", "benchmarks.vad", *where)
         _python("-m", "benchmarks.recordings", *where)
+        _python("-m", "benchmarks.hotwords", *where)
         # The pages are written below, once for all.
         _python("-m", "benchmarks.peers", "--full", "--max-other-cpu", 0.2, *where)
     images, page = (IMAGES, PAGE) if full else (SCRATCH / "images", SCRATCH / "performance.md")

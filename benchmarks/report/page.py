@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common.facts import RESULTS
+from benchmarks.report.hotwords import hotwords_section
 from benchmarks.report.live import live_section, vad_section
 from benchmarks.report.peers import INTRODUCTION as PEERS_INTRODUCTION
 from benchmarks.report.peers import PEERS, peers_section
@@ -162,6 +163,7 @@ def page_text(folder: Path, page: Path, images: Path) -> str:
             "live",
             "vad",
             "recordings",
+            "hotwords",
             "scaling",
             "overhead",
             "load-time",
@@ -190,6 +192,8 @@ def page_text(folder: Path, page: Path, images: Path) -> str:
         parts += ["## Voice activity detection\n", vad_section(results["vad"])]
     if results["recordings"]:
         parts += ["## Long recordings\n", recordings_section(results["recordings"])]
+    if results["hotwords"]:
+        parts += ["## Hotwords\n", hotwords_section(results["hotwords"])]
     if results["scaling"]:
         parts += [
             "## Over the number of calling threads\n",
