@@ -7,7 +7,6 @@ python -m training.demo.evaluate --model DIR [--real-digits PATH]
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 
 from . import dataset, synthesis
+from .metrics import funasr_model, write_metrics
 from .vocabulary import DIGITS, TEST_VOICES
 
 # One test set for all runs, whatever the seed of their training.
@@ -132,20 +132,10 @@ def measure(
     run: dict[str, float] | None = None,
 ) -> dict[str, Any]:
     """Measure a model directory and write its metrics.json."""
-    from funasr import AutoModel
-
-    model = AutoModel(
-        model=str(directory),
-        device="cpu",
-        disable_update=True,
-        disable_pbar=True,
-        log_level="ERROR",
-        ncpu=torch.get_num_threads(),
-    )
+    model = funasr_model(directory, torch.get_num_threads())
     streaming = "Streaming" in type(model.model).__name__
     hear = partial(transcribe_stream if streaming else transcribe, model)
     source = dataset.make_source("test", seed, {}, held_out)
-    metrics_file = directory / "metrics.json"
     metrics: dict[str, Any] = {
         "parameters": sum(p.numel() for p in model.model.parameters()),
         "unseen_espeak_voices": {
@@ -156,12 +146,7 @@ def measure(
     if real:
         for name, items in real_tests(real, held_out, seed).items():
             metrics[name] = {"speaker": held_out, **score(hear, items)}
-    if run is None and metrics_file.exists():
-        run = json.loads(metrics_file.read_text(encoding="utf-8")).get("training")
-    if run:
-        metrics["training"] = run
-    metrics_file.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(metrics, indent=2), flush=True)
+    write_metrics(directory, metrics, run)
     return metrics
 
 

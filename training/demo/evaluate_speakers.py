@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from numpy.random import Generator
 from . import speaker_data, synthesis
 from .dataset import Source, make_source
 from .evaluate import TEST_SEED
+from .metrics import funasr_model, write_metrics
 
 #: Samples of a window, and from one to the next, as in pipelines.
 WINDOW, SHIFT = int(1.5 * synthesis.RATE), int(0.75 * synthesis.RATE)
@@ -108,16 +108,7 @@ def measure(
     run: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Measure a model directory and write its metrics.json."""
-    from funasr import AutoModel
-
-    model = AutoModel(
-        model=str(directory),
-        device="cpu",
-        disable_update=True,
-        disable_pbar=True,
-        log_level="ERROR",
-        ncpu=1,
-    )
+    model = funasr_model(directory, 1)
     source = make_source("test", TEST_SEED, {}, held_out)
     metrics: dict[str, Any] = {
         "parameters": sum(p.numel() for p in model.model.parameters()),
@@ -131,13 +122,7 @@ def measure(
             "speaker": held_out,
             **verification(model, mixed, 25),
         }
-    metrics_file = directory / "metrics.json"
-    if run is None and metrics_file.exists():
-        run = json.loads(metrics_file.read_text(encoding="utf-8")).get("training")
-    if run:
-        metrics["training"] = run
-    metrics_file.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(metrics, indent=2), flush=True)
+    write_metrics(directory, metrics, run)
     return metrics
 
 

@@ -7,7 +7,6 @@ python -m training.demo.evaluate_vad --model DIR [--real-digits PATH]
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import torch
 from . import synthesis, vad_data
 from .dataset import Source, make_source
 from .evaluate import TEST_SEED
+from .metrics import funasr_model, write_metrics
 
 END_SILENCE_MS = 800
 # Edges next to less silence than this may fall inside a segment, by design.
@@ -122,16 +122,7 @@ def measure(
     run: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Measure a model directory and write its metrics.json."""
-    from funasr import AutoModel
-
-    model = AutoModel(
-        model=str(directory),
-        device="cpu",
-        disable_update=True,
-        disable_pbar=True,
-        log_level="ERROR",
-        ncpu=torch.get_num_threads(),
-    )
+    model = funasr_model(directory, torch.get_num_threads())
     source = make_source("test", TEST_SEED, {}, held_out)
     metrics: dict[str, Any] = {
         "parameters": sum(p.numel() for p in model.model.parameters()),
@@ -141,13 +132,7 @@ def measure(
         kept = {key: takes for key, takes in real.items() if key[0] == held_out}
         source = replace(source, real=kept, real_speakers=[held_out], real_share=1.0)
         metrics["real_digits"] = {"speaker": held_out, **score(model, source, count)}
-    metrics_file = directory / "metrics.json"
-    if run is None and metrics_file.exists():
-        run = json.loads(metrics_file.read_text(encoding="utf-8")).get("training")
-    if run:
-        metrics["training"] = run
-    metrics_file.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(metrics, indent=2), flush=True)
+    write_metrics(directory, metrics, run)
     return metrics
 
 

@@ -7,7 +7,6 @@ python -m training.demo.train_punctuation --out DIR
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 from funasr.register import tables
 from numpy.random import Generator
 
+from .metrics import funasr_model, write_metrics
 from .model import save_weights, write_directory
 from .sentences import MARKS, NONE, Marked, punctuated
 from .train import rate_at
@@ -154,21 +154,14 @@ def score(model: Any, texts: list[list[Marked]]) -> dict[str, Any]:
 
 def measure(directory: Path, run: dict[str, Any]) -> None:
     """Measure a model directory on texts drawn independently, and write metrics.json."""
-    from funasr import AutoModel
-
-    model = AutoModel(
-        model=str(directory), device="cpu", disable_update=True, disable_pbar=True, ncpu=1
-    )
+    model = funasr_model(directory, 1)
     rng = np.random.default_rng([0, 12])
     metrics = {
         "parameters": sum(p.numel() for p in model.model.parameters()),
         "up_to_8_sentences": score(model, [punctuated(rng) for _ in range(500)]),
         "up_to_40_sentences": score(model, [punctuated(rng, 40) for _ in range(100)]),
-        "training": run,
     }
-    text = json.dumps(metrics, indent=2, ensure_ascii=False) + "\n"
-    (directory / "metrics.json").write_text(text, encoding="utf-8")
-    print(text, flush=True)
+    write_metrics(directory, metrics, run)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ embedding of people whom it never heard.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import tempfile
 import time
@@ -171,6 +172,9 @@ def main() -> None:
     config = {"model": "CAMPPlus", "model_conf": CONF}
     write_directory(args.out, None, config, "speaker-verification")
     run = train(args, corpora[0], corpora[1], people)
+    if args.init:
+        before = json.loads((args.init / "metrics.json").read_text(encoding="utf-8"))
+        run["went_on_from"] = before.get("training", {})
     measure(args.out, real, args.held_out_speaker, run)
 
 
