@@ -19,7 +19,7 @@ from funasr.register import tables
 from numpy.random import Generator
 
 from .metrics import funasr_model, write_metrics
-from .model import save_weights, write_directory
+from .model import model_config, save_weights, write_directory
 from .sentences import MARKS, NONE, Marked, punctuated
 from .train import rate_at
 from .vocabulary import TOKENS
@@ -45,6 +45,7 @@ def config() -> dict[str, Any]:
         },
         "encoder": "SANMEncoder",
         "encoder_conf": {
+            **model_config()["encoder_conf"],
             "input_size": WIDTH,
             "output_size": WIDTH,
             "attention_heads": 4,
@@ -52,13 +53,6 @@ def config() -> dict[str, Any]:
             "num_blocks": 3,
             "dropout_rate": 0.1,
             "positional_dropout_rate": 0.1,
-            "attention_dropout_rate": 0.0,
-            "input_layer": "pe",
-            "pos_enc_class": "SinusoidalPositionEncoder",
-            "normalize_before": True,
-            "kernel_size": 11,
-            "sanm_shfit": 0,
-            "selfattention_layer_type": "sanm",
             "padding_idx": 0,
         },
         "tokenizer": "CharTokenizer",
