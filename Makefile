@@ -87,7 +87,7 @@ asan:
 # preloaded so that the sanitizer finds the function that throws.
 ASAN := build-asan-extension
 asan-extension: $(VENV)/.dependencies
-	$(CMAKE) -S . -B $(ASAN) -DSAFEASR_SANITIZE=address,undefined \
+	$(CMAKE) -S . -B $(ASAN) -DSAFEASR_SANITIZE=address,undefined -DSAFEASR_UNITY=ON \
 	  -DPython_EXECUTABLE=$(CURDIR)/$(PY) -Dpybind11_DIR=$$($(PY) -m pybind11 --cmakedir) >/dev/null
 	cmake --build $(ASAN) -j $(JOBS) -- -s
 	rm -rf $(ASAN)/prefix && mkdir $(ASAN)/prefix && cp -r python/safeasr $(ASAN)/prefix/

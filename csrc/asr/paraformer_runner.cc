@@ -12,8 +12,6 @@
 namespace safeasr::asr {
 namespace {
 
-constexpr std::int64_t kTokenStep = 8;  // as RowStep, for tokens
-
 // What CIF fired for all utterances, one below the other.
 struct Firings {
   std::vector<CifFiring> each;

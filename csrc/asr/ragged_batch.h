@@ -21,6 +21,7 @@ std::int64_t Padded(std::int64_t rows, std::int64_t step);
 // rows that it ever saw (1024 in all, hundreds of MB); so it sees few, for one or two rows in a
 // hundred.
 std::int64_t RowStep(std::int64_t rows);
+constexpr std::int64_t kTokenStep = 8;  // for tokens, of which there are fewer
 
 // The step on a device: only oneDNN minds, and elsewhere rows of nobody are launches for nothing.
 std::int64_t StepOn(at::Device device, std::int64_t step);

@@ -21,7 +21,7 @@ void BindHotwords(py::module_& module) {
       .def_property_readonly("encoded", &asr::HotwordList::encoded, "Whether somebody needed it.");
 }
 
-const Registered registered(&BindHotwords);
+const Registered hotwords_registered(&BindHotwords);
 
 }  // namespace
 }  // namespace safeasr

@@ -48,7 +48,7 @@ py::object TensorsToPython(const runtime::TensorResult& result) {
   return std::move(out);
 }
 
-const RegisterResult<runtime::TensorResult> tensors(&TensorsToPython);
+const RegisterResult<runtime::TensorResult> tensor_result_registered(&TensorsToPython);
 
 }  // namespace
 

@@ -79,8 +79,8 @@ std::int64_t TakeIds(const py::array& data, asr::RaggedRequest* request) {
   return data.shape(0);
 }
 
-std::shared_ptr<PyTicket> SubmitTo(std::shared_ptr<asr::RaggedRunner> self, PyEngine& engine,
-                                   const py::array& data, const Terms& terms) {
+std::shared_ptr<PyTicket> SubmitRows(std::shared_ptr<asr::RaggedRunner> self, PyEngine& engine,
+                                     const py::array& data, const Terms& terms) {
   auto request = std::make_unique<asr::RaggedRequest>();
   const asr::RaggedInput& input = self->input();
   const std::int64_t rows = input.frontend || input.feature_size
@@ -107,13 +107,13 @@ void BindRagged(py::module_& module) {
            "outputs: 'rows' or 'utterances' for each. Requests are samples or features with a "
            "frontend, features with feature_size, else ids. neighbours: (left, right) rows whose "
            "numbers the program is given.")
-      .def("submit", &SubmitTo, py::arg("engine"), py::arg("data"), py::kw_only(),
+      .def("submit", &SubmitRows, py::arg("engine"), py::arg("data"), py::kw_only(),
            py::arg("terms") = Terms(),
            "Queue samples (n,) or features (frames, size), float32, or ids (n,), int64.");
 }
 
-const Registered registered(&BindRagged);
-const RegisterResult<asr::RaggedResult> results(&OutputsToPython);
+const Registered ragged_registered(&BindRagged);
+const RegisterResult<asr::RaggedResult> ragged_result_registered(&OutputsToPython);
 
 }  // namespace
 }  // namespace safeasr

@@ -1,8 +1,8 @@
 // What binds itself: a file that binds a family, or results of its own, announces them here, and
 // nothing else in this folder names it.
 //
-//   const Registered registered(&BindMyFamily);
-//   const RegisterResult<asr::MyResult> result(&ToPython);
+//   const Registered my_family_registered(&BindMyFamily);
+//   const RegisterResult<asr::MyResult> my_result_registered(&ToPython);
 #pragma once
 
 #include <pybind11/pybind11.h>

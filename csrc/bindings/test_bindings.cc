@@ -119,7 +119,7 @@ void BindDevices(py::module_& module) {
       });
 }
 
-const Registered registered(&BindDevices);
+const Registered devices_registered(&BindDevices);
 
 }  // namespace
 }  // namespace safeasr

@@ -5,24 +5,10 @@
 #include <random>
 
 #include "asr/features/fbank.h"
+#include "asr/features/mirrored.h"
 #include "kernels/fbank_kernel.h"
 
 namespace safeasr::asr {
-namespace {
-
-// Copies a window that leaves the wave at either end; there the wave is mirrored, its end sample
-// repeated: -1 reads sample 0, -2 reads sample 1.
-void CopyMirrored(c10::ArrayRef<float> wave, int64_t start, int64_t size, float* out) {
-  const int64_t length = static_cast<int64_t>(wave.size());
-  for (int64_t i = 0; i < size; ++i) {
-    int64_t at = start + i;
-    while (at < 0 || at >= length) at = at < 0 ? -at - 1 : 2 * length - 1 - at;
-    out[i] = wave[static_cast<size_t>(at)];
-  }
-}
-
-}  // namespace
-
 void Fbank::ComputeOnCpu(c10::ArrayRef<float> wave, float* rows, uint64_t dither_seed) const {
   const int64_t length = static_cast<int64_t>(wave.size());
   const Plan plan = PlanFor(length);

@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "asr/features/fbank.h"
+#include "asr/features/mirrored.h"
 #include "runtime/upload.h"
 
 namespace safeasr::asr {
@@ -32,20 +33,6 @@ at::Tensor UploadTable(const std::vector<float>& values, at::IntArrayRef shape, 
   const at::Tensor host = at::empty(shape, at::kFloat);
   std::memcpy(host.data_ptr<float>(), values.data(), values.size() * sizeof(float));
   return host.to(device);
-}
-
-// Samples first to first + used of a wave that is mirrored at both ends.
-void CopyMirrored(c10::ArrayRef<float> wave, int64_t first, int64_t used, float* out) {
-  const auto length = static_cast<int64_t>(wave.size());
-  const auto mirrored = [&](int64_t at) {
-    while (at < 0 || at >= length) at = at < 0 ? -at - 1 : 2 * length - 1 - at;
-    return wave[static_cast<size_t>(at)];
-  };
-  const int64_t begin = std::clamp<int64_t>(-first, 0, used);
-  const int64_t end = std::clamp<int64_t>(length - first, begin, used);
-  for (int64_t s = 0; s < begin; ++s) out[s] = mirrored(first + s);
-  std::copy_n(wave.data() + first + begin, end - begin, out + begin);
-  for (int64_t s = end; s < used; ++s) out[s] = mirrored(first + s);
 }
 
 }  // namespace

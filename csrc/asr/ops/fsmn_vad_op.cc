@@ -102,7 +102,7 @@ std::tuple<at::Tensor, at::Tensor> ByTensorOperations(const kernels::FsmnVadSize
   return {at::where(real.unsqueeze(2), x, at::zeros({}, x.options())), at::stack(caches, 1)};
 }
 
-bool Plain(const at::Tensor& t) { return t.is_cpu() && t.scalar_type() == at::kFloat; }
+bool FloatsOnCpu(const at::Tensor& t) { return t.is_cpu() && t.scalar_type() == at::kFloat; }
 
 }  // namespace
 
@@ -112,7 +112,8 @@ std::tuple<at::Tensor, at::Tensor> FsmnVad(const at::Tensor& features, const at:
   TORCH_CHECK(weights.dim() == 1 && weights.is_contiguous() && features.dim() == 3,
               "fsmn_vad expects weights (n) and features (batch, time, size), got ",
               weights.sizes(), " and ", features.sizes());
-  const bool plain = Plain(features) && Plain(cache) && Plain(weights) && lengths.is_cpu();
+  const bool plain =
+      FloatsOnCpu(features) && FloatsOnCpu(cache) && FloatsOnCpu(weights) && lengths.is_cpu();
   TORCH_CHECK(sizes.size() == 9, "fsmn_vad: expected 9 sizes, got ", sizes.size());
   const kernels::FsmnVadNetwork net({sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5],
                                      sizes[6], sizes[7], sizes[8] != 0},

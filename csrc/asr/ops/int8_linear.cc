@@ -14,8 +14,8 @@ namespace safeasr::asr {
 namespace {
 
 // Rows at a time: their products, in float32, stay in the cache until they are made small again.
-constexpr std::int64_t kBlock = 128;
-constexpr std::int64_t kWorthAThread = 32;
+constexpr std::int64_t kRowsTogether = 128;
+constexpr std::int64_t kWorthOneMoreThread = 32;  // rows
 
 // (rows, in) uint8 times the packed weight, in the weight's units: (rows, out) float32.
 at::Tensor Products(const at::Tensor& q, const at::Tensor& packed, const at::Tensor& scale,
@@ -55,22 +55,22 @@ at::Tensor Int8LinearPacked(const at::Tensor& x, const at::Tensor& packed, const
               "), and sums, zero points and bias of the outputs, got ", packed.sizes(), ", ",
               sums.sizes(), " and ", no_zero_points.sizes());
   const at::Tensor out = at::empty({x.size(0), out_size}, at::kBFloat16);
-  const std::int64_t most = std::min(kBlock, x.size(0));
+  const std::int64_t most = std::min(kRowsTogether, x.size(0));
   const at::Tensor q = at::empty({most, in}, at::kByte);
   const at::Tensor parameters = at::empty({2, most}, at::kFloat);
   float* scales = parameters.data_ptr<float>();
   float* zero_points = scales + most;
-  for (std::int64_t first = 0; first < x.size(0); first += kBlock) {
-    const std::int64_t rows = std::min(kBlock, x.size(0) - first);
+  for (std::int64_t first = 0; first < x.size(0); first += kRowsTogether) {
+    const std::int64_t rows = std::min(kRowsTogether, x.size(0) - first);
     const char* from = static_cast<const char*>(x.data_ptr()) + first * in * x.element_size();
-    at::parallel_for(0, rows, kWorthAThread, [&](std::int64_t begin, std::int64_t end) {
+    at::parallel_for(0, rows, kWorthOneMoreThread, [&](std::int64_t begin, std::int64_t end) {
       kernels::Quantize(
           {from + begin * in * x.element_size(), narrow, end - begin, in,
            q.data_ptr<std::uint8_t>() + begin * in, scales + begin, zero_points + begin},
           kernels::SimdLanes());
     });
     const at::Tensor products = Products(q.narrow(0, 0, rows), packed, scale, no_zero_points);
-    at::parallel_for(0, rows, kWorthAThread, [&](std::int64_t begin, std::int64_t end) {
+    at::parallel_for(0, rows, kWorthOneMoreThread, [&](std::int64_t begin, std::int64_t end) {
       kernels::Dequantize(
           {products.data_ptr<float>() + begin * out_size, scales + begin, zero_points + begin,
            sums.data_ptr<float>(), bias ? bias->data_ptr<float>() : nullptr, relu, end - begin,

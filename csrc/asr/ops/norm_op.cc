@@ -10,11 +10,11 @@
 namespace safeasr::asr {
 namespace {
 
-constexpr std::int64_t kWorthAThread = 32;  // rows
+constexpr std::int64_t kRowsWorthAThread = 32;
 
 bool Narrow(const at::Tensor& t) { return t.scalar_type() == at::kBFloat16; }
 
-bool Plain(const at::Tensor& t) {
+bool ByKernel(const at::Tensor& t) {
   return !runtime::TakesTensorOpPath(t.device()) && t.is_contiguous() &&
          (t.scalar_type() == at::kFloat || Narrow(t));
 }
@@ -38,7 +38,7 @@ at::Tensor ByTensorOperations(const at::Tensor& x, const at::Tensor& weight, con
 at::Tensor Norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                 double epsilon, bool narrow, bool half) {
   Check(x, weight, bias);
-  if ((narrow && half) || !Plain(x) || !Plain(weight) || !Plain(bias)) {
+  if ((narrow && half) || !ByKernel(x) || !ByKernel(weight) || !ByKernel(bias)) {
     return ByTensorOperations(x, weight, bias, epsilon, narrow, half);
   }
   const std::int64_t size = x.size(1);
@@ -48,7 +48,7 @@ at::Tensor Norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor&
   };
   const float* w = weight.data_ptr<float>();
   const float* b = bias.data_ptr<float>();
-  at::parallel_for(0, x.size(0), kWorthAThread, [&](std::int64_t begin, std::int64_t end) {
+  at::parallel_for(0, x.size(0), kRowsWorthAThread, [&](std::int64_t begin, std::int64_t end) {
     if (Narrow(x)) {
       return kernels::NormalizeRows(
           kernels::NarrowNormRows{row(x, begin), w, b, static_cast<float>(epsilon), row(out, begin),
@@ -70,7 +70,8 @@ std::tuple<at::Tensor, at::Tensor> AddNorm(const at::Tensor& x, const at::Tensor
   TORCH_CHECK(x.sizes() == update.sizes() && x.scalar_type() == at::kFloat,
               "add_norm expects float32 x and an update of its shape, got ", x.sizes(), " and ",
               update.sizes());
-  if ((narrow && half) || !Plain(x) || !Plain(update) || !Plain(weight) || !Plain(bias)) {
+  if ((narrow && half) || !ByKernel(x) || !ByKernel(update) || !ByKernel(weight) ||
+      !ByKernel(bias)) {
     const at::Tensor sum = x + update;
     return {sum, ByTensorOperations(sum, weight, bias, epsilon, narrow, half)};
   }
@@ -80,7 +81,7 @@ std::tuple<at::Tensor, at::Tensor> AddNorm(const at::Tensor& x, const at::Tensor
   const auto row = [size](const at::Tensor& t, std::int64_t r) {
     return static_cast<char*>(t.data_ptr()) + r * size * t.element_size();
   };
-  at::parallel_for(0, x.size(0), kWorthAThread, [&](std::int64_t begin, std::int64_t end) {
+  at::parallel_for(0, x.size(0), kRowsWorthAThread, [&](std::int64_t begin, std::int64_t end) {
     kernels::NormalizeRows(
         kernels::NormRows{x.data_ptr<float>() + begin * size, row(update, begin), Narrow(update),
                           sum.data_ptr<float>() + begin * size, weight.data_ptr<float>(),

@@ -25,7 +25,7 @@ struct Operands {
   std::int64_t used;  // queries that belong to a stream
 };
 
-bool Plain(const at::Tensor& t) {
+bool AttendsByKernel(const at::Tensor& t) {
   return t.device().is_cpu() && t.stride(-1) == 1 &&
          (t.scalar_type() == at::kFloat || t.scalar_type() == at::kBFloat16);
 }
@@ -49,8 +49,9 @@ void CheckOffsets(const at::Tensor& offsets, const at::Tensor& rows, const char*
 // Columns of spans: of rings that fill their caches, or of rings that name their caches.
 constexpr std::int64_t kSpan = 3, kSpanInCache = 6;
 
-std::vector<AttentionStream> Streams(const at::Tensor& query_offsets, const at::Tensor& key_offsets,
-                                     at::TensorList caches, const at::Tensor& spans) {
+std::vector<AttentionStream> AttentionStreams(const at::Tensor& query_offsets,
+                                              const at::Tensor& key_offsets, at::TensorList caches,
+                                              const at::Tensor& spans) {
   const std::int64_t count = query_offsets.size(0) - 1;
   TORCH_CHECK(key_offsets.size(0) == count + 1, "ragged_attention: ", count,
               " streams by queries, ", key_offsets.size(0) - 1, " by keys");
@@ -203,7 +204,7 @@ Operands Checked(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, 
                           heads,
                           layer,
                           caches,
-                          Streams(query_offsets, key_offsets, caches, spans),
+                          AttentionStreams(query_offsets, key_offsets, caches, spans),
                           query_offsets.data_ptr<std::int64_t>()[query_offsets.size(0) - 1]};
   for (const at::Tensor& cache : caches) CheckCache(cache, k, layer);
   for (const AttentionStream& stream : operands.streams) CheckSpan(stream, caches);
@@ -222,7 +223,8 @@ at::Tensor RaggedAttention(const at::Tensor& q, const at::Tensor& k, const at::T
                            const at::Tensor& spans, std::int64_t layer) {
   const Operands operands =
       Checked(q, k, v, heads, query_offsets, key_offsets, caches, spans, layer);
-  const bool plain = Plain(q) && Plain(k) && Plain(v) && !runtime::TakesTensorOpPath(q.device()) &&
+  const bool plain = AttendsByKernel(q) && AttendsByKernel(k) && AttendsByKernel(v) &&
+                     !runtime::TakesTensorOpPath(q.device()) &&
                      (caches.empty() || spans.size(1) == kSpan) &&
                      std::all_of(caches.begin(), caches.end(),
                                  [](const at::Tensor& cache) { return cache.device().is_cpu(); });
@@ -230,7 +232,8 @@ at::Tensor RaggedAttention(const at::Tensor& q, const at::Tensor& k, const at::T
     DeviceAttention call = ForDevice(operands);
     if (runtime::GraphLists::OfThisThread() != nullptr) {
       call.reread = [query_offsets, key_offsets, kept = caches.vec(), spans] {
-        std::vector<AttentionStream> streams = Streams(query_offsets, key_offsets, kept, spans);
+        std::vector<AttentionStream> streams =
+            AttentionStreams(query_offsets, key_offsets, kept, spans);
         for (const AttentionStream& stream : streams) CheckSpan(stream, kept);
         return streams;
       };

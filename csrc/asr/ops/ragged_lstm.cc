@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "asr/ops/device/device_lstm.h"
+#include "asr/ops/plain_floats.h"
 #include "kernels/lstm_kernel.h"
 #include "kernels/simd.h"
 #include "runtime/layer_hook.h"
-#include "runtime/tensor_op_path.h"
 
 namespace safeasr::asr {
 namespace {
@@ -18,11 +18,6 @@ namespace {
 // Sequences whose state a thread keeps in its cache, and so few that one has weights of its own to
 // read.
 constexpr std::int64_t kMostTogether = 48, kFewestTogether = 6;
-
-bool Plain(const at::Tensor& t) {
-  return !runtime::TakesTensorOpPath(t.device()) && t.scalar_type() == at::kFloat &&
-         t.is_contiguous();
-}
 
 at::Tensor OnTheCpu(const at::Tensor& x, const at::Tensor& w_ih, const at::Tensor& w_hh,
                     const at::Tensor& bias, const std::vector<kernels::LstmSequence>& sequences,
@@ -89,7 +84,7 @@ at::Tensor RaggedLstm(const at::Tensor& x, const at::Tensor& w_ih, const at::Ten
   std::stable_sort(sequences.begin(), sequences.end(),
                    [](const auto& a, const auto& b) { return a.count > b.count; });
   runtime::BetweenLayers(x);
-  if (Plain(x) && Plain(w_ih) && Plain(w_hh) && Plain(bias)) {
+  if (PlainFloats(x) && PlainFloats(w_ih) && PlainFloats(w_hh) && PlainFloats(bias)) {
     return OnTheCpu(x, w_ih, w_hh, bias, sequences, first[count]);
   }
   return LstmOnDevice(x, w_ih, w_hh, bias, sequences);

@@ -14,7 +14,7 @@
 namespace safeasr::asr {
 namespace {
 
-bool Plain(const at::Tensor& t) {
+bool FiltersByKernel(const at::Tensor& t) {
   return t.device().is_cpu() && t.scalar_type() == at::kFloat && t.stride(-1) == 1;
 }
 
@@ -103,8 +103,8 @@ at::Tensor RaggedMemory(const at::Tensor& given, const at::Tensor& taps, std::in
               "ragged_memory expects one past and one next a stream or for all, or none, got ",
               past.size(), " and ", next.size(), " for ", streams, " streams");
   const std::int64_t in_one = states == 1 ? streams : 1;
-  bool plain = !tensor_op_path && in_one == 1 && Plain(x) && Plain(taps) && taps.is_contiguous() &&
-               (!r.defined() || Plain(r));
+  bool plain = !tensor_op_path && in_one == 1 && FiltersByKernel(x) && FiltersByKernel(taps) &&
+               taps.is_contiguous() && (!r.defined() || FiltersByKernel(r));
   for (std::size_t i = 0; i < past.size(); ++i) {
     for (const at::Tensor& state : {past[i], next[i]}) {
       TORCH_CHECK(state.dim() == 3 && layer >= 0 && layer < state.size(0) &&
@@ -114,7 +114,7 @@ at::Tensor RaggedMemory(const at::Tensor& given, const at::Tensor& taps, std::in
                   in_one > 1 ? "one past and one next a stream, or for all" : "past and next",
                   " (layers, ", in_one * (taps.size(0) - 1), ", ", x.size(1),
                   ") of the taps' type, got ", state.sizes());
-      plain = plain && Plain(state);
+      plain = plain && FiltersByKernel(state);
     }
   }
   TORCH_CHECK(past.empty() || left == taps.size(0) - 1,

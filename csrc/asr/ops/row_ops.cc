@@ -6,17 +6,12 @@
 #include <cmath>
 #include <vector>
 
-#include "runtime/tensor_op_path.h"
+#include "asr/ops/plain_floats.h"
 
 namespace safeasr::asr {
 namespace {
 
 constexpr float kLog10000 = 9.210340371976184f;
-
-bool Plain(const at::Tensor& t) {
-  return !runtime::TakesTensorOpPath(t.device()) && t.scalar_type() == at::kFloat &&
-         t.is_contiguous();
-}
 
 // In double, so that the order of adding is no part of the answer.
 float Dot(const float* a, const float* b, std::int64_t size) {
@@ -33,7 +28,7 @@ at::Tensor EncodePositions(const at::Tensor& positions, std::int64_t size) {
               " and ", size);
   const std::int64_t half = size / 2;
   const float step = kLog10000 / static_cast<float>(half - 1);
-  if (!Plain(positions)) {
+  if (!PlainFloats(positions)) {
     const at::Tensor rates = at::exp(at::arange(half, positions.options()) * -step);
     const at::Tensor angles = positions.unsqueeze(1) * rates.unsqueeze(0);
     return at::cat({at::sin(angles), at::cos(angles)}, 1);
@@ -58,7 +53,7 @@ at::Tensor CifRowWeights(const at::Tensor& x, const at::Tensor& weight, const at
   TORCH_CHECK(x.dim() == 2 && weight.numel() == x.size(1) && bias.numel() == 1,
               "cif_weights expects x (rows, size), weight (1, size) and bias (1), got ", x.sizes(),
               ", ", weight.sizes(), " and ", bias.sizes());
-  if (!Plain(x) || !Plain(weight) || !Plain(bias)) {
+  if (!PlainFloats(x) || !PlainFloats(weight) || !PlainFloats(bias)) {
     const at::Tensor alphas = at::sigmoid(at::linear(x, weight.view({1, -1}), bias)).squeeze(1);
     return at::relu(alphas * smooth_factor - noise_threshold);
   }

@@ -53,7 +53,7 @@ void BindContextual(py::module_& module) {
            py::arg("terms") = Terms(), "Queue samples (n,) or features (frames, size), float32.");
 }
 
-const Registered registered(&BindContextual);
+const Registered contextual_registered(&BindContextual);
 
 }  // namespace
 }  // namespace safeasr

@@ -257,8 +257,8 @@ void BindVad(py::module_& module) {
                              "No segment that is to come begins before this, in ms.");
 }
 
-const Registered registered(&BindVad);
-const RegisterResult<asr::VadResult> results(&SegmentsToPython);
+const Registered vad_registered(&BindVad);
+const RegisterResult<asr::VadResult> vad_result_registered(&SegmentsToPython);
 
 }  // namespace
 }  // namespace safeasr

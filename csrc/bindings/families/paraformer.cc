@@ -63,8 +63,8 @@ void BindParaformer(py::module_& module) {
            "Queue samples (n,) or features (frames, size), float32.");
 }
 
-const Registered registered(&BindParaformer);
-const RegisterResult<asr::Transcript> transcripts(&TranscriptToPython);
+const Registered paraformer_registered(&BindParaformer);
+const RegisterResult<asr::Transcript> transcript_registered(&TranscriptToPython);
 
 }  // namespace
 }  // namespace safeasr

@@ -58,12 +58,11 @@ asr::StreamingOptions MakeOptions(const ChunkSize& size, std::int64_t encoder_lo
 }
 
 // Like other recordings it goes through the queue, with their priority.
-std::shared_ptr<PyTicket> SubmitRecording(std::shared_ptr<asr::ParaformerStreamRunner> self,
-                                          PyEngine& engine, const FloatArray& samples,
-                                          const ChunkSize& chunk_size,
-                                          std::int64_t encoder_look_back,
-                                          std::int64_t decoder_look_back, bool is_final,
-                                          const Terms& terms) {
+std::shared_ptr<PyTicket> SubmitWhole(std::shared_ptr<asr::ParaformerStreamRunner> self,
+                                      PyEngine& engine, const FloatArray& samples,
+                                      const ChunkSize& chunk_size, std::int64_t encoder_look_back,
+                                      std::int64_t decoder_look_back, bool is_final,
+                                      const Terms& terms) {
   const auto stream = std::make_shared<asr::ParaformerStream>(
       MakeOptions(chunk_size, encoder_look_back, decoder_look_back));
   auto request =
@@ -128,9 +127,9 @@ void BindStreams(py::module_& module) {
           py::arg("engine"), py::kw_only(), py::arg("chunk_size"), py::arg("encoder_look_back"),
           py::arg("decoder_look_back"), py::arg("max_waiting") = 256,
           "A new stream. max_waiting: chunks that may wait behind the one that runs.")
-      .def("submit", &SubmitRecording, py::arg("engine"), py::arg("samples").noconvert(),
-           py::kw_only(), py::arg("chunk_size"), py::arg("encoder_look_back"),
-           py::arg("decoder_look_back"), py::arg("is_final") = true, py::arg("terms") = Terms(),
+      .def("submit", &SubmitWhole, py::arg("engine"), py::arg("samples").noconvert(), py::kw_only(),
+           py::arg("chunk_size"), py::arg("encoder_look_back"), py::arg("decoder_look_back"),
+           py::arg("is_final") = true, py::arg("terms") = Terms(),
            "Queue samples (n,), float32, that are a stream of their own: a recording.");
 
   py::class_<PyParaformerStream, std::shared_ptr<PyParaformerStream>>(module, "ParaformerStream",
@@ -141,8 +140,8 @@ void BindStreams(py::module_& module) {
       .def_property_readonly("waiting", &PyParaformerStream::Waiting);
 }
 
-const Registered registered(&BindStreams);
-const RegisterResult<asr::StreamTokens> results(&TokensToPython);
+const Registered streams_registered(&BindStreams);
+const RegisterResult<asr::StreamTokens> stream_tokens_registered(&TokensToPython);
 
 }  // namespace
 }  // namespace safeasr

@@ -58,7 +58,7 @@ void BindSeaco(py::module_& module) {
            "Queue samples (n,) or features (frames, size), float32.");
 }
 
-const Registered registered(&BindSeaco);
+const Registered seaco_registered(&BindSeaco);
 
 }  // namespace
 }  // namespace safeasr

@@ -25,10 +25,10 @@ namespace {
 
 using Queries = std::array<std::int64_t, asr::kSenseVoiceQueries>;
 
-std::shared_ptr<PyTicket> SubmitTo(std::shared_ptr<asr::SenseVoiceRunner> self, PyEngine& engine,
-                                   const FloatArray& data, const Queries& queries,
-                                   bool ban_unknown_emotion, bool want_alignment,
-                                   const Terms& terms) {
+std::shared_ptr<PyTicket> SubmitWithPrompt(std::shared_ptr<asr::SenseVoiceRunner> self,
+                                           PyEngine& engine, const FloatArray& data,
+                                           const Queries& queries, bool ban_unknown_emotion,
+                                           bool want_alignment, const Terms& terms) {
   auto utterance = std::make_unique<asr::SenseVoiceUtterance>();
   utterance->queries = queries;
   utterance->ban_unknown_emotion = ban_unknown_emotion;
@@ -83,15 +83,15 @@ void BindSenseVoice(py::module_& module) {
            }),
            py::kw_only(), py::arg("frontend").none(false), py::arg("program").none(false),
            py::arg("blank"), py::arg("limits") = core::BatchLimits())
-      .def("submit", &SubmitTo, py::arg("engine"), py::arg("data").noconvert(), py::kw_only(),
-           py::arg("queries"), py::arg("ban_unknown_emotion") = false,
+      .def("submit", &SubmitWithPrompt, py::arg("engine"), py::arg("data").noconvert(),
+           py::kw_only(), py::arg("queries"), py::arg("ban_unknown_emotion") = false,
            py::arg("want_alignment") = false, py::arg("terms") = Terms(),
            "Queue samples (n,) or features (frames, size), float32. queries: four rows of the "
            "embedding.");
 }
 
-const Registered registered(&BindSenseVoice);
-const RegisterResult<asr::CtcTranscript> transcripts(&TranscriptToPython);
+const Registered sense_voice_registered(&BindSenseVoice);
+const RegisterResult<asr::CtcTranscript> ctc_transcript_registered(&TranscriptToPython);
 
 }  // namespace
 }  // namespace safeasr

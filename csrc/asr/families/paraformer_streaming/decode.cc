@@ -15,7 +15,7 @@ namespace safeasr::asr {
 namespace {
 
 // What the decoder takes, in its order.
-enum DecoderInput : std::size_t {
+enum class DecoderInput : std::size_t {
   kEmbeddings,
   kTokenOffsets,
   kHidden,
@@ -98,7 +98,12 @@ at::Tensor ParaformerStreamRunner::RunDecoder(const std::vector<StreamStep*>& st
   const DecoderBatch batch = GatherTokens(steps, memory);
   const StepMemory::Memories memories = memory.DecoderMemories(steps);
   const at::Tensor embeddings = PadRows(encoded.embeddings, StepOn(context.device(), kStepTokens));
-  ProgramStep step{*decoder_, kRings, static_cast<int>(kNextMemories), {}, {}, {}};
+  ProgramStep step{*decoder_,
+                   static_cast<std::size_t>(DecoderInput::kRings),
+                   static_cast<int>(DecoderInput::kNextMemories),
+                   {},
+                   {},
+                   {}};
   step.plain = [&]() -> std::vector<runtime::ProgramInput> {
     const RingList rings = memory.Rings(batch.parts);
     return {embeddings,

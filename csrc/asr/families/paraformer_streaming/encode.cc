@@ -15,7 +15,7 @@ namespace safeasr::asr {
 namespace {
 
 // What the encoder takes, in its order.
-enum EncoderInput : std::size_t {
+enum class EncoderInput : std::size_t {
   kFeatures,
   kPositions,
   kPast,
@@ -106,7 +106,8 @@ EncodedSteps ParaformerStreamRunner::Encode(std::vector<StreamStep>& steps,
   const auto neighbours = [&](std::int64_t rows) {
     return context.Upload(Neighbours(batch.counts, rows, shapes_.cif_left, shapes_.cif_right));
   };
-  ProgramStep step{*encoder_, kRings, /*written=*/-1, {}, {}, {}};
+  ProgramStep step{
+      *encoder_, static_cast<std::size_t>(EncoderInput::kRings), /*written=*/-1, {}, {}, {}};
   step.plain = [&]() -> std::vector<runtime::ProgramInput> {
     const RingList rings = memory.Rings(batch.parts);
     return {context.Upload(batch.features),

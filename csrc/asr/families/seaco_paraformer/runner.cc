@@ -11,7 +11,6 @@
 namespace safeasr::asr {
 namespace {
 
-constexpr std::int64_t kTokenStep = 8;  // as RowStep, for tokens
 // Rows of keys and values that one run may spread out: some MB for each layer.
 constexpr std::int64_t kMostRowsAtATime = 16384;
 
