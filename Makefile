@@ -19,7 +19,7 @@ $(VENV)/.dependencies: pyproject.toml
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PIP) install -q "$(TORCH)" numpy scikit-build-core pybind11 ninja "cmake>=3.18"
 	$(PY) -c "import tomllib" 2>/dev/null || $(PIP) install -q tomli
-	$(PY) cmake/requirements.py funasr bench test | $(PIP) install -q -r /dev/stdin
+	$(PY) cmake/requirements.py funasr bench benchmarks test | $(PIP) install -q -r /dev/stdin
 	touch $@
 
 venv: $(VENV)/.dependencies

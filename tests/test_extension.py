@@ -24,7 +24,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def exec_module(self, module): module.TORCH_VERSION = "1.13.1+cu117"
 sys.meta_path.insert(0, Finder())
 try:
-    import safeasr
+    from safeasr import AutoModel
 except ImportError as error:
     print(type(error).__name__, error)
 """

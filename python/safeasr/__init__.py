@@ -7,16 +7,16 @@ It is used as FunASR's is::
     model = AutoModel(model="demo")
     model.generate(input="speech.wav")
 
-Importing this package loads torch and the C++ engine, and neither FunASR nor its dependencies.
+torch and the C++ engine are loaded with the first name that needs them, such as ``AutoModel``, and
+never FunASR or its dependencies: what measures a server far away (``safeasr bench``) needs neither.
 """
 
 from __future__ import annotations
 
+import importlib
+import typing
+
 from safeasr._version import __version__
-from safeasr.as_funasr import install_as_funasr
-from safeasr.auto_frontend import AutoFrontend
-from safeasr.auto_model import AutoModel
-from safeasr.calls.future import Future
 from safeasr.errors import (
     AudioError,
     AudioFileNotFoundError,
@@ -42,7 +42,13 @@ from safeasr.errors import (
     UnsupportedModelError,
     UntrustedBundleError,
 )
-from safeasr.text.rich_text import rich_transcription_postprocess
+
+if typing.TYPE_CHECKING:
+    from safeasr.as_funasr import install_as_funasr
+    from safeasr.auto_frontend import AutoFrontend
+    from safeasr.auto_model import AutoModel
+    from safeasr.calls.future import Future
+    from safeasr.text.rich_text import rich_transcription_postprocess
 
 __all__ = [
     "AudioError",
@@ -75,3 +81,24 @@ __all__ = [
     "install_as_funasr",
     "rich_transcription_postprocess",
 ]
+
+_LOADED_WHEN_ASKED = {
+    "AutoFrontend": "safeasr.auto_frontend",
+    "AutoModel": "safeasr.auto_model",
+    "Future": "safeasr.calls.future",
+    "_ext": "safeasr._extension",
+    "install_as_funasr": "safeasr.as_funasr",
+    "rich_transcription_postprocess": "safeasr.text.rich_text",
+}
+
+
+def __getattr__(name: str) -> typing.Any:
+    module = _LOADED_WHEN_ASKED.get(name)
+    if module is None:
+        raise AttributeError(f"module 'safeasr' has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(module), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -188,8 +188,7 @@ def test_an_output_that_cannot_be_written_costs_no_run(
         ["transcribe", "-", "-"],
         ["transcribe", "x.wav", "--batch-size", "0"],
         ["transcribe", "x.wav", "--on-error", "ignore"],
-        ["bench", "--threads", "1,none"],
-        ["bench", "--threads", "0"],
+        ["bench", "--concurrency", "1,none"],
         ["export", "demo"],
         ["unheard-of"],
     ],
@@ -205,14 +204,6 @@ def test_ctrl_c_exits_with_130(
     fake.failing = {"b": KeyboardInterrupt()}  # type: ignore[dict-item]
     assert run(["transcribe", *files]) == 130
     assert "Traceback" not in capsys.readouterr().err
-
-
-def test_bench_measures_each_number_of_threads(
-    fake: type[FakeModel], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(["bench", "m", "--threads", "1,3", "--seconds", "0.1"]) == 0
-    assert "RTFx" in capsys.readouterr().out
-    assert fake.made[0].options["model"] == "m"
 
 
 def test_demo_end_to_end(run_python: Callable[..., subprocess.CompletedProcess[str]]) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-import safeasr  # noqa: F401  (registers the operators)
+import safeasr._extension  # noqa: F401  (registers the operators)
 
 remember = torch.ops.safeasr.ragged_memory
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-import safeasr  # noqa: F401  (registers the operators)
+import safeasr._extension  # noqa: F401  (registers the operators)
 
 attend = torch.ops.safeasr.ragged_attention
 remember = torch.ops.safeasr.ragged_memory

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-import safeasr  # noqa: F401  (registers the operator)
+import safeasr._extension  # noqa: F401  (registers the operator)
 from safeasr.families.fsmn_vad.network import FsmnVadScorer, FsmnVadSizes
 
 SIZES = {

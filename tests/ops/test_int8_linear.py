@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import safeasr  # noqa: F401  (registers the operators)
+import safeasr._extension  # noqa: F401  (registers the operators)
 from safeasr.nets.precision import Int8Linear
 from support.precision import require
 

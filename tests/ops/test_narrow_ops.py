@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-import safeasr  # noqa: F401  (registers the operators)
+import safeasr._extension  # noqa: F401  (registers the operators)
 
 ops = torch.ops.safeasr
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import traceback
@@ -9,9 +10,9 @@ import warnings
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from safeasr._version import __version__
-from safeasr.cli import bench, bundles, transcribe
 from safeasr.cli.say import complain
 from safeasr.errors import SafeASRError
 
@@ -19,20 +20,42 @@ __all__ = ["app", "run"]
 
 _INTERRUPTED = 130  # what a shell reports for a program that SIGINT ended
 
+#: Each command's module and name there. Imported when asked for: most of them load torch, which
+#: takes seconds that the load tester of a server has no use for.
+_COMMANDS = {
+    "transcribe": ("transcribe", "transcribe"),
+    "export": ("bundles", "export"),
+    "info": ("bundles", "info"),
+    "verify": ("bundles", "verify"),
+    "trust": ("bundles", "trust"),
+    "bench": ("bench.commands", "app"),
+}
+
+
+class _Commands(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name = _COMMANDS[cmd_name]
+        found = getattr(importlib.import_module(f"safeasr.cli.{module}"), name)
+        if not isinstance(found, typer.Typer):
+            alone = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+            alone.command(cmd_name)(found)
+            found = alone
+        return typer.main.get_command(found)
+
+
 app = typer.Typer(
     name="safeasr",
     help="Speech recognition with FunASR's models, safe and fast from any number of threads.",
+    cls=_Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(transcribe.transcribe)
-app.command()(bundles.export)
-app.command()(bundles.info)
-app.command()(bundles.verify)
-app.command()(bundles.trust)
-app.command()(bench.bench)
-
 _debug = False
 
 

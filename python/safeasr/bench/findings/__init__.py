@@ -1,0 +1,1 @@
+"""What a load says of its target: right or wrong, how fast, what held it up."""

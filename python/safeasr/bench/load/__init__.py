@@ -1,0 +1,1 @@
+"""Making load: who asks what when, and what became of it."""

@@ -1,0 +1,177 @@
+"""One process that generates load: it holds a target and does what its parent says.
+
+In a process of its own, so that what FunASR does to a process (threads, logging, signals) stays
+there, so that several can generate where one would be the bottleneck, and so that processor and
+memory can be told apart from those of the report.
+
+    parent to child: ("open", ...), ("alone",), ("load", ...), ("stop",), and the end of the pipe
+    child to parent: ("opened", about), ("alone", ...), ("progress", ...), ("ended", records),
+                     ("failed", message)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from safeasr.bench.audio.clips import Clip
+from safeasr.bench.load.drive import Drive, drive_calls, error_kind, message_of
+from safeasr.bench.load.live import drive_sessions
+from safeasr.bench.load.loads import Load, Sessions
+from safeasr.bench.targets.base import Answer, Options, Target, TargetError
+from safeasr.bench.targets.table import make_target
+
+__all__ = ["generate"]
+
+PROGRESS_S = 0.5
+
+
+def generate(pipe: Connection, part: int, parts: int, log: str) -> None:
+    """The process's whole life.
+
+    Args:
+        pipe: to the parent.
+        part: which generator this is.
+        parts: of how many.
+        log: file for what libraries print.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, who says "stop"
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    with contextlib.suppress(BrokenPipeError):
+        asyncio.run(_Generator(pipe, part, parts).live())
+    # Threads of a target that hang in a call must not hold up the end.
+    os._exit(0)
+
+
+class _Generator:
+    def __init__(self, pipe: Connection, part: int, parts: int) -> None:
+        self._pipe = pipe
+        self._part, self._parts = part, parts
+        self._orders: asyncio.Queue[tuple[Any, ...] | None] = asyncio.Queue()
+        self._target: Target | None = None
+        self._clips: Sequence[Clip] = ()
+        self._drive: Drive | None = None
+
+    async def live(self) -> None:
+        loop = asyncio.get_running_loop()
+
+        def listen() -> None:
+            order: tuple[Any, ...] | None = ()
+            while order is not None:
+                try:
+                    order = self._pipe.recv()
+                except (EOFError, OSError):
+                    order = None
+                loop.call_soon_threadsafe(self._take, order)
+
+        threading.Thread(target=listen, daemon=True).start()
+        while (order := await self._orders.get()) is not None:
+            try:
+                await getattr(self, f"_{order[0]}")(*order[1:])
+            except TargetError as error:
+                self._pipe.send(("failed", str(error)))
+            except Exception:
+                self._pipe.send(("failed", traceback.format_exc()))
+        if self._target is not None:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(self._target.close(), 10)
+
+    def _take(self, order: tuple[Any, ...] | None) -> None:
+        if order is None or order[0] == "stop":
+            if self._drive is not None:
+                self._drive.stop.set()
+            if order is not None:
+                return
+        self._orders.put_nowait(order)
+
+    async def _open(self, spec: str, options: Options, clips: Sequence[Clip]) -> None:
+        self._clips = clips
+        try:
+            self._target = make_target(spec, options)
+        except ValueError as error:
+            raise TargetError(str(error)) from error
+        self._pipe.send(("opened", await self._target.open()))
+
+    async def _say(self, clips: Sequence[Clip]) -> None:
+        """Say these from now on."""
+        self._clips = clips
+
+    async def _alone(self, sessions: Sessions | None, timeout_s: float) -> None:
+        """What the target says of each clip while it has nothing else to do."""
+        assert self._target is not None
+        answers: list[Answer | None] = []
+        for number, clip in enumerate(self._clips):
+            # The first one is asked twice: first runs allocate, load and tune.
+            for _ in range(2 if number == 0 else 1):
+                answer: Answer | None = None
+                try:
+                    answer = await self._one(clip, sessions, timeout_s)
+                except Exception as error:
+                    self._pipe.send(
+                        ("alone failed", clip.name, error_kind(error), message_of(error))
+                    )
+            answers.append(answer)
+            self._pipe.send(("alone", number, answer))
+        self._pipe.send(("alone ended",))
+
+    async def _one(self, clip: Clip, sessions: Sessions | None, timeout_s: float) -> Answer:
+        assert self._target is not None
+        if sessions is None:
+            return await asyncio.wait_for(self._target.transcribe(clip), timeout_s)
+        session = await self._target.session(clip, lambda event: None)
+        step = sessions.chunk_ms * 16
+        for at in range(0, len(clip.samples), step):
+            piece = clip.samples[at : at + step]
+            await asyncio.wait_for(session.send(piece, at + step >= len(clip.samples)), timeout_s)
+        return await asyncio.wait_for(session.answer(), timeout_s)
+
+    async def _load(self, load: Load, begin: float) -> None:
+        assert self._target is not None
+        self._drive = drive = Drive(self._target, self._clips, begin)
+        own = load.share(self._part, self._parts)
+        watch = asyncio.ensure_future(self._watch(drive))
+        # A collection of everything that a million requests left would stop the schedule.
+        gc.collect()
+        gc.freeze()
+        try:
+            if own is not None:
+                run = drive_sessions if isinstance(own.kind, Sessions) else drive_calls
+                await run(drive, own, self._part, self._parts)
+        finally:
+            watch.cancel()
+            self._drive = None
+            gc.unfreeze()
+        self._pipe.send(("ended", drive.records, drive.lags, time.monotonic()))
+
+    async def _watch(self, drive: Drive) -> None:
+        """Tell the parent twice a second how it goes, and note how late this loop itself is."""
+        assert self._target is not None
+        due = time.monotonic()
+        while True:
+            due += PROGRESS_S
+            stats: dict[str, float] = {}
+            with contextlib.suppress(Exception):
+                stats = await asyncio.wait_for(self._target.stats(), 5)
+            self._pipe.send(
+                (
+                    *("progress", time.monotonic(), drive.asked, drive.in_flight),
+                    *(len(drive.records), stats),
+                )
+            )
+            while (wait := due - time.monotonic()) > 0:
+                ask = min(wait, 0.02)
+                began = time.monotonic()
+                await asyncio.sleep(ask)
+                drive.lags.append(time.monotonic() - began - ask)
+            due = max(due, time.monotonic())

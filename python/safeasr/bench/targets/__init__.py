@@ -1,0 +1,1 @@
+"""What is put under load: libraries in process, servers, functions."""

@@ -1,0 +1,1 @@
+"""``safeasr bench``: speech recognisers under load."""

@@ -1,0 +1,180 @@
+"""`safeasr bench` as one types it: real processes, made-up targets, every kind of report."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from safeasr.bench.findings.report_file import read_report
+from safeasr.bench.findings.results import Report
+from safeasr.cli.app import run
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``module:function`` is looked for where one stands."""
+    monkeypatch.chdir(HERE)
+
+
+def bench(tmp_path: Path, *arguments: str, code: int = 0) -> Report:
+    assert run(["bench", *arguments, "--json", str(tmp_path / "report.json")]) == code
+    return read_report(tmp_path / "report.json")
+
+
+def test_calls_and_all_reports(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    report = bench(
+        tmp_path,
+        *("-t", "made_up_module:exact", "-t", "made_up_module:odd", "--concurrency", "1,8"),
+        *("--requests", "200", "--fail-if", "wrong>0,errors>0"),
+        *("--html", str(tmp_path / "r.html"), "--junit", str(tmp_path / "r.xml")),
+        code=1,
+    )
+    assert [one.target for one in report.runs] == ["made_up_module:exact"] * 2 + [
+        "made_up_module:odd"
+    ] * 2
+    exact, odd = report.runs[1], report.runs[3]
+    assert (exact.counts.asked, exact.counts.right) == (200, 200)
+    assert odd.counts.asked == 200 and odd.counts.wrong == odd.counts.different == 4
+    assert odd.counts.failed == 1 and odd.errors[0].kind == "IndexError"
+    assert sum(one.count for one in odd.differences) == 4
+    assert odd.differences[0].got == "something else" and odd.differences[0].audio
+    assert sum(second.asked for second in odd.seconds) == 200
+    assert sum(second.wrong for second in odd.seconds) == 4
+    assert exact.accuracy is not None and exact.accuracy.loaded == exact.accuracy.alone
+    assert exact.latency.p50 is not None and exact.latency.p50 >= 20
+    assert any(second.memory_mb for second in exact.seconds)
+    said = capfd.readouterr()
+    assert "made_up_module:odd" in said.out and "IndexError" in said.out
+    assert (
+        "failed: made_up_module:odd" in said.err and "failed: made_up_module:exact" not in said.err
+    )
+    assert "made_up_module:odd" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    suite = ElementTree.parse(tmp_path / "r.xml").getroot()
+    # Two conditions of each of four runs.
+    assert len(list(suite.iter("testcase"))) == 8 and len(list(suite.iter("failure"))) == 4
+
+
+def test_a_rate_and_a_ramp(tmp_path: Path) -> None:
+    report = bench(tmp_path, "-t", "made_up_module:exact", "--rate", "40", "--seconds", "2s")
+    (run,) = report.runs
+    assert 40 < run.counts.asked < 130 and run.counts.right == run.counts.asked
+    assert run.tester.late_p95_ms is not None
+    report = bench(tmp_path, "-t", "made_up_module:exact", "--ramp", "1:80", "--seconds", "2s")
+    assert report.runs[0].load["kind"] == "ramp"
+
+
+def test_the_demo_in_process_is_right(tmp_path: Path) -> None:
+    report = bench(tmp_path, "--concurrency", "16", "--requests", "64", "--limit", "8")
+    (one,) = report.runs
+    assert (one.counts.right, one.counts.asked) == (64, 64)
+    assert one.about["model"] == "demo" and one.bottleneck
+    assert one.target == "inproc:safeasr" and report.clips["count"] == 8
+
+
+def test_live_sessions_of_the_demo(tmp_path: Path) -> None:
+    arguments = ["live", "--sessions", "6", "--seconds", "4s", "--talk", "4s"]
+    report = bench(tmp_path, *arguments)
+    (one,) = report.runs
+    assert one.counts.asked >= 6 and one.counts.right == one.counts.asked
+    assert one.chunk.samples >= one.counts.asked * 4 and one.real_time is not None
+
+
+@pytest.mark.slow
+def test_a_detector_under_many_streams(tmp_path: Path) -> None:
+    pytest.importorskip("funasr")
+    arguments = ["--threads", "8", "--rounds", "1"]
+    report = bench(tmp_path, "streaming-vad", *arguments)
+    theirs, ours = report.runs
+    assert theirs.target == "inproc:funasr" and theirs.counts.asked == 8
+    assert ours.target == "inproc:safeasr" and ours.counts.right == ours.counts.asked == 8
+
+
+def test_options_of_ones_own(tmp_path: Path) -> None:
+    arguments = ["options", "-t", "inproc:safeasr", "--requests", "48", "--concurrency", "8"]
+    (ours,) = bench(tmp_path, *arguments).runs
+    assert ours.counts.right == ours.counts.asked == 48
+
+
+def test_find_max(tmp_path: Path) -> None:
+    arguments = ["--find-max", "identical,errors=0", "--most", "4", "--seconds", "0.5"]
+    report = bench(tmp_path, "-t", "made_up_module:exact", *arguments)
+    (found,) = report.found
+    assert found["level"] == 4 and not found["bounded"]
+    assert [one.load["level"] for one in report.runs] == [1, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--concurrency", "1,none"], "1,none"),
+        (["--concurrency", "0"], "numbers of callers"),
+        (["--concurrency", "1", "--rate", "5"], "one of --concurrency, --rate and --ramp"),
+        (["--seconds", "soon"], "'soon'"),
+        (["--ramp", "5"], "1:50"),
+        (["--find-max", "p59<3ms"], "p95"),
+        (["--option", "language"], "name=value"),
+        (["--header", "Authorization"], "NAME:VALUE"),
+        (["--json", "no/such/folder/a.json"], "no/such/folder"),
+        (["live", "--mode", "twice"], "'twice'"),
+        (["compare", "made_up_module.py", "made_up_module.py"], "made_up_module.py"),
+        (["no such file.wav"], "no such file"),
+        (["-t", "inproc:funasrr"], "funasr"),
+        (["-t", "made_up_module:nothing"], "nothing"),
+        (["-t", "http://127.0.0.1:9/"], "127.0.0.1:9"),
+    ],
+)
+def test_wrong_usage_is_named(
+    arguments: list[str], said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["bench", *arguments]) in (1, 2)
+    out = capfd.readouterr()
+    assert said in out.err, out.err
+    assert "Traceback" not in out.err
+
+
+def test_ctrl_c_writes_what_ran(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "safeasr", "bench", "-t", "made_up_module:exact"),
+            *("--concurrency", "2", "--seconds", "120s", "--json", str(path)),
+        ],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        env=os.environ,
+        start_new_session=True,
+    )
+    time.sleep(8)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    report = json.loads(path.read_text(encoding="utf-8"))
+    assert report["interrupted"] and report["runs"][0]["counts"]["right"] > 10
+
+
+def test_nothing_of_torch_for_a_server(tmp_path: Path) -> None:
+    code = (
+        "import sys; from safeasr.cli.app import run; "
+        "run(['bench', '-t', 'http://127.0.0.1:9/', '--limit', '1']); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_tester_without_processor_says_so(tmp_path: Path) -> None:
+    # A target in the tester's own interpreter that never lets go of it: requests leave late.
+    arguments = ["-t", "made_up_module:busy", "--rate", "60", "--seconds", "2s", "--no-alone"]
+    (one,) = bench(tmp_path, *arguments).runs
+    assert not one.tester.valid and "late" in one.tester.reason
+    assert one.bottleneck.startswith("The tester itself")
