@@ -167,8 +167,11 @@ def test_make_targets_are_there(line: str) -> None:
 def test_subcommands_and_their_options_are_there(line: str) -> None:
     words = line.split()[1:]
     command: Any = typer.main.get_command(app)
-    if not words[0].startswith("-"):
-        command = command.commands[words.pop(0)]
+    while words and hasattr(command, "get_command") and not words[0].startswith("-"):
+        name = words.pop(0)
+        found = command.get_command(click.Context(command), name)
+        assert found is not None, f"{line}: {name}"
+        command = found
     known = {name for parameter in command.params for name in parameter.opts}
     known |= set(command.get_help_option_names(click.Context(command)))
     for option in re.findall(r"(?<!\S)--?[a-z][\w-]*", " ".join(words)):

@@ -69,6 +69,9 @@ py::dict StatsOf(const core::Engine& engine) {
   for (const auto& [name, counter] : kCounters) out[name] = (c.*counter).load();
   out["queue_seconds"] = c.queue_time.TotalSeconds();
   out["run_seconds"] = c.run_time.TotalSeconds();
+  out["live_queue_seconds"] = c.live_queue_time.TotalSeconds();
+  out["live_run_seconds"] = c.live_run_time.TotalSeconds();
+  out["lanes"] = engine.Lanes();
   return out;
 }
 
@@ -76,7 +79,7 @@ py::dict Stats(PyEngine& self) {
   const core::EngineGroup& group = self.engine();
   py::dict out;
   py::list devices;
-  core::DurationHistogram::Counts queue_time{}, run_time{};
+  core::DurationHistogram::Counts queue_time{}, run_time{}, live_queue_time{}, live_run_time{};
   for (std::size_t i = 0; i < group.size(); ++i) {
     py::dict of_engine = StatsOf(group[i]);
     for (const auto& [name, value] : of_engine) {
@@ -87,9 +90,13 @@ py::dict Stats(PyEngine& self) {
     devices.append(of_engine);
     group[i].counters().queue_time.AddTo(&queue_time);
     group[i].counters().run_time.AddTo(&run_time);
+    group[i].counters().live_queue_time.AddTo(&live_queue_time);
+    group[i].counters().live_run_time.AddTo(&live_run_time);
   }
   out["queue_time_us_log2"] = queue_time;
   out["run_time_us_log2"] = run_time;
+  out["live_queue_time_us_log2"] = live_queue_time;
+  out["live_run_time_us_log2"] = live_run_time;
   out["devices"] = devices;
   return out;
 }
@@ -99,12 +106,15 @@ py::dict Stats(PyEngine& self) {
 void BindEngine(py::module_& module) {
   py::class_<Terms>(module, "Terms", "On which terms a request goes to the engine.")
       .def(py::init([](std::optional<double> deadline_s, std::optional<double> wait_s, bool direct,
-                       bool live) { return Terms{deadline_s, wait_s, direct, live}; }),
+                       bool live, std::shared_ptr<core::Meter> meter) {
+             return Terms{deadline_s, wait_s, direct, live, std::move(meter)};
+           }),
            py::kw_only(), py::arg("deadline_s") = py::none(), py::arg("wait_s") = py::none(),
-           py::arg("direct") = false, py::arg("live") = false,
+           py::arg("direct") = false, py::arg("live") = false, py::arg("meter") = py::none(),
            "deadline_s: seconds from now after which it is not started. wait_s: how long to wait "
            "for room (None: as long as it takes). direct: it belongs to what was accepted before, "
-           "so it does not wait. live: it goes before recordings.");
+           "so it does not wait. live: it goes before recordings. meter: learns when it waits and "
+           "runs.");
   py::class_<PyEngine, std::shared_ptr<PyEngine>>(
       module, "Engine", "Worker threads, their queue, and the batching across callers.")
       .def(py::init([](std::size_t num_workers, std::size_t queue_size, std::size_t max_streams,

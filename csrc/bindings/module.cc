@@ -5,6 +5,7 @@
 #include "bindings/engine_bindings.h"
 #include "bindings/error_bindings.h"
 #include "bindings/frontend_bindings.h"
+#include "bindings/observing_bindings.h"
 #include "bindings/program_bindings.h"
 #include "bindings/py_ticket.h"
 #include "bindings/registry.h"
@@ -18,6 +19,7 @@ PYBIND11_MODULE(_ext, module, py::mod_gil_not_used()) {
   safeasr::BindErrors(module);
   safeasr::BindFrontend(module);
   safeasr::BindTicket(module);
+  safeasr::BindObserving(module);
   safeasr::BindRunners(module);
   safeasr::BindEngine(module);
   for (const auto bind : safeasr::RegisteredBindings()) bind(module);

@@ -10,6 +10,7 @@
 
 #include "bindings/arrays.h"
 #include "bindings/gil.h"
+#include "bindings/observing_bindings.h"
 #include "bindings/registry.h"
 #include "core/batch_limits.h"
 #include "core/clock.h"
@@ -106,7 +107,18 @@ void BindRunners(py::module_& module) {
 
   py::class_<core::Runner, std::shared_ptr<core::Runner>>(
       module, "Runner", "What an engine does with a batch of requests.")
-      .def_property_readonly("id", &core::Runner::id);
+      .def_property_readonly("id", &core::Runner::id)
+      .def(
+          "stats",
+          [](const core::Runner& self) {
+            const core::RunnerCounters& counters = self.counters();
+            py::dict out;
+            out["batched_requests"] = counters.batched_requests.load();
+            out["queue_time"] = HistogramToPython(counters.queue_time);
+            out["run_time"] = HistogramToPython(counters.run_time);
+            return out;
+          },
+          "What its requests cost, on all engines.");
 
   py::class_<runtime::TensorRunner, core::Runner, std::shared_ptr<runtime::TensorRunner>>(
       module, "TensorRunner", "Serves any program that maps padded batches to tensors.")

@@ -52,6 +52,7 @@ std::shared_ptr<PyTicket> SubmitWith(
   options.deadline = terms.deadline_s ? core::After(now, *terms.deadline_s) : core::kNever;
   options.give_up = terms.wait_s ? core::After(now, *terms.wait_s) : core::kNever;
   options.direct = terms.direct;
+  options.meter = terms.meter;
   if (IsMainPythonThread()) {
     options.interrupted = [] {
       const py::gil_scoped_acquire acquire;

@@ -12,6 +12,7 @@
 #include "bindings/arrays.h"
 #include "bindings/py_ticket.h"
 #include "core/engine_group.h"
+#include "core/meter.h"
 #include "core/runner.h"
 #include "runtime/device_context.h"
 
@@ -40,10 +41,11 @@ std::vector<float> CopySamples(const FloatArray& samples);
 
 // On which terms a request goes to the engine.
 struct Terms {
-  std::optional<double> deadline_s;  // from now
-  std::optional<double> wait_s;      // for room in the queue; none: as long as it takes
-  bool direct = false;               // a later stage of what was accepted: never waits for room
-  bool live = false;                 // with the priority of live streams
+  std::optional<double> deadline_s;    // from now
+  std::optional<double> wait_s;        // for room in the queue; none: as long as it takes
+  bool direct = false;                 // a later stage of what was accepted: never waits for room
+  bool live = false;                   // with the priority of live streams
+  std::shared_ptr<core::Meter> meter;  // of the work that it belongs to; may be null
 };
 
 // Calls `submit` with the GIL released; a Ctrl-C while it waits for room arrives.

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
 
 #include "bindings/completion_queue.h"
 #include "bindings/gil.h"
 #include "bindings/registry.h"
+#include "core/call_record.h"
 #include "core/errors.h"
 
 namespace py = pybind11;
@@ -110,10 +112,18 @@ void BindTicket(py::module_& module) {
           "From now on it cannot be cancelled. False when it was before.")
       .def(
           "finish",
-          [](const PyPromise& self) {
-            return self.ticket->Resolve(std::make_shared<const core::Result>());
+          [](const PyPromise& self, std::optional<std::string> failed) {
+            std::shared_ptr<const core::Result> result;
+            if (failed) {
+              result = std::make_shared<core::FailedElsewhere>(std::move(*failed));
+            } else {
+              result = std::make_shared<core::Result>();
+            }
+            return self.ticket->Resolve(std::move(result));
           },
-          "False when it is finished already.")
+          py::arg("failed") = py::none(),
+          "False when it is finished already. failed: the class of the error that stands for a "
+          "result; get() does not raise it.")
       .def(
           "get",
           [](const PyPromise& self) {

@@ -2,44 +2,12 @@
 // snapshot is not a cut through all of them at one instant.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 
-#include "core/clock.h"
+#include "core/duration_histogram.h"
 
 namespace safeasr::core {
-
-// Durations in power-of-two buckets of microseconds: bucket i counts durations under 2^i us.
-class DurationHistogram {
- public:
-  static constexpr std::size_t kBuckets = 32;
-
-  void Add(Duration duration) {
-    const auto us = std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
-    std::size_t bucket = 0;
-    while (bucket + 1 < kBuckets && (std::int64_t{1} << bucket) <= us) ++bucket;
-    buckets_[bucket].fetch_add(1, std::memory_order_relaxed);
-    total_us_.fetch_add(us > 0 ? us : 0, std::memory_order_relaxed);
-  }
-
-  using Counts = std::array<std::uint64_t, kBuckets>;
-
-  // Adds what was counted so far to `sum`.
-  void AddTo(Counts* sum) const {
-    for (std::size_t i = 0; i < kBuckets; ++i) {
-      (*sum)[i] += buckets_[i].load(std::memory_order_relaxed);
-    }
-  }
-
-  double TotalSeconds() const {
-    return static_cast<double>(total_us_.load(std::memory_order_relaxed)) * 1e-6;
-  }
-
- private:
-  std::array<std::atomic<std::uint64_t>, kBuckets> buckets_{};
-  std::atomic<std::int64_t> total_us_{0};
-};
 
 struct Counters {
   std::atomic<std::uint64_t> submitted{0};
@@ -58,6 +26,8 @@ struct Counters {
   std::atomic<std::uint64_t> continued{0};      // times an unfinished request was put back
   DurationHistogram queue_time;                 // from submit to the start of its first batch
   DurationHistogram run_time;                   // of a batch
+  DurationHistogram live_queue_time;            // the same of live work alone: what has a priority
+  DurationHistogram live_run_time;
 
   // Requests that were accepted and have no answer yet, about.
   std::int64_t Unfinished() const {

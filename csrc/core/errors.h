@@ -1,5 +1,4 @@
-// What can become of a request other than a result. The bindings turn each kind into a Python
-// class.
+// What can become of a request other than a result.
 #pragma once
 
 #include <new>
@@ -19,6 +18,29 @@ enum class ErrorKind {
   kForked,            // the engine belongs to the parent process
   kOutOfMemory,       // there was not enough memory to run it, even alone
 };
+
+// Of the Python class that the bindings turn a kind into.
+inline const char* NameOf(ErrorKind kind) noexcept {
+  switch (kind) {
+    case ErrorKind::kInternal:
+      return "InferenceError";
+    case ErrorKind::kInvalidInput:
+      return "AudioError";
+    case ErrorKind::kQueueFull:
+      return "QueueFullError";
+    case ErrorKind::kDeadlineExceeded:
+      return "DeadlineExceededError";
+    case ErrorKind::kCancelled:
+      return "CancelledError";
+    case ErrorKind::kClosed:
+      return "EngineClosedError";
+    case ErrorKind::kForked:
+      return "ForkedProcessError";
+    case ErrorKind::kOutOfMemory:
+      return "OutOfMemoryError";
+  }
+  return "SafeASRError";
+}
 
 struct Failure {
   ErrorKind kind = ErrorKind::kInternal;

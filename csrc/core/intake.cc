@@ -45,6 +45,7 @@ RequestPtr Intake::Make(std::shared_ptr<const Runner> runner, std::unique_ptr<Pa
   request->deadline = options.deadline;
   request->payload = std::move(payload);
   request->ticket = std::make_shared<Ticket>();
+  request->meter = options.meter;
   if (options.deadline != kNever && request->arrival >= options.deadline) {
     counters.rejected.fetch_add(1, std::memory_order_relaxed);
     throw Error(ErrorKind::kDeadlineExceeded,

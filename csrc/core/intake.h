@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "core/counters.h"
+#include "core/meter.h"
 #include "core/pending_pool.h"
 #include "core/request.h"
 #include "core/request_queue.h"
@@ -29,6 +30,9 @@ struct SubmitOptions {
   bool direct = false;
   // Of what is ready, the highest runs first. None: in a lane its runner's `live_priority`, else 0.
   std::optional<int> priority;
+  // Learns when the request waited and ran; the requests of one piece of work share one. May be
+  // null.
+  std::shared_ptr<Meter> meter;
   // Asked about 20 times a second while Submit waits for room, with no lock held; true ends the
   // wait with ErrorKind::kCancelled. May be empty.
   std::function<bool()> interrupted;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/clock.h"
+#include "core/meter.h"
 #include "core/runner.h"
 #include "core/ticket.h"
 
@@ -36,7 +37,8 @@ struct Request {
   TimePoint deadline = kNever;
   std::unique_ptr<Payload> payload;
   std::shared_ptr<Ticket> ticket;
-  bool of_lane = false;  // what it goes on from lies on this engine's device
+  std::shared_ptr<Meter> meter;  // of the work that it belongs to; may be null
+  bool of_lane = false;          // what it goes on from lies on this engine's device
 
   // What the engine notes on the way.
   TimePoint turn{};            // when it queued up for its next run: at first its arrival

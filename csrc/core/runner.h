@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/batch_limits.h"
+#include "core/duration_histogram.h"
 #include "core/ticket.h"
 #include "core/worker_context.h"
 
@@ -18,6 +19,13 @@ namespace safeasr::core {
 class Payload {
  public:
   virtual ~Payload() = default;
+};
+
+// What the requests of one runner cost, on all engines that it runs on. Written by workers.
+struct RunnerCounters {
+  std::atomic<std::uint64_t> batched_requests{0};
+  DurationHistogram queue_time;  // of each request, from submit to the start of its first batch
+  DurationHistogram run_time;    // of each batch
 };
 
 class Runner {
@@ -47,6 +55,7 @@ class Runner {
 
   const BatchLimits& limits() const { return limits_; }
   std::uint64_t id() const { return id_; }
+  RunnerCounters& counters() const { return counters_; }
 
  private:
   static std::uint64_t NextId() {
@@ -56,6 +65,7 @@ class Runner {
 
   const BatchLimits limits_;
   const std::uint64_t id_;
+  mutable RunnerCounters counters_;  // no part of what it does
 };
 
 }  // namespace safeasr::core

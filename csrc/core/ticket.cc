@@ -67,6 +67,17 @@ std::shared_ptr<const Result> Ticket::Get() const {
   return std::get<std::shared_ptr<const Result>>(outcome_);
 }
 
+// What a finished ticket was finished with does not change any more, so no lock is needed.
+const Failure* Ticket::failure() const noexcept {
+  return finished() ? std::get_if<Failure>(&outcome_) : nullptr;
+}
+
+const Result* Ticket::result() const noexcept {
+  if (!finished()) return nullptr;
+  const auto* result = std::get_if<std::shared_ptr<const Result>>(&outcome_);
+  return result == nullptr ? nullptr : result->get();
+}
+
 void Ticket::AddDoneCallback(Callback callback) {
   {
     std::lock_guard<std::mutex> lock(mutex_);

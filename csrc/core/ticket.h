@@ -52,6 +52,10 @@ class Ticket {
   // std::logic_error for one that is not finished.
   std::shared_ptr<const Result> Get() const;
 
+  // Of a finished ticket, without a throw: what it failed with, or its result; else null.
+  const Failure* failure() const noexcept;
+  const Result* result() const noexcept;
+
   // Runs once, when the ticket finishes, on the thread that finishes it (at once, on this thread,
   // if it is finished). Must not block and must not throw: that would end the process.
   void AddDoneCallback(Callback callback);

@@ -91,13 +91,12 @@ void Worker::Handle(Batch& batch) {
 }
 
 void Worker::StartTickets(std::vector<RequestPtr>& requests, TimePoint now) {
-  Counters& counters = team_.intake.counters;
   const auto cancelled = [&](const RequestPtr& request) {
     if (request->begun ? request->ticket->cancel_requested() : !request->ticket->TryStart()) {
       dismissal_.FinishCancelled(*request);
       return true;
     }
-    if (!request->begun) counters.queue_time.Add(now - request->arrival);
+    if (!request->begun) CountWait(*request, now);
     request->begun = true;
     return false;
   };
@@ -130,21 +129,6 @@ bool Worker::GiveAway(RequestPtr& request) {
   counters.moved.fetch_sub(1, std::memory_order_relaxed);
   Count(counters.submitted);
   return false;
-}
-
-void Worker::CountBatch(const std::vector<RequestPtr>& requests) {
-  Counters& counters = team_.intake.counters;
-  const std::size_t count = requests.size();
-  std::uint64_t longest = 0, sum = 0;
-  for (const RequestPtr& request : requests) {
-    const auto length = static_cast<std::uint64_t>(request->length);
-    longest = std::max(longest, length);
-    sum += length;
-  }
-  Count(counters.batches);
-  Count(counters.batched_requests, count);
-  Count(counters.batch_length, sum);
-  Count(counters.batch_cost, requests[0]->runner->limits().ragged ? sum : count * longest);
 }
 
 void Worker::Run(std::vector<RequestPtr> requests) {
@@ -237,7 +221,6 @@ Worker::Results Worker::CallRunner(const RequestPtr* requests, std::size_t count
 }
 
 bool Worker::TryRun(RequestPtr* requests, std::size_t count, Failure* failure) {
-  DurationHistogram& run_time = team_.intake.counters.run_time;
   const TimePoint start = Clock::now();
   Results results;
   try {
@@ -245,11 +228,11 @@ bool Worker::TryRun(RequestPtr* requests, std::size_t count, Failure* failure) {
   } catch (...) {
     *failure = context_.NoteFailure(std::current_exception());
     team_.out_of_order = !DeviceStillFinishes();
-    run_time.Add(Clock::now() - start);
+    CountRun(requests, count, start);
     return false;
   }
   if (team_.out_of_order) team_.out_of_order = false;
-  run_time.Add(Clock::now() - start);
+  CountRun(requests, count, start);
   const bool live = requests[0]->key.priority > 0;
   const Duration followed = live ? requests[0]->runner->limits().followed_within : Duration::zero();
   Answer(requests, count, results);

@@ -53,6 +53,8 @@ class Worker {
   // Starts the tickets of those that run for the first time; drops those that were cancelled.
   void StartTickets(std::vector<RequestPtr>& requests, TimePoint now);
   void CountBatch(const std::vector<RequestPtr>& requests);
+  void CountWait(const Request& request, TimePoint start) noexcept;
+  void CountRun(const RequestPtr* requests, std::size_t count, TimePoint start) noexcept;
 
   // If the device is out of order: gives away what can be run by others.
   void LeaveToOthers(std::vector<RequestPtr>& requests);

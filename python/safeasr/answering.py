@@ -9,7 +9,6 @@ from safeasr.assembled import Assembled
 from safeasr.calls.future import Future
 from safeasr.calls.sentences import Sentences
 from safeasr.errors import DeadlineExceededError, EngineClosedError
-from safeasr.options.checks import time_limit
 from safeasr.stream.stream import Stream
 
 __all__ = ["Answering"]
@@ -135,10 +134,7 @@ class Answering(Assembled):
             EngineClosedError: if the model is closed.
             OptionError: if an argument or an option has a value that it cannot have.
         """
-        no_waiting = time_limit(timeout) == 0
-        deadline = None if no_waiting else self._calls.deadline(timeout)
-        call = self._calls.begin(input, input_len, self._calls.check(options), deadline)
-        return call.start(no_waiting=no_waiting)
+        return self._calls.start(input, input_len, timeout, options)
 
     async def agenerate(
         self, input: Any, input_len: Any = None, *, timeout: float | None = None, **options: Any
@@ -150,22 +146,29 @@ class Answering(Assembled):
         :meth:`Future.cancel <safeasr.calls.future.Future.cancel>`. Whoever wants what was done by
         then keeps a future of :meth:`submit` instead.
         """
-        deadline, checked = self._calls.deadline(timeout), self._calls.check(options)
+        watch = self._calls.watch("agenerate")
         begun: list[Future[list[dict[str, Any]]]] = []
-
-        def start() -> Future[list[dict[str, Any]]]:
-            call = self._calls.begin(input, input_len, checked, deadline)
-            begun.append(call.start(no_waiting=False))
-            return begun[0]
-
         try:
-            return await self._readers.start_and_wait(
-                start, deadline, waits_for_others=self._calls.waits_for_others(input, checked)
-            )
-        except DeadlineExceededError as error:
-            if not begun or error.results is not None:
-                raise
-            return begun[0]._end_early(error)
+            deadline, checked = self._calls.deadline(timeout), self._calls.check(options)
+
+            def start() -> Future[list[dict[str, Any]]]:
+                call = self._calls.begin(input, input_len, checked, deadline, watch)
+                begun.append(call.start(no_waiting=False))
+                return begun[0]
+
+            try:
+                results = await self._readers.start_and_wait(
+                    start, deadline, waits_for_others=self._calls.waits_for_others(input, checked)
+                )
+            except DeadlineExceededError as error:
+                if not begun or error.results is not None:
+                    raise
+                results = begun[0]._end_early(error)
+        except BaseException as error:
+            watch.failed(error)
+            raise
+        watch.answered()
+        return results
 
     def stream(
         self,
@@ -216,15 +219,16 @@ class Answering(Assembled):
             NotAllowedError: if one names a file or URL that the model may not open.
             EngineClosedError: if the model is closed.
         """
-        if self.closed:
-            raise EngineClosedError("the model is closed")
-        return self._streams.open(
-            options,
-            {**self._options.call_defaults, **self._vad_kwargs},
-            mode=mode,
-            key=key,
-            vad_chunk_size=vad_chunk_size,
-            fs=fs,
-            timeout=self._options.timeout if timeout is None else timeout,
-            max_pending=max_pending,
-        )
+        with self._observer.opening():
+            if self.closed:
+                raise EngineClosedError("the model is closed")
+            return self._streams.open(
+                options,
+                {**self._options.call_defaults, **self._vad_kwargs},
+                mode=mode,
+                key=key,
+                vad_chunk_size=vad_chunk_size,
+                fs=fs,
+                timeout=self._options.timeout if timeout is None else timeout,
+                max_pending=max_pending,
+            )

@@ -14,15 +14,17 @@ from safeasr._extension import _ext
 from safeasr.calls.awaiting import Readers
 from safeasr.calls.calls import Calls
 from safeasr.errors import OptionError
-from safeasr.families.base import Recognizer
+from safeasr.families.base import Recognizer, StepwiseRecognizer
 from safeasr.loading.export import export_bundle
 from safeasr.loading.load import load_model
 from safeasr.nets.precision import PRECISIONS
+from safeasr.observability.observer import Observer
+from safeasr.observability.stats import model_stats
 from safeasr.options.checker import of_model, plain
 from safeasr.options.checks import flag
 from safeasr.options.declared import Options
 from safeasr.options.kinds import PATH, one_of, require, shown
-from safeasr.options.model import model_arguments, model_options, plain_given
+from safeasr.options.model import ModelOptions, model_arguments, model_options, plain_given
 from safeasr.options.names import COMMON, CONFIG
 from safeasr.pipeline.companions import Companions
 from safeasr.pipeline.diarization import CLUSTERING, diarization_of
@@ -113,14 +115,15 @@ class Assembled:
             }
             for argument, role in _ROLES.items()
         }
-        self._companions = Companions(
-            loaded.recognizer,
-            lambda role, name: (
-                load_model(name, options, **source, **of_role.get(role, {})).recognizer
-            ),
-            beside,
-            demo=name == "demo",
-        )
+        weights = self._weights = {"model": loaded.weights_bytes}
+
+        def load(role: str, name: str) -> Recognizer | StepwiseRecognizer:
+            found = load_model(name, options, **source, **of_role.get(role, {}))
+            weights[role] = found.weights_bytes
+            return found.recognizer
+
+        self._companions = Companions(loaded.recognizer, load, beside, demo=name == "demo")
+        self._observer = Observer(_short(name), options.slow_request_s)
         self._role_kwargs = {
             role: self._companions.own_options(
                 role, argument, of_models[argument], _MORE.get(argument, _NONE)
@@ -159,11 +162,14 @@ class Assembled:
             idle_threads=self._options.idle_threads,
         )
         self._streams = Streams(
-            self._companions, self._engine, self._options.access, punctuation, diarization
+            self._companions,
+            self._engine,
+            self._options.access,
+            punctuation,
+            diarization,
+            self._observer,
         )
-        self._calls = Calls(
-            self._recognizer, self._engine, self._options, self._recordings.require_open
-        )
+        self._calls = self._calls_of(self._recognizer, self._options)
         main = as_recognizer(loaded.recognizer, self._recordings)
         self._parts = {"model": self._part(main, (main.options | COMMON).own(defaults))}
         for role, own in self._role_kwargs.items():
@@ -175,9 +181,12 @@ class Assembled:
         self._readers = Readers()
         _open_models.add(self)
 
+    def _calls_of(self, model: Recognizer, options: ModelOptions) -> Calls:
+        opened = self._recordings.require_open
+        return Calls(model, self._engine, options, opened, self._observer)
+
     def _part(self, model: Recognizer, defaults: Mapping[str, Any]) -> tuple[Recognizer, Calls]:
-        options = replace(self._options, call_defaults=defaults)
-        return model, Calls(model, self._engine, options, self._recordings.require_open)
+        return model, self._calls_of(model, replace(self._options, call_defaults=defaults))
 
     def export(
         self, output_dir: str | None = None, precision: str | None = None, **others: Any
@@ -226,13 +235,20 @@ class Assembled:
             run_seconds (sums); queue_time_us_log2, run_time_us_log2 (histograms: entry i counts
             those under 2^i us); devices (most of this, of each device); graphs (with
             ``cuda_graphs``: made, replayed, slower and so given up, failed).
+
+            Of the calls of this model and its parts: calls and chunks (begun, answered, failed,
+            cancelled), errors (counts by class), refused, audio_in_seconds, audio_out_seconds,
+            streams (open, opened; ``lanes`` counts those of a ``cache``, too), latency (a histogram
+            for each stage), parts (what each of the models cost), memory (resident_bytes of the
+            process, weights_bytes). docs/observability.md says what each of them means.
         """
-        stats: dict[str, Any] = dict(self._engine.stats())
-        batches, cost = stats["batches"], stats["batch_cost"]
-        stats["mean_batch_size"] = stats["batched_requests"] / batches if batches else 0.0
-        stats["graphs"] = self._companions.graph_counts()
-        stats["padding"] = 1 - stats["batch_length"] / cost if cost else 0.0
-        return stats
+        return model_stats(
+            self._engine.stats(),
+            self._observer,
+            parts=self._companions.part_stats(),
+            weights=self._weights,
+            graphs=self._companions.graph_counts(),
+        )
 
     @property
     def closed(self) -> bool:
@@ -263,6 +279,11 @@ class Assembled:
         trace: TracebackType | None,
     ) -> None:
         self.close(drain=kind is None)
+
+
+def _short(name: str) -> str:
+    """A model's name for people: of a path the last part."""
+    return Path(name).name if "/" in name and Path(name).is_dir() else name
 
 
 @atexit.register

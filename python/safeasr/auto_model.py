@@ -38,6 +38,7 @@ class AutoModel(Answering):
         queue_size: int | None = None,
         max_streams: int = 16_384,
         timeout: float | None = None,
+        slow_request_s: float | None = None,
         intra_op_threads: int | None = None,
         cuda_graphs: bool = False,
         online_model: str | None = None,
@@ -72,6 +73,8 @@ class AutoModel(Answering):
             max_streams: live streams that may be open at a time, for each device; more get
                 QueueFullError. One of two passes counts as two.
             timeout: default time limit of a call, in seconds.
+            slow_request_s: log a warning for each request that takes longer, in seconds; default:
+                the environment's SAFEASR_SLOW_S, or none. See docs/observability.md.
             intra_op_threads: cores that one batch uses on the CPU. Default: one, and while the
                 other workers have nothing to do, theirs too (up to 4), so that one caller alone
                 is served by the whole of a small machine.
@@ -131,6 +134,7 @@ class AutoModel(Answering):
             max_wait_ms=max_wait_ms,
             queue_size=queue_size,
             timeout=timeout,
+            slow_request_s=slow_request_s,
             cuda_graphs=cuda_graphs,
             allow_urls=allow_urls,
             allow_paths=allow_paths,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ from safeasr.calls.dispatcher import forbid_waiting, on_callback_thread
 from safeasr.calls.future import Future
 from safeasr.calls.progress import Progress
 from safeasr.calls.promise import Promise
-from safeasr.calls.result_writer import ResultWriter, once
-from safeasr.calls.submission import Tell, submit_utterance
+from safeasr.calls.result_writer import once
+from safeasr.calls.submission import Serving, Tell, submit_utterance
 from safeasr.calls.waiting import wait_for
 from safeasr.deadlines import seconds_left
 from safeasr.errors import (
@@ -26,12 +27,12 @@ from safeasr.errors import (
     QueueFullError,
     SafeASRError,
 )
-from safeasr.families.base import Recognizer
 from safeasr.inputs.utterance import Utterance
+from safeasr.observability.watches import CallWatch
 from safeasr.options.call import CallOptions
 from safeasr.text.hotwords import HotwordCorrector
 
-__all__ = ["ENDS", "WRONG", "Call", "Serving", "failed"]
+__all__ = ["ENDS", "WRONG", "Call", "failed"]
 
 #: Long recordings of one call that are being read at a time.
 _READ_AT_A_TIME = 8
@@ -45,23 +46,6 @@ Slots = list[Result | None]
 
 
 @dataclass(frozen=True)
-class Serving:
-    """What all calls of a model share.
-
-    Attributes:
-        recognizer: the model.
-        engine: where it runs.
-        writer: of result files.
-        ahead: how many utterances of a call that waits are in the engine at a time.
-    """
-
-    recognizer: Recognizer
-    engine: _ext.Engine
-    writer: ResultWriter
-    ahead: int
-
-
-@dataclass(frozen=True)
 class Call:
     """One call.
 
@@ -71,6 +55,7 @@ class Call:
         corrector: of hotwords, or None.
         deadline: of the monotonic clock, or None.
         utterances: its input.
+        watch: counts and times it.
     """
 
     serving: Serving
@@ -78,6 +63,7 @@ class Call:
     corrector: HotwordCorrector | None
     deadline: float | None
     utterances: Sequence[Utterance]
+    watch: CallWatch
 
     # -- Waiting ----------------------------------------------------------------------------------
 
@@ -156,8 +142,13 @@ class Call:
 
     # -- Not waiting ------------------------------------------------------------------------------
 
-    def start(self, *, no_waiting: bool) -> Future[list[Result]]:
-        """Queue all; returns at once. no_waiting: not even for room in the queue."""
+    def start(self, *, no_waiting: bool, alone: bool = False) -> Future[list[Result]]:
+        """Queue all; returns at once.
+
+        Args:
+            no_waiting: not even for room in the queue.
+            alone: nobody waits here: the call ends with its tickets.
+        """
         no_waiting = no_waiting or on_callback_thread()
         tickets: list[_ext.Ticket] = []
         late: DeadlineExceededError | None = None
@@ -174,6 +165,8 @@ class Call:
                         raise
                     late = error if isinstance(error, DeadlineExceededError) else late
                     tickets.append(failed(error))
+            if alone:
+                self.watch.follow(tickets, self.options.keep_errors)
         except BaseException:
             for ticket in tickets:
                 ticket.cancel()
@@ -189,6 +182,7 @@ class Call:
                 except Exception as error:
                     slots.append(None)
                     first = first or error
+            self.watch.collected(tickets, first)
             if first is not None:
                 raise self._with_results(first, slots)
             return self._complete(slots, write)
@@ -219,11 +213,11 @@ class Call:
             tell: as of :class:`FollowedRecognizer`, if the model is one.
         """
         return submit_utterance(
-            self.serving.recognizer,
-            self.serving.engine,
+            self.serving,
             utterance,
             self.options,
             self.deadline,
+            self.watch.input(utterance.index, utterance.key),
             no_waiting=no_waiting,
             own=own,
             tell=tell,
@@ -231,16 +225,26 @@ class Call:
 
     def outcome(self, index: int, ticket: _ext.Ticket) -> Result:
         """The result of a finished request, or its error where that is wanted."""
+        utterance = self.utterances[index]
+        moments = self.watch.taken(utterance.index)
+        began = time.monotonic()
         try:
-            key = self.utterances[index].key
-            return self.serving.recognizer.finish(ticket.get(), key, self.options.family)
-        except SafeASRError as error:
-            if not self.options.keep_errors:
+            result = self.serving.recognizer.finish(
+                ticket.get(), utterance.key, self.options.family
+            )
+        except Exception as error:
+            if moments is not None:
+                moments.failed(error)
+            if not self.options.keep_errors or not isinstance(error, SafeASRError):
                 raise
             return self.refusal(index, error)
+        if moments is not None:
+            moments.told(began)
+        return result
 
     def refusal(self, index: int, error: BaseException) -> Result:
         """What stands in the place of an input that failed."""
+        self.watch.kept(error)
         return {"key": self.utterances[index].key, "error": error}
 
     # -- All of them ------------------------------------------------------------------------------

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from safeasr._extension import _ext
 from safeasr.calls.awaiting import Readers
-from safeasr.calls.call import Call, Serving
+from safeasr.calls.call import Call
+from safeasr.calls.future import Future
 from safeasr.calls.kinds import kind_of_input
 from safeasr.calls.result_writer import ResultWriter
 from safeasr.calls.sentences import Sentences
+from safeasr.calls.submission import Serving
 from safeasr.deadlines import deadline_after
 from safeasr.errors import InputError, OptionError, OptionFileNotFoundError, SafeASRError
 from safeasr.families.base import Recognizer
@@ -22,6 +24,8 @@ from safeasr.inputs.expand import expand_inputs, waits_for_others
 from safeasr.inputs.hotwords import names_urls, with_hotwords_read
 from safeasr.inputs.recording import Recording
 from safeasr.inputs.utterance import Utterance, random_key
+from safeasr.observability.observer import Observer
+from safeasr.observability.watches import CallWatch
 from safeasr.options.call import CallOptions, call_options
 from safeasr.options.checks import time_limit
 from safeasr.options.kinds import CALLABLE, require, shown
@@ -73,6 +77,7 @@ class Calls:
         engine: _ext.Engine,
         options: ModelOptions,
         require_open: Callable[[], None],
+        observer: Observer,
     ) -> None:
         """Remember what calls need.
 
@@ -81,15 +86,21 @@ class Calls:
             engine: where it runs.
             options: of the constructor.
             require_open: raises EngineClosedError once the model is being closed.
+            observer: counts and times the calls.
         """
         self._require_open = require_open
         self._recognizer = recognizer
         self._options = options
+        self._observer = observer
         # Far enough ahead to keep the workers in full batches, near enough not to decode a whole
         # list of files into memory or to fill the queue for everyone else.
         devices = options.device.count(",") + 1
         ahead = 2 * options.max_batch_size * options.num_workers * devices
         self._serving = Serving(recognizer, engine, ResultWriter(), ahead)
+
+    def watch(self, what: str) -> CallWatch:
+        """Counts and times a call that begins now, of the method ``what``."""
+        return self._observer.call(what)
 
     def deadline(self, timeout: Any) -> float | None:
         """When a call with that time limit ends; None: the model's limit.
@@ -120,10 +131,32 @@ class Calls:
         options: Mapping[str, Any],
     ) -> list[dict[str, Any]]:
         """A call from beginning to end; arguments and errors as of ``AutoModel.generate``."""
-        if progress_callback is not None:
-            require(CALLABLE, "progress_callback", progress_callback)
-        deadline = self.deadline(timeout)
-        return self.begin(input, input_len, self.check(options), deadline).run(progress_callback)
+        watch = self.watch("generate")
+        try:
+            if progress_callback is not None:
+                require(CALLABLE, "progress_callback", progress_callback)
+            deadline = self.deadline(timeout)
+            call = self.begin(input, input_len, self.check(options), deadline, watch)
+            results = call.run(progress_callback)
+        except BaseException as error:
+            watch.failed(error)
+            raise
+        watch.answered()
+        return results
+
+    def start(
+        self, input: Any, input_len: Any, timeout: float | None, options: Mapping[str, Any]
+    ) -> Future[list[dict[str, Any]]]:
+        """A call that goes on by itself; as of ``AutoModel.submit``."""
+        watch = self.watch("submit")
+        try:
+            no_waiting = time_limit(timeout) == 0
+            deadline = None if no_waiting else self.deadline(timeout)
+            call = self.begin(input, input_len, self.check(options), deadline, watch)
+            return call.start(no_waiting=no_waiting, alone=True)
+        except BaseException as error:
+            watch.failed(error)
+            raise
 
     def follow(
         self,
@@ -134,13 +167,19 @@ class Calls:
         readers: Readers,
     ) -> Sentences:
         """A call whose sentences come as they are final; as of ``AutoModel.generate_iter``."""
-        deadline, checked = self.deadline(timeout), self.check(options)
-        return Sentences(
-            lambda: self.begin(input, input_len, checked, deadline),
-            readers,
-            deadline,
-            waits_for_others=self.waits_for_others(input, checked),
-        )
+        watch = self.watch("generate_iter")
+        try:
+            deadline, checked = self.deadline(timeout), self.check(options)
+            return Sentences(
+                lambda: self.begin(input, input_len, checked, deadline, watch),
+                readers,
+                deadline,
+                watch,
+                waits_for_others=self.waits_for_others(input, checked),
+            )
+        except BaseException as error:
+            watch.failed(error)
+            raise
 
     def waits_for_others(self, input: Any, call: CallOptions) -> bool:
         """Whether reading what a call names may have to wait for what is not this machine."""
@@ -152,6 +191,7 @@ class Calls:
         input_len: Any,
         call: CallOptions,
         deadline: float | None,
+        watch: CallWatch,
     ) -> Call:
         """Read the hotwords and expand the input of a call; no audio is read, nothing queued.
 
@@ -169,7 +209,7 @@ class Calls:
             self._serving.writer.require_writable(call.output_dir)
         call = self._with_hotwords(call, deadline)
         utterances = self._expand(input, input_len, call, deadline)
-        return Call(self._serving, call, corrector, deadline, utterances)
+        return Call(self._serving, call, corrector, deadline, utterances, watch)
 
     def _with_hotwords(self, call: CallOptions, deadline: float | None) -> CallOptions:
         family = with_hotwords_read(

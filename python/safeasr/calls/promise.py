@@ -32,7 +32,7 @@ class Promise(_ext.Promise):
     def fail(self, error: BaseException) -> bool:
         """Finish it with an error, which ``get`` will raise; False if it was cancelled before."""
         self._error = error
-        return self.finish()
+        return self.finish(failed=type(error).__name__)
 
     def require_elsewhere(self) -> None:
         """Raise where waiting for it could never end."""

@@ -19,6 +19,7 @@ from safeasr.calls.waiting import wait_for
 from safeasr.deadlines import seconds_left
 from safeasr.errors import DeadlineExceededError, QueueFullError, SafeASRError
 from safeasr.inputs.expand import waits_for_others
+from safeasr.observability.watches import CallWatch
 
 __all__ = ["Sentences"]
 
@@ -66,6 +67,7 @@ class Sentences(Iterator[Result], AsyncIterator[Result]):
         begin: Callable[[], Call],
         readers: Readers,
         deadline: float | None,
+        watch: CallWatch,
         *,
         waits_for_others: bool,
     ) -> None:
@@ -75,11 +77,13 @@ class Sentences(Iterator[Result], AsyncIterator[Result]):
             begin: expands the input.
             readers: of the model, for loops on asyncio.
             deadline: time of the monotonic clock at which all of it ends; None: no limit.
+            watch: counts and times it.
             waits_for_others: whether audio comes over a network.
         """
         self._begin = begin
         self._readers = readers
         self._deadline = deadline
+        self._watch = watch
         self._waits_for_others = waits_for_others
         self._call: Call | None = None
         self._next = 0
@@ -168,9 +172,12 @@ class Sentences(Iterator[Result], AsyncIterator[Result]):
         """End the loop with an error: raised, or in the places of what is left."""
         call = self._call
         first = self._under_way[0].index if self._under_way else self._next
-        self.close()
         if call is None or not (call.options.keep_errors and isinstance(error, ENDS)):
+            self._watch.failed(error)
+            self.close()
             raise error
+        self._watch.answered()
+        self.close()
         left = range(first, len(call.utterances))
         self._refusals.extend(call.refusal(index, error) for index in left)
         call.write(self._results)
@@ -192,6 +199,7 @@ class Sentences(Iterator[Result], AsyncIterator[Result]):
         self._closed = True
         if self._call is not None:
             self._call.write(self._results)
+        self._watch.answered()
         return True
 
     # -- Loops ------------------------------------------------------------------------------------
@@ -258,6 +266,7 @@ class Sentences(Iterator[Result], AsyncIterator[Result]):
     def close(self) -> None:
         """Cancel what is not finished; no sentence follows."""
         self._closed = True
+        self._watch.cancelled()  # unless it has ended before
         while self._under_way:
             self._under_way.popleft().cancel()
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Protocol, runtime_checkable
 
 from safeasr._extension import _ext
 from safeasr.calls.os_threads import threads_are_green
+from safeasr.calls.result_writer import ResultWriter
 from safeasr.deadlines import seconds_left
 from safeasr.errors import InputError, QueueFullError
 from safeasr.families.base import Recognizer
@@ -17,9 +18,10 @@ from safeasr.families.terms import Terms
 from safeasr.inputs.arrays import DEFAULT_SAMPLE_RATE
 from safeasr.inputs.recording import Recording
 from safeasr.inputs.utterance import Utterance
+from safeasr.observability.moments import InputMoments
 from safeasr.options.call import CallOptions
 
-__all__ = ["FollowedRecognizer", "Tell", "submit_utterance"]
+__all__ = ["FollowedRecognizer", "Serving", "Tell", "submit_utterance"]
 
 #: Who is told of sentences while a recording is still being recognised.
 Tell = Callable[[dict[str, Any]], object]
@@ -51,12 +53,29 @@ class FollowedRecognizer(Recognizer, Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Serving:
+    """What all calls of a model share.
+
+    Attributes:
+        recognizer: the model.
+        engine: where it runs.
+        writer: of result files.
+        ahead: how many utterances of a call that waits are in the engine at a time.
+    """
+
+    recognizer: Recognizer
+    engine: _ext.Engine
+    writer: ResultWriter
+    ahead: int
+
+
 def submit_utterance(
-    recognizer: Recognizer,
-    engine: _ext.Engine,
+    serving: Serving,
     utterance: Utterance,
     options: CallOptions,
     deadline: float | None,
+    moments: InputMoments,
     *,
     no_waiting: bool,
     own: bool,
@@ -65,15 +84,33 @@ def submit_utterance(
     """Read an utterance, or begin to, and queue it.
 
     Args:
-        recognizer: the model.
-        engine: where it runs.
+        serving: of the model.
         utterance: what to recognise.
         options: of the call.
         deadline: of the call, or None.
+        moments: of the utterance.
         no_waiting: not even for room in the queue.
         own: the caller does not wait, and may change what it gave meanwhile.
         tell: as of :class:`FollowedRecognizer`; of other models nothing can be told.
     """
+    try:
+        return _submit(serving, utterance, options, deadline, moments, no_waiting, own, tell)
+    except BaseException as error:
+        moments.failed(error)
+        raise
+
+
+def _submit(
+    serving: Serving,
+    utterance: Utterance,
+    options: CallOptions,
+    deadline: float | None,
+    moments: InputMoments,
+    no_waiting: bool,
+    own: bool,
+    tell: Tell | None,
+) -> _ext.Ticket:
+    recognizer, engine = serving.recognizer, serving.engine
     cached = options.family.get("cache") is not None
     rate: int | None = None
     if cached and recognizer.streams and _states_no_rate(utterance):
@@ -88,6 +125,8 @@ def submit_utterance(
     else:
         # The last piece of a stream may well be empty.
         data = utterance.load(allow_empty=cached, deadline=deadline)
+        heard = utterance.kind == "sound" and not isinstance(data, str)
+        moments.read(len(data) / (rate or recognizer.sample_rate) if heard else 0.0)
         submit = partial(recognizer.submit, engine, data, options.family)
     left = seconds_left(deadline)
     terms = Terms(
@@ -95,6 +134,7 @@ def submit_utterance(
         deadline=deadline,
         room_until=time.monotonic() if no_waiting else deadline,
         rate=rate,
+        moments=moments,
     )
     try:
         return _when_there_is_room(submit, terms)

@@ -28,6 +28,7 @@ __all__ = [
     "StreamingRecognizer",
     "Task",
     "UsesGraphs",
+    "runner_of",
 ]
 
 #: What a model is for.
@@ -175,6 +176,12 @@ class UsesGraphs(Protocol):
 
     def graph_counts(self) -> dict[str, int]:
         """What became of graphs: made, replayed, slower (given up), failed."""
+
+
+def runner_of(model: LoadedModel) -> _ext.Runner | None:
+    """What the engine runs a model's requests by, which families keep as ``_runner``."""
+    found = getattr(model, "_runner", None)
+    return found if isinstance(found, _ext.Runner) else None
 
 
 class Exporter(Protocol):

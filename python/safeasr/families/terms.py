@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from safeasr._extension import _ext
 from safeasr.deadlines import seconds_left
+from safeasr.observability.moments import InputMoments
 
 __all__ = ["Terms"]
 
@@ -21,6 +22,7 @@ class Terms:
         direct: it belongs to what was accepted before, so it does not wait for room.
         live: it goes before recordings.
         rate: of the samples in Hz, if they are a live stream's and not at the model's rate yet.
+        moments: of the input that it belongs to, if anybody keeps them.
     """
 
     from_file: bool = False
@@ -29,6 +31,7 @@ class Terms:
     direct: bool = False
     live: bool = False
     rate: int | None = None
+    moments: InputMoments | None = None
 
     def patience(self) -> float | None:
         """Seconds that are left to wait for room; None: as long as it takes."""
@@ -45,4 +48,5 @@ class Terms:
             wait_s=self.patience(),
             direct=self.direct,
             live=self.live,
+            meter=None if self.moments is None else self.moments.meter,
         )

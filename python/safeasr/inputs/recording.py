@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -40,6 +41,10 @@ class Recording:
     """The samples of one recording in blocks of :data:`BLOCK_S` seconds; the last has the rest.
 
     One thread at a time may read it, and any may close it.
+
+    Attributes:
+        read_s: seconds that reading took so far.
+        read_until: time of the monotonic clock at which the last read ended.
     """
 
     def __init__(
@@ -57,6 +62,9 @@ class Recording:
         """
         self._parts = parts
         self._errors = errors
+        self._rate = rate
+        self.read_s = 0.0
+        self.read_until = time.monotonic()
         self._block, self._more = BLOCK_S * rate, _MORE_S * rate
         self._waiting: list[_Samples] = []
         self._count = 0  # of those that wait
@@ -90,6 +98,7 @@ class Recording:
         """
         if self._closed or not self._take():
             raise ValueError("the recording is closed, or being read by another thread")
+        began = time.monotonic()
         try:
             with self._errors():
                 return self._read()
@@ -97,9 +106,16 @@ class Recording:
             self._closed = True
             raise
         finally:
+            self.read_until = time.monotonic()
+            self.read_s += self.read_until - began
             self._idle.append(None)
             if self._closed:
                 self._end()
+
+    @property
+    def given_s(self) -> float:
+        """Seconds of audio that were given out so far."""
+        return self._given / self._rate
 
     def _read(self) -> Block:
         while self._count < self._block + self._more:
@@ -124,6 +140,7 @@ class Recording:
         samples = self._joined()
         if not self._given:
             samples = mono_float32(samples)  # raises if there are none
+        self._given += len(samples)
         return Block(samples, is_last=True)
 
     def _keep(self, part: _Samples) -> None:

@@ -38,11 +38,13 @@ class Loaded:
         directory: of the FunASR model or bundle.
         recognizer: what runs it.
         precision: of its linear layers.
+        weights_bytes: size of its programs, weights included; about what they take in memory.
     """
 
     directory: Path
     recognizer: Recognizer | StepwiseRecognizer
     precision: str
+    weights_bytes: int = 0
 
 
 def _check_precision(bundle: Bundle, wanted: str, device: str) -> None:
@@ -106,7 +108,8 @@ def load_model(
         raise OutOfMemoryError(f"no memory left to load {name}: {error}") from error
     if options.cuda_graphs and isinstance(recognizer, UsesGraphs):
         recognizer.use_graphs()
-    return Loaded(directory, recognizer, bundle.precision)
+    weights_bytes = sum(int(bundle.files[one]["bytes"]) for one in bundle.programs.values())
+    return Loaded(directory, recognizer, bundle.precision, weights_bytes)
 
 
 def _open(

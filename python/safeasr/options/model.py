@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,7 @@ from safeasr.options.names import (
     HOTWORDS,
     OWN_OPTIONS,
 )
+from safeasr.printable import quoted
 from safeasr.warn import warn
 
 __all__ = [
@@ -37,6 +39,8 @@ __all__ = [
 #: Threads of one batch while nobody else has work: beyond, the pieces of one utterance get so small
 #: that threads wait for each other more than they compute.
 _MOST_IDLE_THREADS = 4
+#: The environment's name for ``slow_request_s``.
+_SLOW = "SAFEASR_SLOW_S"
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class ModelOptions:
         max_wait_ms: how long an utterance may wait for company although a worker is free.
         queue_size: requests that may wait, for each device.
         timeout: seconds that a call may take; None: as long as it takes.
+        slow_request_s: seconds after which a request counts as slow and is logged; None: never.
         device: torch's name of the device, or names of several of one kind: "cuda:0,cuda:1".
         precision: of the linear layers: "float32", "bfloat16", "int8" or "float16".
         cuda_graphs: steps of live streams are recorded and replayed.
@@ -69,6 +74,7 @@ class ModelOptions:
     max_wait_ms: float
     queue_size: int
     timeout: float | None
+    slow_request_s: float | None
     device: str
     precision: str
     cuda_graphs: bool
@@ -113,6 +119,22 @@ def _have_graphs(device: str) -> bool:
     return False
 
 
+def _slow_limit() -> float | None:
+    """The limit for slow requests that the environment names, if it does."""
+    said = os.environ.get(_SLOW)
+    if not said:
+        return None
+    try:
+        limit = float(said)
+    except ValueError:
+        limit = -1.0
+    if limit >= 0:
+        return limit
+    # Not an error: what is only watched must not keep a service from starting.
+    warn(f"{_SLOW}={quoted(said)} has no effect: it is no number of seconds")
+    return None
+
+
 def model_arguments(**arguments: Any) -> dict[str, Any]:
     """The named arguments of ``AutoModel`` as plain Python; those that are None are left out.
 
@@ -151,6 +173,7 @@ def model_options(
     max_wait_ms: float = 0.0,
     queue_size: int | None = None,
     timeout: float | None = None,
+    slow_request_s: float | None = None,
     device: str | None = None,
     cuda_graphs: bool = False,
     allow_urls: Any = True,
@@ -167,6 +190,7 @@ def model_options(
         max_wait_ms: as of ``AutoModel``.
         queue_size: as of ``AutoModel``.
         timeout: as of ``AutoModel``.
+        slow_request_s: as of ``AutoModel``.
         device: as of ``AutoModel``.
         cuda_graphs: as of ``AutoModel``.
         allow_urls: as of ``AutoModel``.
@@ -200,6 +224,7 @@ def model_options(
         max_wait_ms=max_wait_ms,
         queue_size=queue_size,
         timeout=time_limit(timeout),
+        slow_request_s=_slow_limit() if slow_request_s is None else float(slow_request_s),
         device=chosen,
         precision=pick_precision(given, chosen),
         cuda_graphs=cuda_graphs and _have_graphs(chosen),

@@ -192,6 +192,7 @@ OWN_OPTIONS = Options(
     Option("queue_size", _ROOM),
     Option("max_streams", _COUNT),
     Option("timeout", TIME_LIMIT),
+    Option("slow_request_s", TIME_LIMIT),
     Option("cuda_graphs", FLAG),
     Option("allow_urls", _URLS),
     Option("allow_paths", FLAG),

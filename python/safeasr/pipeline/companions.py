@@ -17,8 +17,10 @@ from safeasr.families.base import (
     StepwiseRecognizer,
     StreamingRecognizer,
     UsesGraphs,
+    runner_of,
 )
 from safeasr.loading.load import options_of
+from safeasr.observability.histograms import histogram
 from safeasr.options.checker import AUTO_MODEL, checked, of_model, strangers
 from safeasr.options.declared import Options
 from safeasr.options.model import call_defaults
@@ -190,6 +192,32 @@ class Companions:
             for role in self._names:
                 known |= self.options_of(role)
         return call_defaults(given, known)
+
+    def part_stats(self) -> dict[str, dict[str, Any]]:
+        """What the engine did for each model that is loaded, by its role; "model" is the main one.
+
+        Returns:
+            requests that have begun, batches; queue and compute, histograms of the requests' wait
+            for their first batch and of the batches. Nothing of a model that keeps its runner to
+            itself.
+        """
+        with self._lock:
+            models: dict[str, LoadedModel] = {"model": self.main, **self._loaded}
+        found: dict[str, dict[str, Any]] = {}
+        for role, model in models.items():
+            runner = runner_of(model)
+            if runner is None:
+                found[role] = {}
+                continue
+            stats = runner.stats()
+            queue, compute = histogram(*stats["queue_time"]), histogram(*stats["run_time"])
+            found[role] = {
+                "requests": queue["count"],
+                "batches": compute["count"],
+                "queue": queue,
+                "compute": compute,
+            }
+        return found
 
     def graph_counts(self) -> dict[str, int]:
         """What became of the graphs of all models: made, replayed, slower, failed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -81,7 +82,11 @@ class Pieces:
             except InferenceError as error:
                 self._add_failed(segment, error)
             else:
-                self._add(segment, _finished(main, raw, segment[0], options))
+                began = time.monotonic()
+                result = _finished(main, raw, segment[0], options)
+                if terms.moments is not None:
+                    terms.moments.wrote(time.monotonic() - began)
+                self._add(segment, result)
 
         yield from answered(found, self._pass_on, submit, done, ahead=_AHEAD, hold=self._hold)
         for inbox in (self._heard, self._read):

@@ -19,6 +19,7 @@ from safeasr.errors import AudioError
 from safeasr.families.base import Accepts, Recognizer
 from safeasr.families.terms import Terms
 from safeasr.inputs.recording import Recording
+from safeasr.observability.moments import InputMoments
 from safeasr.options.declared import FLAG, Option, Options
 from safeasr.pipeline.companions import Companions
 from safeasr.pipeline.detection import Detection
@@ -43,9 +44,18 @@ _SENTENCES = Options(
 class _RecordingRun(BoundedRun):
     """A recording on its way."""
 
-    def __init__(self, steps: Steps, runs: Runs, recording: Recording) -> None:
+    def __init__(
+        self, steps: Steps, runs: Runs, recording: Recording, moments: InputMoments | None
+    ) -> None:
         super().__init__(steps, runs)
         self._recording = recording
+        self._moments = moments
+
+    def ended(self) -> None:
+        super().ended()
+        if self._moments is not None:
+            one = self._recording
+            self._moments.recorded(one.read_s, one.read_until, one.given_s)
 
     @property
     def reading(self) -> bool:  # type: ignore[override]
@@ -125,7 +135,7 @@ class SegmentedRecognizer:
         if isinstance(data, np.ndarray):
             data = Recording.of_samples(data, self.sample_rate)
         steps = self._steps(engine, data, options, terms, tell)
-        return _RecordingRun(steps, self._runs, data).begun(terms.patience)
+        return _RecordingRun(steps, self._runs, data, terms.moments).begun(terms.patience)
 
     def _steps(
         self,

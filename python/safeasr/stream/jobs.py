@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from safeasr.errors import (
     InterruptedCallError,
     QueueFullError,
 )
+from safeasr.observability.watches import ChunkWatch
 from safeasr.pipeline.runs import Runs
 from safeasr.pipeline.steps import Run, Steps
 from safeasr.resampling import StreamResampler
@@ -53,6 +54,7 @@ class Job(Run):
         samples: NDArray[np.float32],
         is_final: bool,
         deadline: float | None,
+        watch: ChunkWatch,
     ) -> None:
         """Nothing of it runs before its turn comes.
 
@@ -61,8 +63,10 @@ class Job(Run):
             samples: (n,), at the stream's rate.
             is_final: the utterance ends with them.
             deadline: time of the monotonic clock after which it is not started; None: no limit.
+            watch: counts and times it.
         """
         super().__init__()
+        self._watch = watch
         self._queue = queue
         self._samples = samples
         self._is_final = is_final
@@ -75,9 +79,27 @@ class Job(Run):
 
     def steps(self) -> Steps:
         """What the stream's pipeline does with the samples."""
+        self._watch.has_turn()
         if self._deadline is not None and time.monotonic() >= self._deadline:
             raise DeadlineExceededError("the timeout passed before the chunk's turn came")
         return (yield from self._queue.process(self._samples, self._is_final, self._deadline))
+
+    def resolve(self, value: Any) -> bool:
+        """Count it first: whoever has its answer must find it in the counts."""
+        self._watch.answered()
+        return super().resolve(value)
+
+    def fail(self, error: BaseException) -> bool:
+        """As :meth:`resolve`."""
+        self._watch.failed(error)
+        return super().fail(error)
+
+    def cancel(self) -> bool:
+        """As of every run; one that has begun is not cancelled."""
+        if not super().cancel():
+            return False
+        self._watch.cancelled()
+        return True
 
     def ended(self) -> None:
         """The stream is free for another chunk."""

@@ -11,6 +11,7 @@ from safeasr.errors import UnsupportedModelError
 from safeasr.families.base import TASKS, Recognizer
 from safeasr.inputs.expand import random_key
 from safeasr.inputs.hotwords import with_hotwords_read
+from safeasr.observability.observer import Observer
 from safeasr.options.access import ANYTHING, Access
 from safeasr.options.checker import STREAM, checked, without_none
 from safeasr.options.declared import NAME, Options, number, one_of
@@ -48,6 +49,7 @@ class Streams:
         access: Access = ANYTHING,
         punctuation: Punctuation | None = None,
         diarization: Diarization | None = None,
+        observer: Observer | None = None,
     ) -> None:
         """Open none yet.
 
@@ -57,7 +59,9 @@ class Streams:
             access: which files and hosts options of streams may name.
             punctuation: puts the marks in the texts of two passes, if anything does.
             diarization: tells who says the segments of two passes, if anything does.
+            observer: counts and times the chunks.
         """
+        self._observer = Observer() if observer is None else observer
         self._companions = companions
         self._main = companions.main
         self._engine = engine
@@ -108,7 +112,7 @@ class Streams:
             )
         else:
             make = self._two_pass(main, mode, options, defaults, key, vad_chunk_size)
-        return Stream(make, runs=self.runs, **stream)
+        return Stream(make, runs=self.runs, watch=self._observer.stream(key), **stream)
 
     def _two_pass(
         self,

@@ -14,6 +14,8 @@ from safeasr.calls.future import Future
 from safeasr.calls.os_threads import allocate_rlock
 from safeasr.deadlines import deadline_after, seconds_left
 from safeasr.errors import CancelledError, DeadlineExceededError, ForkedProcessError
+from safeasr.observability.observer import Observer
+from safeasr.observability.watches import StreamWatch
 from safeasr.options.checks import flag, time_limit
 from safeasr.options.kinds import require, whole
 from safeasr.options.names import COMMON
@@ -54,6 +56,7 @@ class Stream:
         max_pending: int = 256,
         timeout: float | None = None,
         runs: Runs | None = None,
+        watch: StreamWatch | None = None,
     ) -> None:
         """Made by ``AutoModel.stream``.
 
@@ -63,6 +66,7 @@ class Stream:
             max_pending: chunks that may wait behind the one that is under way.
             timeout: default time limit of a call in seconds.
             runs: the model's chunks that are under way.
+            watch: counts it, and times its chunks.
         """
         self._fs = require(COMMON["fs"].kind, "fs", fs)
         self._timeout = time_limit(timeout)
@@ -72,11 +76,13 @@ class Stream:
             max_pending=require(_PENDING, "max_pending", max_pending),
             runs=Runs() if runs is None else runs,
         )
+        self._watch = Observer().stream(None) if watch is None else watch
         # A signal handler may push while its thread is in the middle of that.
         self._pushing = allocate_rlock()
         self._pushed: Mailbox[tuple[Future[Any], bool]] = Mailbox()
         self._ended = False
         self._pid = os.getpid()
+        self._watch.opened()
 
     # -- Chunks in --------------------------------------------------------------------------------
 
@@ -103,8 +109,11 @@ class Stream:
         deadline = deadline_after(self._limit(timeout))
         is_final = flag("is_final", is_final)
         # Chunks are kept: the caller may use its buffer for the next one.
-        job = Job(self._queue, as_samples(samples, self._fs).copy(), is_final, deadline)
-        self._queue.add(job)
+        with self._watch.chunk() as watch:
+            kept = as_samples(samples, self._fs).copy()
+            watch.heard(len(kept) / self._fs)
+            job = Job(self._queue, kept, is_final, deadline, watch)
+            self._queue.add(job)
         return Future([job], job.get)
 
     def feed(self, samples: Any, is_final: bool = False, *, timeout: float | None = None) -> Any:
@@ -251,6 +260,7 @@ class Stream:
         """Drop the state. Chunks that wait are cancelled; later calls raise ValueError."""
         self._queue.close()
         self._pushed.close()
+        self._watch.closed()
 
     @property
     def closed(self) -> bool:

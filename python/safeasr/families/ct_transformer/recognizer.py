@@ -70,7 +70,7 @@ class Pieces:
                 raise UnsupportedModelError(str(error)) from error
         self.vocabulary = len(bundle.tokens)
         self._ids = {token: number for number, token in enumerate(bundle.tokens)}
-        self._runner = _ext.RaggedRunner(
+        self.runner = _ext.RaggedRunner(
             program=program,
             outputs=["rows"],
             limits=_ext.BatchLimits(**limits, ragged=True),
@@ -85,7 +85,7 @@ class Pieces:
         self, engine: _ext.Engine, ids: NDArray[np.int64], terms: Terms
     ) -> Generator[_ext.Ticket, Any, list[int]]:
         """The numbers of the marks behind the words of a piece."""
-        ticket = self._runner.submit(engine, ids, terms=terms.for_engine())
+        ticket = self.runner.submit(engine, ids, terms=terms.for_engine())
         try:
             [numbers] = yield ticket
         finally:
@@ -117,6 +117,7 @@ class CtTransformer:
 
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
         self._pieces = Pieces(bundle, device, limits)
+        self._runner = self._pieces.runner
         self.marks = self._pieces.marks.names
 
     def check(self, options: Mapping[str, Any]) -> None:

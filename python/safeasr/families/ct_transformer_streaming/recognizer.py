@@ -44,6 +44,7 @@ class CtTransformerStreaming:
 
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
         self._pieces = Pieces(bundle, device, limits)
+        self._runner = self._pieces.runner
         self.marks = self._pieces.marks.names
 
     def check(self, options: Mapping[str, Any]) -> None:

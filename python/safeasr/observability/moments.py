@@ -1,0 +1,143 @@
+"""When the stages of one input began and ended. Times are of the monotonic clock, in seconds."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from safeasr._extension import _ext
+
+__all__ = ["InputMoments", "Moments"]
+
+
+class Moments:
+    """What is told of a request: an input of a call, or a chunk of a stream.
+
+    Attributes:
+        key: its name in results; None if it has none.
+        began: when it came.
+        ended: when it ended; None before that.
+        error: the class of what it failed with, or None.
+    """
+
+    # What is not known yet lies here: each attribute that is set costs some nanoseconds.
+    ended: float | None = None
+    error: str | None = None
+
+    def __init__(self, key: str | None) -> None:
+        """It begins now."""
+        self.key = key
+        self.began = time.monotonic()
+
+    def spans(self) -> dict[str, tuple[float, float, dict[str, Any]]]:
+        """Stages that have ended: when each began and ended, and what else is known of it."""
+        return {}
+
+    def stages(self) -> dict[str, float]:
+        """How long each stage took, in seconds; of several requests all of them together."""
+        return {}
+
+    def total_s(self, now: float) -> float:
+        """How long it took, or has taken by now."""
+        return (now if self.ended is None else self.ended) - self.began
+
+
+class InputMoments(Moments):
+    """Of one input of a call.
+
+    Attributes:
+        audio_s: how long its audio is, in seconds, once it was read; 0.0 of what is none.
+        meter: learns from the engine when its requests waited and ran; None if nobody will ask.
+    """
+
+    audio_s = 0.0
+    meter: _ext.Meter | None = None
+    _read_s: float | None = None
+    _read_until = 0.0
+    _segments_s = 0.0
+    _text_began: float | None = None
+    _text_s = 0.0
+
+    def __init__(self, counters: _ext.CallCounters, key: str) -> None:
+        """It is about to be read.
+
+        Args:
+            counters: of the model.
+            key: its name in results.
+        """
+        self.key = key
+        self._counters = counters
+        self.began = time.monotonic()
+
+    def read(self, audio_s: float) -> None:
+        """It was read as a whole, since it came."""
+        now = time.monotonic()
+        self.recorded(now - self.began, now, audio_s)
+
+    def recorded(self, read_s: float, read_until: float, audio_s: float) -> None:
+        """It was read, perhaps in blocks with pauses between them; the first time counts.
+
+        Args:
+            read_s: seconds that reading took.
+            read_until: when it ended.
+            audio_s: seconds of audio that came of it.
+        """
+        if self._read_s is None:
+            self._read_s, self._read_until, self.audio_s = read_s, read_until, audio_s
+            self._counters.read(read_s, audio_s)
+
+    def wrote(self, text_s: float) -> None:
+        """The text of one of its segments was made, which took so long."""
+        self._segments_s += text_s
+
+    def told(self, text_began: float) -> None:
+        """Its result is there; the engine was done, and making the result began, then."""
+        now = time.monotonic()
+        self._text_began = text_began
+        self._text_s = now - text_began + self._segments_s
+        self.ended = now
+        self._counters.told(self._text_s, self.audio_s)
+
+    def failed(self, error: BaseException) -> None:
+        """It ended with an error; the first one counts."""
+        if self.ended is None:
+            self.error, self.ended = type(error).__name__, time.monotonic()
+
+    def total_s(self, now: float) -> float:
+        """Without the time that its result lay there until somebody took it."""
+        reading = None if self.meter is None else self.meter.reading()
+        if reading is None or self._text_began is None:
+            return super().total_s(now)
+        waited = max(0.0, self._text_began - self._done(reading))
+        return super().total_s(now) - waited
+
+    def _done(self, reading: tuple[int, float, float, float, float, float]) -> float:
+        """When nothing of it was left to do but to make the result."""
+        return max(reading[5], self._read_until)
+
+    def stages(self) -> dict[str, float]:
+        """How long each stage took, in seconds; of several requests all of them together."""
+        found: dict[str, float] = {}
+        if self._read_s is not None:
+            found["decode"] = self._read_s
+        reading = None if self.meter is None else self.meter.reading()
+        if reading is not None:
+            found["queue"], found["compute"] = reading[1], reading[2]
+        if self._text_began is not None:
+            found["text"] = self._text_s
+        return found
+
+    def spans(self) -> dict[str, tuple[float, float, dict[str, Any]]]:
+        """Stages that have ended: when each began and ended, and what else is known of it."""
+        found: dict[str, tuple[float, float, dict[str, Any]]] = {}
+        if self._read_s is not None:
+            found["decode"] = (self.began, self._read_until, {"safeasr.busy_s": self._read_s})
+        reading = None if self.meter is None else self.meter.reading()
+        if reading is not None:
+            requests, waited_s, ran_s, arrival, start, end = reading
+            many = {"safeasr.requests": requests}
+            found["queue"] = (arrival, start, {**many, "safeasr.busy_s": waited_s})
+            found["compute"] = (start, end, {**many, "safeasr.busy_s": ran_s})
+        if self._text_began is not None and self.ended is not None:
+            found["text"] = (self._text_began, self.ended, {"safeasr.busy_s": self._text_s})
+        return found
