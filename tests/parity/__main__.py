@@ -7,16 +7,20 @@ cd tests && python -m parity --only paraformer pipeline --clips 2 --out -
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from parity.cells import THREADS, Cell, Subject, cells_of
-from support.cases import CASES
+from parity.kinds import Stream
+from support.cases import CASES, FamilyCase
 from support.diarized import named, write_models
 from support.vad import conversation
 
@@ -54,10 +58,13 @@ def subjects(folder: Path, clips: int, only: list[str] | None) -> Iterator[Subje
         chosen = case.clips()[-clips:]
         for number, (shape, make) in enumerate(case.shapes.items()):
             path = make(folder / f"{case.name}-{number}")
+            calls = [*case.calls, *(of_files(folder) if takes_hotwords(case) else ())]
             yield Subject(
-                f"{case.model_class}: {shape}", {"model": str(path)}, list(case.calls), chosen,
-                case.text,
-            )  # fmt: skip
+                f"{case.model_class}: {shape}", {"model": str(path)}, calls, chosen, case.text
+            )
+    for case in CASES:
+        if case.live is not None and (not only or case.name in only):
+            yield from streams(case, folder, 2 * clips)
     if only and "pipeline" not in only:
         return
     made = write_models(folder / "pipeline")
@@ -79,6 +86,52 @@ def subjects(folder: Path, clips: int, only: list[str] | None) -> Iterator[Subje
         ),
     ):
         yield Subject(name, models, rows, waves, forms=("array", "list", ".wav", ".scp"))
+
+
+def takes_hotwords(case: FamilyCase) -> bool:
+    """Whether calls of the family name words to listen for."""
+    return any("hotword" in options for options in case.calls)
+
+
+def of_files(folder: Path) -> list[dict[str, Any]]:
+    """Options that name a file of hotwords, on the disk and on a server."""
+    path = folder / "hotwords.txt"
+    path.write_text("今天\nhello\n", "utf-8")
+    return [{"hotword": str(path)}, {"hotword": f"{served(folder)}/hotwords.txt"}]
+
+
+@functools.cache
+def served(folder: Path) -> str:
+    """Address of a server of its files."""
+    handler = functools.partial(QuietHandler, directory=str(folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_address[1]}"
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Says nothing of what it serves."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def streams(case: FamilyCase, folder: Path, count: int) -> Iterator[Subject]:
+    """Streams of each shape of a family, with all options of its live jobs."""
+    assert case.live is not None
+    jobs = case.live(count)
+    rows = list({repr(options): options for _, options in jobs}.values())
+    for number, (shape, make) in enumerate(case.shapes.items()):
+        path = make(folder / f"{case.name}-live-{number}")
+        # Of another rate FunASR resamples each piece by itself: differences.md.
+        rate = {"fs": 8000} if "8 kHz" in shape else {}
+        yield Subject(
+            f"{case.model_class}: {shape}, live",
+            {"model": str(path)},
+            [{**row, **rate} for row in rows],
+            [Stream(pieces) for pieces, _ in jobs],
+            stream=True,
+        )
 
 
 def shown(cell: Cell) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity.kinds import FOR_FUNASR, forms_of
+from parity.kinds import FOR_FUNASR, Stream, forms_of
 from safeasr import AutoModel
 from support.oracle import pipeline_oracle
 
@@ -42,6 +42,7 @@ class Subject:
         calls: options of ``generate``, a row each.
         clips: recordings or texts.
         text: whether they are texts.
+        stream: whether they are streams.
         forms: names of the kinds of input, if not all.
     """
 
@@ -50,6 +51,7 @@ class Subject:
     calls: list[dict[str, Any]]
     clips: list[Any]
     text: bool = False
+    stream: bool = False
     forms: tuple[str, ...] = ()
 
 
@@ -69,12 +71,24 @@ def answer(model: Any, given: Any, options: Mapping[str, Any]) -> Any:
     """Results without random keys, or the name of the error."""
     np.random.seed(0)  # what FunASR's clustering draws from
     try:
-        results = model.generate(given, **options)
+        results = _asked(model, given, options)
     except Exception as error:
         return type(error).__name__
     return [
         {name: one[name] for name in one if name != "key" or not str(one["key"]).startswith("rand")}
         for one in results
+    ]
+
+
+def _asked(model: Any, given: Any, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if not isinstance(given, Stream):
+        found: list[dict[str, Any]] = model.generate(given, **options)
+        return found
+    cache: dict[str, Any] = {}
+    return [
+        one
+        for piece, is_last in given.pieces
+        for one in model.generate(piece.copy(), cache=cache, is_final=is_last, **options)
     ]
 
 
@@ -107,10 +121,16 @@ def is_decided(theirs: Any, clip: Any, options: Mapping[str, Any]) -> bool:
     """Whether FunASR's answer survives noise."""
     if isinstance(clip, str):
         return True
-    expected = answer(theirs, clip.copy(), options)
+    stream = clip if isinstance(clip, Stream) else Stream([(clip, True)])
+
+    def asked(pieces: Stream) -> Any:
+        narrow = Stream([(one.astype(np.float32), last) for one, last in pieces.pieces])
+        given = narrow if isinstance(clip, Stream) else narrow.pieces[0][0]
+        return answer(theirs, given, options)
+
+    expected = asked(stream)
     for seed in range(TRIES):
-        noise = np.random.default_rng(seed).standard_normal(len(clip)) * NOISE * clip.std()
-        moved = answer(theirs, (clip + noise).astype(np.float32), options)
+        moved = asked(stream.noisy(seed, NOISE))
         if isinstance(moved, str) or not all(_same_words(a, b) for a, b in zip(moved, expected)):
             return False
     return True
@@ -123,7 +143,7 @@ def _same_words(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 def cells_of(subject: Subject) -> Iterator[Cell]:
     """The cells of a subject, row by row; ours are asked alone first, then from many threads."""
-    forms = forms_of(text=subject.text)
+    forms = forms_of(text=subject.text, stream=subject.stream)
     with (
         tempfile.TemporaryDirectory() as root,
         AutoModel(**subject.models, disable_pbar=True) as model,
@@ -170,4 +190,6 @@ def cells_of(subject: Subject) -> Iterator[Cell]:
 def _shown(value: Any) -> str:
     if isinstance(value, list):
         return f"{len(value)} words"
+    if isinstance(value, str) and value.endswith(".txt"):
+        return "a .txt by URL" if value.startswith("http") else "a .txt"
     return repr(value)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,29 @@ import numpy as np
 import soundfile
 import torch
 
-__all__ = ["FOR_FUNASR", "forms_of"]
+__all__ = ["FOR_FUNASR", "Stream", "forms_of"]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A live recording: its pieces, and with each whether it is the last."""
+
+    pieces: Sequence[tuple[Any, bool]]
+
+    def noisy(self, seed: int, share: float) -> Stream:
+        """With noise of a share of each piece's loudness."""
+        random = np.random.default_rng(seed)
+        return Stream(
+            [
+                ((one + random.standard_normal(len(one)) * share * _loudness(one)), last)
+                for one, last in self.pieces
+            ]
+        )
+
+
+def _loudness(piece: Any) -> float:
+    return float(piece.std()) if len(piece) else 0.0
+
 
 #: A recording or text, and a folder for files, to what ``generate`` is given.
 Form = Callable[[Any, Path], Any]
@@ -75,6 +98,11 @@ TEXT: dict[str, Form] = {
 }
 
 
-def forms_of(*, text: bool) -> dict[str, Form]:
+STREAM: dict[str, Form] = {"pieces in a cache": lambda stream, _: stream}
+
+
+def forms_of(*, text: bool, stream: bool = False) -> dict[str, Form]:
     """The forms of a family's input, by their names in the table."""
+    if stream:
+        return STREAM
     return TEXT if text else AUDIO
