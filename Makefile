@@ -86,15 +86,17 @@ asan:
 # for: Python and torch keep until the process ends what they made when it began. libstdc++ is
 # preloaded so that the sanitizer finds the function that throws.
 ASAN := build-asan-extension
+UNDER_ASAN = LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+  PYTHONMALLOC=malloc PYTHONPATH=$(ASAN)/prefix:tests
 asan-extension: $(VENV)/.dependencies
 	$(CMAKE) -S . -B $(ASAN) -DSAFEASR_SANITIZE=address,undefined -DSAFEASR_UNITY=ON \
 	  -DPython_EXECUTABLE=$(CURDIR)/$(PY) -Dpybind11_DIR=$$($(PY) -m pybind11 --cmakedir) >/dev/null
 	cmake --build $(ASAN) -j $(JOBS) -- -s
 	rm -rf $(ASAN)/prefix && mkdir $(ASAN)/prefix && cp -r python/safeasr $(ASAN)/prefix/
 	cmake --install $(ASAN) --prefix $(ASAN)/prefix >/dev/null
-	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
-	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	  PYTHONMALLOC=malloc PYTHONPATH=$(ASAN)/prefix:tests $(PY) -W ignore tests/asan/mixed_load.py
+	$(UNDER_ASAN) $(PY) -W ignore tests/asan/mixed_load.py
+	$(UNDER_ASAN) $(PY) -m pytest -q tests/fuzz  # with the corpus of what was found before
 
 $(VENV)/.dev: $(VENV)/.dependencies
 	$(PY) cmake/requirements.py dev | $(PIP) install -q -r /dev/stdin

@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 
 from safeasr.bench.audio.clips import SAMPLE_RATE, Clip
-from safeasr.bench.findings.bottleneck import bottleneck_of, tester_of
+from safeasr.bench.findings.bottleneck import bottleneck_of, lateness_of
 from safeasr.bench.findings.judge import Judgement, accuracy_of, judge
 from safeasr.bench.findings.latency import summarise
 from safeasr.bench.findings.resources import Sampler, listener_of
@@ -156,7 +156,7 @@ def _add_tester(run: Run, loaded: Loaded, load: Load, remote: bool) -> None:
     planned = not isinstance(load.kind, Closed) and len(late)
     figures = [float(v) for v in np.percentile(late, [50, 95, 100])] if planned else None
     lag = float(np.percentile(loaded.lags, 95)) * 1000 if len(loaded.lags) else 0.0
-    run.tester = tester_of(figures, lag, run.latency.p50, run, remote)
+    run.tester = lateness_of(figures, lag, run.latency.p50, run, remote)
     run.tester.held_back = loaded.records.held_back
 
 

@@ -111,9 +111,7 @@ def _entries(inputs: Sequence[str]) -> Iterator[tuple[str, Path, str | None, dic
                 audio = _first(row, _AUDIO)
                 if audio is None:
                     raise InputError(f"{path}, row {number}: none of {', '.join(_AUDIO)} is there")
-                options = row.get("options") or {}
-                if isinstance(options, str):
-                    options = json.loads(options)
+                options = _options(row.get("options"), f"{path}, row {number}")
                 name = _first(row, _KEY) or Path(audio).stem
                 yield name, _beside(path, audio), _first(row, _TEXT), options
         else:
@@ -133,6 +131,18 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
         if not isinstance(row, dict):
             raise InputError(f"{path}, line {number}: expected an object, got {row!r}")
         yield row
+
+
+def _options(given: Any, where: str) -> dict[str, Any]:
+    """Options of a call: an object, or JSON of one."""
+    if isinstance(given, str) and given:
+        try:
+            given = json.loads(given)
+        except ValueError as error:
+            raise InputError(f"{where}: options are no JSON: {error}") from error
+    if given and not isinstance(given, dict):
+        raise InputError(f"{where}: expected an object of options, got {given!r}")
+    return dict(given or {})
 
 
 def _lines(path: Path) -> list[str]:

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 
 from safeasr.bench.findings.results import Run, Second, Tester
 
-__all__ = ["bottleneck_of", "tester_of"]
+__all__ = ["bottleneck_of", "lateness_of"]
 
 #: A tester that is late by more than this, or by a tenth of the latency, measures itself.
 LATE_MS = 20.0
 
 
-def tester_of(
+def lateness_of(
     late_ms: Sequence[float] | None, lag_p95_ms: float, p50_ms: float | None, run: Run, remote: bool
 ) -> Tester:
     """Whether the tester was the bottleneck.
