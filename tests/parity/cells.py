@@ -188,7 +188,7 @@ def cells_of(subject: Subject) -> Iterator[Cell]:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, list):
+    if isinstance(value, list) and isinstance(value[0], str):
         return f"{len(value)} words"
     if isinstance(value, str) and value.endswith(".txt"):
         return "a .txt by URL" if value.startswith("http") else "a .txt"
