@@ -12,6 +12,7 @@ import pytest
 from safeasr.bench.audio.clips import Clip
 from safeasr.bench.findings.bottleneck import bottleneck_of, lateness_of
 from safeasr.bench.findings.judge import accuracy_of
+from safeasr.bench.findings.latency import summarise
 from safeasr.bench.findings.resources import Sample, Sampler, listener_of
 from safeasr.bench.findings.results import Run, Second
 from safeasr.bench.findings.timeline import memory_slope, seconds_of
@@ -79,7 +80,10 @@ def test_the_slope_of_memory() -> None:
     assert low < 360 < high and slope == pytest.approx(360, rel=0.1)
     _, low, high = memory_slope(line(0.0)) or (1.0, 1.0, 1.0)
     assert low < 0 < high
-    assert memory_slope(line(0.1)[:30]) is None
+    assert memory_slope(line(0.1)[:200]) is None
+    grows = [Second(float(t), asked=1000, memory_mb=500 + 0.09 * t) for t in range(600)]
+    slope, _, _ = memory_slope(grows, own_bytes=0.09 * 2**20 / 1000) or (9.0, 0.0, 0.0)
+    assert abs(slope) < 1  # the tester's own records
 
 
 def run_with(**second: float | list[float]) -> Run:
@@ -173,3 +177,18 @@ def test_who_is_due_together_wakes_together(monkeypatch: pytest.MonkeyPatch) -> 
         return woken
 
     assert run_in_virtual_time(monkeypatch, main()) == [0.0, 0.01, 0.1234, 0.5, 0.5]
+
+
+def test_a_target_that_falls_behind_is_not_said_to_keep_up() -> None:
+    run = Run("t", {"kind": "rate", "level": 9.0, "label": "", "seconds": 12.0})
+    run.latency = summarise(np.full(100, 50.0))
+    run.counts.asked = 100
+    run.seconds = [Second(float(t), in_flight=3) for t in range(12)]
+    assert bottleneck_of(run, 4, remote=True).startswith("Nothing")
+    run.seconds = [Second(float(t), in_flight=3 + 5 * t) for t in range(12)]
+    assert "fell behind" in bottleneck_of(run, 4, remote=True)
+    run.counts.failed = 100
+    assert "100 of 100 requests" in bottleneck_of(run, 4, remote=True)
+    run = Run("t", {"kind": "sessions", "level": 9, "label": "", "paced": True})
+    run.latency, run.real_time, run.counts.asked = summarise(np.full(9, 50.0)), 0.4, 9
+    assert "fell behind" in bottleneck_of(run, 4, remote=True)

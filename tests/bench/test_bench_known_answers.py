@@ -15,9 +15,11 @@ from safeasr.bench.findings.judge import judge
 from safeasr.bench.findings.latency import summarise
 from safeasr.bench.findings.results import Run
 from safeasr.bench.load.drive import Drive, drive_calls
+from safeasr.bench.load.fleet import Loaded
 from safeasr.bench.load.live import drive_sessions, scripts
 from safeasr.bench.load.loads import Closed, Load, Rate, Sessions
 from safeasr.bench.load.records import Outcome, Records
+from safeasr.bench.measure import _add_latencies, _add_speed
 from safeasr.bench.targets.base import Answer
 from support.made_up_targets import MadeUp, refuses, silent_clips
 from support.virtual_time import run_in_virtual_time
@@ -193,3 +195,65 @@ def test_scripts_are_clips_with_pauses() -> None:
         assert script.reference is None
     again = scripts(clips, 4, 8.0, seed=1)
     assert all((a.samples == b.samples).all() for a, b in zip(made, again, strict=True))
+
+
+def test_a_stall_is_no_fault_of_the_tester(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = Load(Rate(200.0, 8.0, most_in_flight=20), timeout_s=600)
+    stalled = lambda: MadeUp(lambda number: 0.01, stalls=[(3.0, 5.0)])  # noqa: E731
+    records, _ = run(monkeypatch, stalled, load)
+    assert records.held_back > 300
+    assert np.percentile(records.late, 95) < 1e-3
+
+
+def test_requests_are_shared_without_losing_any() -> None:
+    for callers, requests, parts in ((5, 7, 3), (16, 100, 7), (2, 9, 4)):
+        shares = [Load(Closed(callers, None, requests)).share(n, parts) for n in range(parts)]
+        kinds = [share.kind for share in shares if share is not None]
+        assert sum(kind.callers for kind in kinds if isinstance(kind, Closed)) == callers
+        assert sum(kind.requests or 0 for kind in kinds if isinstance(kind, Closed)) == requests
+
+
+def test_a_race_does_not_get_a_second_try() -> None:
+    tried = []
+
+    def run_at(level: float) -> Run:
+        tried.append(level)
+        found = Run("t", {"kind": "closed", "level": level, "label": ""})
+        found.counts.asked, found.counts.right = 100, 90
+        found.counts.different = int(level > 2)
+        found.latency = summarise(np.full(100, 10.0 if level < 2 or len(tried) % 2 else 99.0))
+        return found
+
+    found = find_max(run_at, Goal.parse("identical"))
+    assert found.level == 2 and tried == [1, 2, 4, 3]
+    tried.clear()
+    # Slow at first at two of three levels, and not when asked again.
+    assert find_max(run_at, Goal.parse("p95<50ms"), most=4).level == 4
+
+    def late(level: float) -> Run:
+        found = run_at(level)
+        found.counts.different, found.tester.valid = 0, level < 3
+        return found
+
+    assert find_max(late, Goal.parse("identical")).level == 2
+
+
+def test_what_never_came_took_as_long_as_one_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = Load(Rate(50.0, 4.0), timeout_s=2.0)
+    slow = lambda: MadeUp(lambda number: 0.1 if number % 3 else 100.0)  # noqa: E731
+    records, begin = run(monkeypatch, slow, load)
+    loaded = Loaded(records, begin, begin + 6.0, np.zeros(0), [])
+    found = Run("t", load.as_dict())
+    _add_speed(found, loaded, silent_clips(4))
+    _add_latencies(found, loaded, load)
+    assert found.latency.p50 == pytest.approx(100) and found.latency.p95 == pytest.approx(2000)
+    assert found.duration_s < 4.2  # until the last answer, not until one gave up
+
+
+def test_several_parts_are_right_where_alone_gives_them() -> None:
+    records = Records()
+    for finals in (2, 1):
+        what = records.answered(0, Answer("a b", finals=finals))
+        records.add(0, 0.0, 0.0, Outcome.ANSWERED, what, done=1.0)
+    found = judge(records, silent_clips(1), [Answer("a b", finals=2)], 0.0).counts
+    assert (found.right, found.doubled) == (1, 1)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -15,7 +18,7 @@ from safeasr.bench.findings.results import Report, Run
 from safeasr.bench.load.fleet import Alone, Fleet, Progress
 from safeasr.bench.load.loads import Closed, Load, Rate, Sessions
 from safeasr.bench.measure import measure, target_pids
-from safeasr.bench.targets.base import Options
+from safeasr.bench.targets.base import Options, TargetError
 
 __all__ = ["Campaign", "Watch", "conduct"]
 
@@ -74,7 +77,7 @@ def conduct(campaign: Campaign, watch: Watch) -> Report:
     """Do it all. Ctrl-C ends the load that runs, and the report tells of what ran until then.
 
     Raises:
-        TargetError: a target cannot be used, or died.
+        TargetError: no target could be used.
         KeyboardInterrupt: before anything ran.
     """
     report = Report(campaign.title, campaign.command, environment())
@@ -85,21 +88,47 @@ def conduct(campaign: Campaign, watch: Watch) -> Report:
         "references": sum(clip.reference is not None for clip in campaign.clips),
     }
     try:
-        for spec, options in campaign.targets:
-            _one_target(campaign, spec, options, report, watch)
-            if report.interrupted:
-                break
+        with _terminated_like_interrupted():
+            for spec, options in campaign.targets:
+                try:
+                    _one_target(campaign, spec, options, report, watch)
+                except TargetError as error:
+                    # What was measured before is worth a report all the same.
+                    report.failed.append({"target": spec, "message": str(error)})
+                if report.interrupted:
+                    break
     except KeyboardInterrupt:
         if not report.runs:
             raise
         report.interrupted = True
+    if report.failed and not report.runs:
+        raise TargetError("\n".join(one["message"] for one in report.failed))
     return report
+
+
+@contextlib.contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM, by which CI servers and `timeout` end a command, as Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _one_target(
     campaign: Campaign, spec: str, options: Options, report: Report, watch: Watch
 ) -> None:
     watch.opening(spec)
+    # A call that waits for a thread of the tester would be the tester's delay.
+    options = replace(options, threads=max(options.threads, _most_at_once(campaign)))
     processes = campaign.processes if "://" in spec else 1
     sessions = campaign.loads[0].kind if isinstance(campaign.loads[0].kind, Sessions) else None
     with Fleet(spec, options, campaign.clips, processes) as fleet:
@@ -112,6 +141,11 @@ def _one_target(
                 campaign.loads[0].timeout_s,
                 lambda number: watch.alone(spec, number + 1, count),
             )
+            if count and not any(answer is not None for answer in alone.answers):
+                clip, kind, message = alone.errors[0]
+                raise TargetError(f"{spec}: it answered no clip alone; {clip}: {kind}: {message}")
+        else:  # first runs allocate, load and tune: they are no part of the figures
+            fleet.alone(sessions, campaign.loads[0].timeout_s, clips=1)
         pids = target_pids(spec, fleet, campaign.pids)
 
         def run(load: Load) -> Run | None:
@@ -137,6 +171,9 @@ def _one_target(
 def _search(
     campaign: Campaign, spec: str, goal: Goal, run: Callable[[Load], Run | None], report: Report
 ) -> None:
+    if not any(one.name in ("errors", "lost") for one in goal.conditions):
+        # Nobody means "fast where it answers at all".
+        goal = Goal.parse(f"{goal.text},errors=0")
     first = campaign.loads[0]
     whole = not isinstance(first.kind, Rate)
     found = find_max(
@@ -156,6 +193,16 @@ def _search(
             "bounded": found.bounded,
             "tried": [[level, held] for level, held in found.tried],
         }
+    )
+
+
+def _most_at_once(campaign: Campaign) -> int:
+    """How many calls may be under way together."""
+    if campaign.goal is not None:
+        return int(campaign.most)
+    return max(
+        one.kind.most_in_flight if isinstance(one.kind, Rate) else int(one.level)
+        for one in campaign.loads
     )
 
 

@@ -13,6 +13,8 @@ __all__ = ["Found", "find_max"]
 
 #: Two levels that are nearer than this, relative to the lower one, count as the same.
 CLOSE = 0.03
+#: Conditions that a race misses now and then, and whose missing is what one looks for.
+_NO_HICCUPS = frozenset(("wrong", "identical", "errors", "lost", "refused", "different"))
 
 
 @dataclass
@@ -41,8 +43,9 @@ def find_max(
 ) -> Found:
     """Double the level until the goal does not hold, then halve the gap until it is small.
 
-    A goal that fails once is tried once more at this level: one hiccup of the machine shall not
-    decide where the search ends.
+    A goal of time that fails once is tried once more at this level: one hiccup of the machine shall
+    not decide where the search ends. Wrong answers and errors are no hiccups. A run that the tester
+    calls invalid does not hold: what it bears is then the tester's limit.
 
     Args:
         run_at: runs the load of a level; None: it was interrupted, and the search ends.
@@ -58,10 +61,13 @@ def find_max(
             run = run_at(level)
             if run is None:
                 return None
-            held = goal.holds(run)
+            held = goal.holds(run) and run.tester.valid
             found.tried.append((level, held))
             if held:
                 return True
+            missed = {one.name for one in goal.conditions if not one.is_true(run)}
+            if missed & _NO_HICCUPS:
+                break
         return False
 
     def near(low: float, high: float) -> bool:

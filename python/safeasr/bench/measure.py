@@ -15,7 +15,7 @@ import soundfile
 
 from safeasr.bench.audio.clips import SAMPLE_RATE, Clip
 from safeasr.bench.findings.bottleneck import bottleneck_of, lateness_of
-from safeasr.bench.findings.judge import Judgement, accuracy_of, judge
+from safeasr.bench.findings.judge import accuracy_of, judge
 from safeasr.bench.findings.latency import summarise
 from safeasr.bench.findings.resources import Sampler, listener_of
 from safeasr.bench.findings.results import Difference, ErrorKind, Run
@@ -28,6 +28,7 @@ __all__ = ["measure", "target_pids"]
 
 _PLAYED = 12  # clips that differ and can be heard in the report
 _LONGEST_PLAYED_S = 30.0
+_RECORD_BYTES = 90.0  # of a row of Records
 
 
 def target_pids(spec: str, fleet: Fleet, asked: Sequence[int]) -> list[int]:
@@ -72,17 +73,16 @@ def measure(
     judgement = judge(records, clips, alone.answers, loaded.begin)
     run = Run(fleet.spec, load.as_dict(), about=fleet.about, began=round(began, 3))
     run.counts = judgement.counts
-    run.duration_s = round(loaded.end - loaded.begin, 3)
     _add_speed(run, loaded, clips)
     _add_latencies(run, loaded, load)
     run.errors = _errors(loaded)
     run.differences = [_playable(one, clips) for one in judgement.differences[:_PLAYED]]
     run.accuracy = accuracy_of(records, clips, alone.answers)
     run.seconds = seconds_of(loaded, judgement.wrong, sampler.samples)
-    run.memory_slope_mb_h = memory_slope(run.seconds)
-    _add_tester(run, loaded, load, remote)
+    run.memory_slope_mb_h = memory_slope(run.seconds, 0.0 if remote else _RECORD_BYTES)
+    _add_tester(run, loaded, load, remote, len(fleet.pids))
     run.bottleneck = bottleneck_of(run, _allowed_cores(), remote)
-    _add_notes(run, load, alone, judgement)
+    _add_notes(run, load, alone, loaded)
     return run
 
 
@@ -93,6 +93,9 @@ def _allowed_cores() -> int:
 def _add_speed(run: Run, loaded: Loaded, clips: Sequence[Clip]) -> None:
     records = loaded.records
     answered = np.array(records.outcome, dtype=np.int8) == Outcome.ANSWERED
+    # Until the last answer: not until one gave up waiting for those that never came.
+    last = float(records.column("done")[answered].max()) if answered.any() else loaded.end
+    run.duration_s = round(last - loaded.begin, 3)
     lengths = np.array([clip.seconds for clip in clips])
     said = lengths[np.array(records.clip, dtype=np.int64)[answered]]
     run.audio_s = round(float(said.sum()), 2)
@@ -103,13 +106,16 @@ def _add_speed(run: Run, loaded: Loaded, clips: Sequence[Clip]) -> None:
 
 def _add_latencies(run: Run, loaded: Loaded, load: Load) -> None:
     records = loaded.records
-    answered = np.array(records.outcome, dtype=np.int8) == Outcome.ANSWERED
+    outcome = np.array(records.outcome, dtype=np.int8)
+    # What never came took at least as long as one waited for it; without it a target that answers
+    # one in ten quickly would seem quick.
+    answered = (outcome == Outcome.ANSWERED) | (outcome == Outcome.LOST)
     done, spoken, sent = (records.column(name)[answered] for name in ("done", "spoken", "sent"))
     run.latency = summarise((done - spoken) * 1000)
     if not isinstance(load.kind, Sessions):
         run.latency_sent = summarise((done - sent) * 1000)
         if isinstance(load.kind, Closed):  # nothing was planned but to ask at once
-            run.latency = run.latency_sent
+            run.latency_sent = run.latency
         return
     run.latency_sent = run.latency
     due = records.column("due")[answered]
@@ -122,8 +128,10 @@ def _add_latencies(run: Run, loaded: Loaded, load: Load) -> None:
         # Real time: the answer came within a second of the last word, and no chunk had to wait
         # longer than its own length for the target to take it.
         limit = max(1.0, load.kind.chunk_ms / 1000)
-        kept = (done - spoken <= limit) & (
-            records.column("slipped")[answered] <= load.kind.chunk_ms / 1000
+        kept = (
+            (outcome[answered] == Outcome.ANSWERED)
+            & (done - spoken <= limit)
+            & (records.column("slipped")[answered] <= load.kind.chunk_ms / 1000)
         )
         run.real_time = round(float(kept.sum()) / len(records), 4)
 
@@ -151,16 +159,17 @@ def _playable(difference: Difference, clips: Sequence[Clip]) -> Difference:
     return difference
 
 
-def _add_tester(run: Run, loaded: Loaded, load: Load, remote: bool) -> None:
+def _add_tester(run: Run, loaded: Loaded, load: Load, remote: bool, processes: int) -> None:
     late = np.array(loaded.records.late) * 1000
     planned = not isinstance(load.kind, Closed) and len(late)
     figures = [float(v) for v in np.percentile(late, [50, 95, 100])] if planned else None
     lag = float(np.percentile(loaded.lags, 95)) * 1000 if len(loaded.lags) else 0.0
     run.tester = lateness_of(figures, lag, run.latency.p50, run, remote)
     run.tester.held_back = loaded.records.held_back
+    run.tester.processes = processes
 
 
-def _add_notes(run: Run, load: Load, alone: Alone, judgement: Judgement) -> None:
+def _add_notes(run: Run, load: Load, alone: Alone, loaded: Loaded) -> None:
     if isinstance(load.kind, Closed):
         run.notes.append(
             "A closed loop asks only when it was answered: if the target stalls, nobody else "
@@ -169,7 +178,14 @@ def _add_notes(run: Run, load: Load, alone: Alone, judgement: Judgement) -> None
     if isinstance(load.kind, Sessions) and not load.kind.paced:
         run.notes.append("Sessions sent as fast as they were taken, not in real time.")
     for clip, kind, message in alone.errors[:3]:
-        run.notes.append(f"Alone, too, {clip} failed: {kind}: {message}")
+        run.notes.append(
+            f"Alone, {clip} failed three times, so its answers are compared with nothing: "
+            f"{kind}: {message}"
+        )
+    if loaded.given_up:
+        run.notes.append(
+            f"The load was stopped: {loaded.given_up} requests that were under way are not counted."
+        )
     if run.tester.held_back:
         run.notes.append(
             f"{run.tester.held_back} requests waited until others had ended, because as many were "

@@ -9,8 +9,9 @@ from safeasr.bench.findings.results import Run, Second, Tester
 
 __all__ = ["bottleneck_of", "lateness_of"]
 
-#: A tester that is late by more than this, or by a tenth of the latency, measures itself.
-LATE_MS = 20.0
+#: A tester that is late by more than this, or by a tenth of the latency up to the second, measures
+#: itself.
+LATE_MS, MOST_LATE_MS = 20.0, 100.0
 
 
 def lateness_of(
@@ -28,15 +29,19 @@ def lateness_of(
             timed in its own thread.
     """
     tester = Tester()
-    limit = max(LATE_MS, (p50_ms or 0.0) / 10)
+    limit = max(LATE_MS, min((p50_ms or 0.0) / 10, MOST_LATE_MS))
+    whose = (
+        "more processes or another machine must generate this load"
+        if remote
+        else "the target holds the interpreter, which it shares with the tester"
+    )
     if late_ms is not None:
         tester.late_p50_ms, tester.late_p95_ms, tester.late_max_ms = (round(v, 2) for v in late_ms)
         if late_ms[1] > limit:
             tester.valid = False
             tester.reason = (
                 f"the tester sent one request in twenty more than {late_ms[1]:.0f} ms late, "
-                f"at a median latency of {p50_ms or 0:.0f} ms: more processes or another machine "
-                "must generate this load"
+                f"at a median latency of {p50_ms or 0:.0f} ms: {whose}"
             )
     elif remote and lag_p95_ms > limit:
         tester.valid = False
@@ -97,7 +102,8 @@ def _processor(run: Run, seconds: Sequence[Second], allowed: int, remote: bool) 
     if machine is not None and machine >= 0.9 * allowed:
         others = f", of which the target had {used:.1f}" if used is not None else ""
         return f"The processor of this machine: {machine:.1f} of {allowed} cores were busy{others}."
-    if used is not None and allowed > 1 and 0.85 <= used <= 1.15 and run.load["level"] > 1:
+    alone = used is not None and allowed > 1 and 0.85 <= used <= 1.15
+    if alone and _pushes(run) and run.load["level"] > 1:
         return (
             f"One core: the target used {used:.2f} of {allowed}, however many asked. A lock around "
             "it, or Python's own, lets one work at a time."
@@ -107,18 +113,45 @@ def _processor(run: Run, seconds: Sequence[Second], allowed: int, remote: bool) 
 
 def _elsewhere(run: Run, seconds: Sequence[Second], remote: bool) -> str:
     used = _mean(one.target_cores for one in seconds)
-    if run.load["kind"] in ("rate", "ramp", "sessions"):
+    if not _pushes(run):
         share = "" if used is None else f" It used {used:.1f} cores."
-        waits = run.latency.p95 is not None and run.latency.p50 is not None
-        if waits and run.latency.p95 > 10 * max(1.0, run.latency.p50 or 0):  # type: ignore[operator]
+        p50, p95 = run.latency.p50, run.latency.p95
+        if run.counts.errors or run.counts.refused or p95 is None:
+            bad = run.counts.errors + run.counts.refused
+            asked = run.counts.asked
+            return f"The target's errors: {bad} of {asked} requests were not answered.{share}"
+        if _falls_behind(run):
+            return f"The target: it fell behind, and more and more requests were under way.{share}"
+        if p50 is not None and p95 > 10 * max(1.0, p50):
             return f"Stalls: one request in twenty took ten times the median.{share}"
         return f"Nothing: the target kept up with this load.{share}"
+    if used is None and not remote:
+        return "Not known: the load was too short to look at the target."
     if used is None:
         return "Not known: the target's processes are not on this machine, or may not be looked at."
     return (
         f"Waiting: {run.load['level']:g} callers kept the target at {used:.1f} cores. More callers "
         "might, or it waits for something that is no processor."
     )
+
+
+def _pushes(run: Run) -> bool:
+    """Whether more would have been asked if it had been answered sooner."""
+    kind = run.load["kind"]
+    return kind == "closed" or (kind == "sessions" and not run.load.get("paced", True))
+
+
+def _falls_behind(run: Run) -> bool:
+    """Whether work piled up, or speakers had to wait."""
+    if run.real_time is not None and run.real_time < 0.99:
+        return True
+    if len(run.seconds) < 4 or run.load["kind"] == "sessions":
+        return False
+    third = len(run.seconds) // 3
+    early = statistics.fmean(one.in_flight for one in run.seconds[:third])
+    planned = float(run.load.get("seconds") or 0.0)
+    late = [one.in_flight for one in run.seconds if planned - third <= one.t < planned]
+    return bool(late) and statistics.fmean(late) > 2 * early + 4
 
 
 def _batches(seconds: Sequence[Second]) -> str:

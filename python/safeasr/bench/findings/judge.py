@@ -43,9 +43,10 @@ class Judgement:
 def _verdict(
     clip: int, answer: Answer, alone: Sequence[Answer | None], owners: dict[str, int]
 ) -> str:
-    if answer.finals != 1:
-        return "doubled" if answer.finals > 1 else "empty"
     expected = alone[clip] if clip < len(alone) else None
+    # What gives several parts, or none, when it is alone may do so under load.
+    if answer.finals != (1 if expected is None else expected.finals):
+        return "empty" if answer.finals == 0 else "doubled"
     if expected is None or expected.identity() == answer.identity():
         return "right"
     if not answer.text:
@@ -127,7 +128,12 @@ def accuracy_of(
     records: Records, clips: Sequence[Clip], alone: Sequence[Answer | None]
 ) -> Comparison | None:
     """Error rates beside the references, alone and under load; None without references or jiwer."""
-    known = {n: clip.reference for n, clip in enumerate(clips) if clip.reference}
+    # Those that failed alone would count on one side only.
+    known = {
+        n: clip.reference
+        for n, clip in enumerate(clips)
+        if clip.reference and (not alone or alone[n] is not None)
+    }
     if not known:
         return None
     try:
@@ -145,9 +151,11 @@ def accuracy_of(
         measured = jiwer.process_words(reference, _plain(text, unit))
         return measured.substitutions + measured.deletions + measured.insertions, length
 
-    def rate(weighed: Sequence[tuple[tuple[int, int], int]]) -> float:
+    def rate(weighed: Sequence[tuple[tuple[int, int], int]]) -> float | None:
         total = sum(length * times for (_, length), times in weighed)
-        return sum(wrong * times for (wrong, _), times in weighed) / total if total else 0.0
+        if not total:
+            return None
+        return round(sum(wrong * times for (wrong, _), times in weighed) / total, 5)
 
     answered = np.array(records.outcome) == Outcome.ANSWERED
     # Weighed alike: a load rarely says every clip equally often.
@@ -169,4 +177,4 @@ def accuracy_of(
             if clip in known and times[number]
         ]
     )
-    return Comparison(unit, round(alone_rate, 5), round(loaded_rate, 5), len(known))
+    return Comparison(unit, alone_rate, loaded_rate, len(known))

@@ -107,6 +107,8 @@ def _error_rate(unit: str, other: str) -> Callable[[Run], float]:
             raise UnknownError(
                 f"the clips' language is counted by the {run.accuracy.unit}: use {other}"
             )
+        if run.accuracy.loaded is None:
+            raise UnknownError("no clip with a reference was answered")
         return run.accuracy.loaded
 
     return of

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ class Sample:
     memory_mb: float | None = None
     threads: int | None = None
     switches: int | None = None
-    throttled_s: float | None = None
+    periods: tuple[int, int] | None = None
     gpu: float | None = None
     gpu_memory_mb: float | None = None
 
@@ -79,13 +80,12 @@ class _Tree:
         return bool(self._roots)
 
 
-def _throttled() -> float | None:
-    """Seconds for which this container's processor limit has held it up."""
-    for name, key, unit in (("cpu.stat", "throttled_usec", 1e6),):
-        with contextlib.suppress(OSError, ValueError):
-            for line in (_CGROUP / name).read_text().splitlines():
-                if line.startswith(key):
-                    return int(line.split()[1]) / unit
+def _periods() -> tuple[int, int] | None:
+    """Periods of this container's processor limit, and those in which it held it up."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        lines = (_CGROUP / "cpu.stat").read_text().splitlines()
+        found = dict(line.split() for line in lines)
+        return int(found["nr_periods"]), int(found["nr_throttled"])
     return None
 
 
@@ -112,6 +112,10 @@ class Sampler:
         self._period = period_s
         self._end = threading.Event()
         self._nvml = _gpus()
+        count = psutil.cpu_count() or 1
+        self._allowed = (
+            sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(count)
+        )
         self._thread = threading.Thread(target=self._run, daemon=True, name="resources")
         self.samples: list[Sample] = []
 
@@ -140,14 +144,17 @@ class Sampler:
 
     def _look(self) -> Sample:
         sample = Sample(time.monotonic())
-        sample.cores = [round(one / 100, 3) for one in psutil.cpu_percent(percpu=True)]
+        busy = psutil.cpu_percent(percpu=True)
+        sample.cores = [round(busy[n] / 100, 3) for n in self._allowed if n < len(busy)]
         if self._tester:
             sample.tester_cpu_s = self._tester.look(sample)
             sample.memory_mb = sample.threads = sample.switches = None
         if self._target:
             sample.target_cpu_s = self._target.look(sample)
-        sample.throttled_s = _throttled()
-        if self._nvml is not None:
+        # Of a server elsewhere this machine's limits and GPUs say nothing.
+        if self._target:
+            sample.periods = _periods()
+        if self._target and self._nvml is not None:
             with contextlib.suppress(Exception):
                 self._look_at_gpus(sample)
         return sample

@@ -139,13 +139,13 @@ class Comparison:
 
     Attributes:
         unit: "word" or "character" (Chinese, Japanese, Thai).
-        alone, loaded: error rate of the answers alone and under load, 0.05 = 5 %.
+        alone, loaded: error rate of the answers alone and under load, 0.05 = 5 %; None without any.
         references: clips that have one.
     """
 
     unit: str
-    alone: float
-    loaded: float
+    alone: float | None
+    loaded: float | None
     references: int
 
 
@@ -278,6 +278,7 @@ class Report:
         found: of `--find-max`, for each target: {"target", "goal", "level", "unit", "tried":
             [[level, held?], ...]}.
         interrupted: whether Ctrl-C ended it early.
+        failed: targets that could not be used, or died: {"target", "message"}.
     """
 
     title: str
@@ -287,4 +288,5 @@ class Report:
     runs: list[Run] = field(default_factory=list)
     found: list[dict[str, Any]] = field(default_factory=list)
     interrupted: bool = False
+    failed: list[dict[str, str]] = field(default_factory=list)
     format: int = FORMAT

@@ -18,7 +18,7 @@ from safeasr.bench.load.records import Outcome
 __all__ = ["memory_slope", "seconds_of"]
 
 #: Runs shorter than this have no slope worth the name.
-SLOPE_FROM_S = 60.0
+SLOPE_FROM_S = 240.0
 
 
 def seconds_of(loaded: Loaded, wrong: NDArray[np.bool_], samples: Sequence[Sample]) -> list[Second]:
@@ -85,13 +85,20 @@ def _add_samples(seconds: list[Second], samples: Sequence[Sample], begin: float)
         second.target_cores = _rate(before.target_cpu_s, after.target_cpu_s, passed)
         second.tester_cores = _rate(before.tester_cpu_s, after.tester_cpu_s, passed)
         second.context_switches = _rate(before.switches, after.switches, passed)
-        second.throttled = _rate(before.throttled_s, after.throttled_s, passed)
+        second.throttled = _share(before.periods, after.periods)
 
 
 def _rate(before: float | None, after: float | None, passed: float) -> float | None:
     if before is None or after is None:
         return None
     return round(max(0.0, after - before) / passed, 3)
+
+
+def _share(before: tuple[int, int] | None, after: tuple[int, int] | None) -> float | None:
+    """Of a group's periods since then, the share in which it was held up."""
+    if before is None or after is None or after[0] == before[0]:
+        return None
+    return round((after[1] - before[1]) / (after[0] - before[0]), 3)
 
 
 def _add_stats(seconds: list[Second], progress: Sequence[Progress], begin: float) -> None:
@@ -121,23 +128,30 @@ def _add_stats(seconds: list[Second], progress: Sequence[Progress], begin: float
                 seconds[place].target[name] = round(value, 3)
 
 
-def memory_slope(seconds: Sequence[Second]) -> list[float] | None:
+def memory_slope(seconds: Sequence[Second], own_bytes: float = 0.0) -> list[float] | None:
     """Growth of the target's memory in MB per hour: [slope, low, high] with 95 % confidence.
 
     The first tenth, in which caches fill, is left out. Neighbouring seconds are not independent, so
-    the interval is that of at most 30 means of equal stretches.
+    the interval is that of eight means of equal stretches.
+
+    Args:
+        seconds: the time line.
+        own_bytes: what the tester itself keeps of each request in the same process.
     """
-    known = [(one.t, one.memory_mb) for one in seconds if one.memory_mb is not None]
+    known = []
+    kept = 0.0
+    for one in seconds:
+        kept += own_bytes * one.asked / 2**20
+        if one.memory_mb is not None:
+            known.append((one.t, one.memory_mb - kept))
     known = known[len(known) // 10 :]
     if len(known) < 8 or known[-1][0] - known[0][0] < SLOPE_FROM_S:
         return None
-    groups = np.array_split(np.array(known, dtype=np.float64), min(30, len(known) // 2))
+    groups = np.array_split(np.array(known, dtype=np.float64), 8)
     t, y = np.array([group.mean(axis=0) for group in groups]).T
     t = (t - t.mean()) / 3600
     slope = float((t * y).sum() / (t * t).sum())
     rest = y - y.mean() - slope * t
     error = float(np.sqrt((rest**2).sum() / max(1, len(t) - 2) / (t * t).sum()))
-    # Student's t for 95 %, to within 1 % from 4 degrees of freedom on.
-    freedom = max(1, len(t) - 2)
-    width = error * (1.96 + 2.4 / freedom + 5.5 / freedom**2)
+    width = 2.447 * error  # Student's t for 95 % and six degrees of freedom
     return [round(slope, 2), round(slope - width, 2), round(slope + width, 2)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -69,6 +70,7 @@ class Loaded:
         end: moment of the last answer.
         lags: how late the sending loops were, (n,) in seconds.
         progress: how it went.
+        given_up: requests that were under way when the load was stopped.
     """
 
     records: Records
@@ -76,6 +78,7 @@ class Loaded:
     end: float
     lags: NDArray[np.float64]
     progress: list[Progress]
+    given_up: int = 0
 
 
 class Fleet:
@@ -124,8 +127,8 @@ class Fleet:
                 pipe.send(("open", self.spec, self._options, list(self._clips)))
             for pipe in self._pipes:
                 self.about = self._expect(pipe, "opened")[0]
-        except BaseException:
-            self.close()
+        except BaseException as error:
+            self.close(at_once=isinstance(error, KeyboardInterrupt))
             raise
         return self
 
@@ -135,18 +138,21 @@ class Fleet:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        self.close(at_once=self.stopped or kind is not None)
 
-    def close(self) -> None:
-        """End the generators; those that do not end by themselves are killed."""
+    def close(self, *, at_once: bool = False) -> None:
+        """End the generators; those that do not end by themselves, soon or at once, are killed."""
         for pipe in self._pipes:
             pipe.close()
-        for process in self._processes:
-            process.join(15)
-            if process.is_alive():
-                process.kill()
+        try:
+            for process in self._processes:
+                process.join(1 if at_once else 15)
+        finally:
+            for process in self._processes:
+                if process.is_alive():
+                    process.kill()
                 process.join()
-        self._folder.cleanup()
+            self._folder.cleanup()
 
     def stop(self) -> None:
         """Begin nothing new and give up what is under way."""
@@ -158,17 +164,18 @@ class Fleet:
     def say(self, clips: Sequence[Clip]) -> None:
         """Say these from now on."""
         for pipe in self._pipes:
-            pipe.send(("say", list(clips)))
+            self._send(pipe, ("say", list(clips)))
 
     def alone(
         self,
         sessions: Sessions | None,
         timeout_s: float,
         on_answer: Callable[[int], None] = lambda number: None,
+        clips: int | None = None,
     ) -> Alone:
-        """Ask for each clip, one after the other, by calls or by sessions."""
+        """Ask for each clip, or the first few, one after the other, by calls or by sessions."""
         pipe = self._pipes[0]
-        pipe.send(("alone", sessions, timeout_s))
+        self._send(pipe, ("alone", sessions, timeout_s, clips))
         found = Alone()
         while True:
             kind, *values = self._receive(pipe)
@@ -188,10 +195,11 @@ class Fleet:
         """
         begin = time.monotonic() + _START_S
         for pipe in self._pipes:
-            pipe.send(("load", load, begin))
+            self._send(pipe, ("load", load, begin))
         latest: dict[int, Progress] = {}
+        fresh: set[int] = set()
         progress: list[Progress] = []
-        ended: dict[int, tuple[Records, Any, float]] = {}
+        ended: dict[int, tuple[Records, Any, float, int]] = {}
         while len(ended) < len(self._pipes):
             waiting = [p for i, p in enumerate(self._pipes) if i not in ended]
             for pipe in self._ready(waiting):
@@ -200,16 +208,18 @@ class Fleet:
                 kind, *values = self._receive(pipe)
                 if kind == "progress":
                     latest[number] = Progress(*values)
-                    if len(latest) == len(self._pipes) or number in ended:
+                    fresh.add(number)
+                    if len(fresh | ended.keys()) == len(self._pipes):
                         progress.append(_sum(list(latest.values())))
                         on_progress(progress[-1])
-                        latest = {}
+                        fresh.clear()
                 elif kind == "ended":
-                    ended[number] = (values[0], values[1], values[2])
+                    ended[number] = (values[0], values[1], values[2], values[3])
         parts = [ended[number] for number in sorted(ended)]
-        lags = np.concatenate([np.asarray(lag, dtype=np.float64) for _, lag, _ in parts])
-        records = merged([records for records, _, _ in parts])
-        return Loaded(records, begin, max(end for *_, end in parts), lags, progress)
+        lags = np.concatenate([np.asarray(lag, dtype=np.float64) for _, lag, _, _ in parts])
+        records = merged([records for records, *_ in parts])
+        end = max(end for _, _, end, _ in parts)
+        return Loaded(records, begin, end, lags, progress, sum(count for *_, count in parts))
 
     def _ready(self, pipes: Sequence[Connection]) -> Sequence[Any]:
         try:
@@ -226,18 +236,30 @@ class Fleet:
             raise TargetError(f"{self.spec}: expected {kind!r} of the generator, got {found!r}")
         return tuple(values)
 
+    def _send(self, pipe: Connection, order: tuple[Any, ...]) -> None:
+        try:
+            pipe.send(order)
+        except OSError as error:
+            raise self._died(pipe) from error
+
+    def _died(self, pipe: Connection) -> TargetError:
+        """What there is to say of a generator that ended by itself."""
+        number = self._pipes.index(pipe)
+        self._processes[number].join(5)
+        code = self._processes[number].exitcode
+        lines: list[str] = []
+        path = Path(self._folder.name) / f"{number}.log"
+        with contextlib.suppress(OSError), path.open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
+            lines = log.read().decode(errors="replace").splitlines()[-5:]
+        said = "\n".join(["", *lines])
+        return TargetError(f"{self.spec}: the process that held it ended with {code}{said}")
+
     def _receive(self, pipe: Connection) -> tuple[Any, ...]:
         try:
             message: tuple[Any, ...] = pipe.recv()
         except (EOFError, OSError) as error:
-            number = self._pipes.index(pipe)
-            self._processes[number].join(5)
-            code = self._processes[number].exitcode
-            said = (Path(self._folder.name) / f"{number}.log").read_text(errors="replace")
-            lines = "\n".join(said.splitlines()[-5:])
-            raise TargetError(
-                f"{self.spec}: the process that held it ended with {code}\n{lines}"
-            ) from error
+            raise self._died(pipe) from error
         if message[0] == "failed":
             raise TargetError(message[1])
         return message

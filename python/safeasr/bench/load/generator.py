@@ -33,6 +33,7 @@ from safeasr.bench.targets.table import make_target
 __all__ = ["generate"]
 
 PROGRESS_S = 0.5
+LOOK_S = 0.02  # how often one looks how late the loop is
 
 
 def generate(pipe: Connection, part: int, parts: int, log: str) -> None:
@@ -107,23 +108,39 @@ class _Generator:
         """Say these from now on."""
         self._clips = clips
 
-    async def _alone(self, sessions: Sessions | None, timeout_s: float) -> None:
+    async def _alone(self, sessions: Sessions | None, timeout_s: float, clips: int | None) -> None:
         """What the target says of each clip while it has nothing else to do."""
         assert self._target is not None
-        answers: list[Answer | None] = []
-        for number, clip in enumerate(self._clips):
-            # The first one is asked twice: first runs allocate, load and tune.
-            for _ in range(2 if number == 0 else 1):
-                answer: Answer | None = None
-                try:
-                    answer = await self._one(clip, sessions, timeout_s)
-                except Exception as error:
-                    self._pipe.send(
-                        ("alone failed", clip.name, error_kind(error), message_of(error))
-                    )
-            answers.append(answer)
-            self._pipe.send(("alone", number, answer))
+
+        for number, clip in enumerate(self._clips[:clips]):
+            if number == 0:  # asked twice: first runs allocate, load and tune
+                await self._patiently(clip, sessions, timeout_s)
+            answer = await self._patiently(clip, sessions, timeout_s)
+            if isinstance(answer, Answer):
+                self._pipe.send(("alone", number, answer))
+            else:
+                kind, message = error_kind(answer), message_of(answer)
+                self._pipe.send(("alone failed", clip.name, kind, message))
+                self._pipe.send(("alone", number, None))
         self._pipe.send(("alone ended",))
+
+    async def _patiently(
+        self, clip: Clip, sessions: Sessions | None, timeout_s: float
+    ) -> Answer | Exception:
+        """The answer; a target that refuses or fails is asked once more, and once more."""
+        found: Exception | None = None
+        for pause in (0.0, 0.3, 1.0):
+            await asyncio.sleep(pause)
+            try:
+                return await self._one(clip, sessions, timeout_s)
+            except TargetError:
+                raise
+            except asyncio.TimeoutError:
+                return TimeoutError(f"no answer within {timeout_s:g} s")
+            except Exception as error:
+                found = error
+        assert found is not None
+        return found
 
     async def _one(self, clip: Clip, sessions: Sessions | None, timeout_s: float) -> Answer:
         assert self._target is not None
@@ -152,7 +169,8 @@ class _Generator:
             watch.cancel()
             self._drive = None
             gc.unfreeze()
-        self._pipe.send(("ended", drive.records, drive.lags, time.monotonic()))
+        given_up = drive.asked - len(drive.records)
+        self._pipe.send(("ended", drive.records, drive.lags, time.monotonic(), given_up))
 
     async def _watch(self, drive: Drive) -> None:
         """Tell the parent twice a second how it goes, and note how late this loop itself is."""
@@ -170,8 +188,10 @@ class _Generator:
                 )
             )
             while (wait := due - time.monotonic()) > 0:
-                ask = min(wait, 0.02)
+                ask = min(wait, LOOK_S)
                 began = time.monotonic()
                 await asyncio.sleep(ask)
-                drive.lags.append(time.monotonic() - began - ask)
+                lag = time.monotonic() - began - ask
+                # A long lag stands for all looks that it kept from being taken.
+                drive.lags.extend(lag - k * LOOK_S for k in range(1 + int(lag / LOOK_S)))
             due = max(due, time.monotonic())

@@ -93,7 +93,9 @@ async def drive_sessions(drive: Drive, load: Load, part: int = 0, parts: int = 1
     """Run all sessions of this generator to their end."""
     kind = load.kind
     assert isinstance(kind, Sessions)
-    end = drive.begin + kind.seconds
+    spread = min(max(clip.seconds for clip in drive.clips), kind.seconds / 2) if kind.paced else 0.0
+    # So long after the last one began: from then on everyone speaks.
+    end = drive.begin + spread + kind.seconds
     wheel = Wheel(drive.begin)
 
     async def speaker(number: int) -> None:
@@ -101,8 +103,7 @@ async def drive_sessions(drive: Drive, load: Load, part: int = 0, parts: int = 1
         everyone = kind.sessions * parts
         place = (number * parts + part) / everyone
         which = number * parts + part
-        spread = min(drive.clips[which % len(drive.clips)].seconds, kind.seconds / 2)
-        begin = drive.begin + (place * spread if kind.paced else 0.0)
+        begin = drive.begin + place * spread
         rounds = 0
         while (rounds < kind.rounds) if not kind.paced else (begin < end):
             if not await drive.until(begin):

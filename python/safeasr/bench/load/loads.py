@@ -150,8 +150,10 @@ class Load:
         if own == 0:
             return None
         values = {**asdict(kind), of: own}
-        if values.get("requests") is not None:
-            values["requests"] = values["requests"] * own // most
+        requests = values.get("requests")
+        if requests is not None:
+            before = part * (most // parts) + min(part, most % parts)
+            values["requests"] = requests * (before + own) // most - requests * before // most
         return Load(type(kind)(**values), self.timeout_s, self.seed + part, self.extra)
 
 
