@@ -113,7 +113,6 @@ void BindRunners(py::module_& module) {
           [](const core::Runner& self) {
             const core::RunnerCounters& counters = self.counters();
             py::dict out;
-            out["batched_requests"] = counters.batched_requests.load();
             out["queue_time"] = HistogramToPython(counters.queue_time);
             out["run_time"] = HistogramToPython(counters.run_time);
             return out;

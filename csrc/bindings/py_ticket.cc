@@ -84,9 +84,20 @@ void BindTicket(py::module_& module) {
            "Wait until finished; False when timeout_s seconds passed first.")
       .def("finished", [](const PyTicket& self) { return self.ticket->finished(); })
       .def(
-          "cancel", [](const PyTicket& self) { return self.ticket->Cancel(); },
-          "True when it was still waiting and will not run.")
+          "cancel",
+          [](const PyTicket& self) {
+            // Its lock may be held by a thread of the parent, whose request it is.
+            return getpid() == self.owner_pid && self.ticket->Cancel();
+          },
+          "True when it was still waiting and will not run. False in a forked child.")
       .def_property_readonly("state", &StateName)
+      .def_property_readonly(
+          "finished_s",
+          [](const PyTicket& self) -> std::optional<double> {
+            if (!self.ticket->finished()) return std::nullopt;
+            return core::Seconds(self.ticket->finished_at().time_since_epoch());
+          },
+          "When it was finished, of Python's monotonic clock, which is the same one; None before.")
       .def(
           "get",
           [](const PyTicket& self) {
@@ -97,6 +108,7 @@ void BindTicket(py::module_& module) {
       .def(
           "announce",
           [](const PyTicket& self, std::shared_ptr<CompletionQueue> queue, std::uint64_t token) {
+            RequireOwnProcess(self);  // nobody would finish it, and its lock may be held for ever
             self.ticket->AddDoneCallback(
                 [queue = std::move(queue), place = CompletionQueue::PlaceFor(token)]() mutable {
                   queue->Put(place);

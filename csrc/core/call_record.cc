@@ -31,13 +31,15 @@ void CallRecord::Follow(const std::vector<std::shared_ptr<Ticket>>& tickets,
 }
 
 void CallRecord::Settle(const std::vector<std::shared_ptr<Ticket>>& tickets) noexcept {
-  if (counters_->forked()) return;  // the lock may be held by a thread of the parent
   for (std::size_t i = 0; i < tickets.size(); ++i) {
     if (tickets[i]->finished()) Note(i, *tickets[i]);
   }
 }
 
 void CallRecord::Note(std::size_t index, const Ticket& ticket) noexcept {
+  // A child's own cancel may come here: the lock, and that of the errors, may be held by a thread
+  // of the parent.
+  if (counters_->forked()) return;
   std::lock_guard<std::mutex> lock(mutex_);
   if (index >= noted_.size() || noted_[index]) return;
   noted_[index] = true;

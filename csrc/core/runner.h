@@ -23,7 +23,6 @@ class Payload {
 
 // What the requests of one runner cost, on all engines that it runs on. Written by workers.
 struct RunnerCounters {
-  std::atomic<std::uint64_t> batched_requests{0};
   DurationHistogram queue_time;  // of each request, from submit to the start of its first batch
   DurationHistogram run_time;    // of each batch
 };

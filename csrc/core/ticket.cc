@@ -42,6 +42,7 @@ bool Ticket::Finish(TicketState state, Outcome outcome, TicketState last) noexce
     std::lock_guard<std::mutex> lock(mutex_);
     if (this->state() > last) return false;
     outcome_ = std::move(outcome);
+    finished_at_ = Clock::now();
     callbacks.swap(callbacks_);
     state_.store(state, std::memory_order_release);
     finished_.notify_all();

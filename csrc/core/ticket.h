@@ -44,6 +44,8 @@ class Ticket {
 
   TicketState state() const { return state_.load(std::memory_order_acquire); }
   bool finished() const { return IsFinal(state()); }
+  // When a finished ticket was finished.
+  TimePoint finished_at() const { return finished_at_; }
 
   // True when finished before the deadline.
   bool WaitUntil(TimePoint deadline) const;
@@ -71,6 +73,7 @@ class Ticket {
   // Written under the mutex; the pool looks at thousands without it.
   std::atomic<TicketState> state_{TicketState::kQueued};
   std::atomic<bool> cancel_requested_{false};
+  TimePoint finished_at_{};  // as the outcome: written before the state says that it is final
   Outcome outcome_;
   std::vector<Callback> callbacks_;
 };

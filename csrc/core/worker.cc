@@ -21,10 +21,6 @@ constexpr Duration kOutOfMemoryPause = std::chrono::milliseconds(10);
 constexpr int kOutOfMemoryTries = 5;
 constexpr Duration kOutOfMemoryPatience = std::chrono::milliseconds(500);
 
-void Count(std::atomic<std::uint64_t>& counter, std::uint64_t n = 1) {
-  counter.fetch_add(n, std::memory_order_relaxed);
-}
-
 }  // namespace
 
 std::size_t Worker::FreeWorkers() const {

@@ -1,18 +1,10 @@
 // What a worker counts. As in worker.cc, nothing may throw.
 #include <algorithm>
-#include <atomic>
 #include <cstdint>
 
 #include "core/worker.h"
 
 namespace safeasr::core {
-namespace {
-
-void Count(std::atomic<std::uint64_t>& counter, std::uint64_t n = 1) {
-  counter.fetch_add(n, std::memory_order_relaxed);
-}
-
-}  // namespace
 
 void Worker::CountBatch(const std::vector<RequestPtr>& requests) {
   Counters& counters = team_.intake.counters;
@@ -25,7 +17,6 @@ void Worker::CountBatch(const std::vector<RequestPtr>& requests) {
   }
   Count(counters.batches);
   Count(counters.batched_requests, count);
-  Count(requests[0]->runner->counters().batched_requests, count);
   Count(counters.batch_length, sum);
   Count(counters.batch_cost, requests[0]->runner->limits().ragged ? sum : count * longest);
 }

@@ -26,6 +26,7 @@ __all__ = [
     "InferenceError",
     "InputError",
     "InterruptedCallError",
+    "MetricsUnavailableError",
     "NotAllowedError",
     "OptionError",
     "OptionFileNotFoundError",
@@ -238,4 +239,12 @@ class InterruptedCallError(SafeASRError, RuntimeError):
     The interrupted call cannot go on before the handler has returned, so what the handler asked for
     could never come. Let the handler set a flag, or start a thread. Nothing was queued. It is a
     ``RuntimeError`` too.
+    """
+
+
+class MetricsUnavailableError(SafeASRError, ImportError):
+    """prometheus_client is not installed, and metrics need it.
+
+    Raised on import of ``safeasr.metrics``: ``pip install prometheus-client``. It is an
+    ``ImportError`` too.
     """

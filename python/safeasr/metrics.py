@@ -16,16 +16,9 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from safeasr.errors import SafeASRError
+from safeasr.errors import MetricsUnavailableError
 
 __all__ = ["MetricsUnavailableError", "ModelCollector"]
-
-
-class MetricsUnavailableError(SafeASRError, ImportError):
-    """prometheus_client is not installed, and metrics need it: ``pip install prometheus-client``.
-
-    It is an ``ImportError`` too.
-    """
 
 
 try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -10,12 +11,18 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
+from safeasr.bench.campaign import Campaign
 from safeasr.bench.findings.report_file import read_report
 from safeasr.bench.findings.results import Report
+from safeasr.bench.load.fleet import Progress
+from safeasr.bench.load.loads import Closed, Load, Sessions
 from safeasr.cli.app import run
+from safeasr.cli.bench import calls, conducting, showing
 
 HERE = Path(__file__).parent
 
@@ -120,11 +127,25 @@ def test_find_max(tmp_path: Path) -> None:
         (["--concurrency", "0"], "numbers of callers"),
         (["--concurrency", "1", "--rate", "5"], "one of --concurrency, --rate and --ramp"),
         (["--seconds", "soon"], "'soon'"),
+        (["--requests", "5", "--rate", "5"], "--requests goes with --concurrency"),
+        (["--requests", "5", "--ramp", "1:5"], "--requests goes with --concurrency"),
+        (["--ramp", "1:5", "--find-max", "errors=0"], "give --rate"),
+        (["--concurrency", "1,4,16", "--find-max", "errors=0"], "only one level of callers"),
+        (["live", "--sessions", "1,8", "--find-max", "errors=0"], "only one level of sessions"),
+        (["--seconds", "20s", "--soak", "2h"], "one of --seconds and --soak"),
+        (["live", "--seconds", "20s", "--soak", "2h"], "one of --seconds and --soak"),
+        (["--pid", "999999999"], "no process 999999999"),
+        (["--pid", "0"], "no process 0"),
+        (["--processes", "2"], "--processes"),
+        (["live", "--processes", "2", "-t", "made_up_module:exact"], "--processes"),
+        (["--references", "made_up_module.py"], "audio that is named"),
         (["--ramp", "5"], "1:50"),
         (["--find-max", "p59<3ms"], "p95"),
         (["--option", "language"], "name=value"),
         (["--header", "Authorization"], "NAME:VALUE"),
         (["--json", "no/such/folder/a.json"], "no/such/folder"),
+        (["--html", "."], "is a folder"),
+        (["options", "--junit", ".."], "is a folder"),
         (["live", "--mode", "twice"], "'twice'"),
         (["compare", "made_up_module.py", "made_up_module.py"], "made_up_module.py"),
         (["no such file.wav"], "no such file"),
@@ -138,7 +159,8 @@ def test_wrong_usage_is_named(
 ) -> None:
     assert run(["bench", *arguments]) in (1, 2)
     out = capfd.readouterr()
-    assert said in out.err, out.err
+    # Typer folds them into a box.
+    assert said in " ".join(out.err.replace("│", " ").split()), out.err
     assert "Traceback" not in out.err
 
 
@@ -178,3 +200,78 @@ def test_a_tester_without_processor_says_so(tmp_path: Path) -> None:
     (one,) = bench(tmp_path, *arguments).runs
     assert not one.tester.valid and "late" in one.tester.reason
     assert one.bottleneck.startswith("The tester itself")
+
+
+def test_a_name_that_is_none_gets_a_list_of_lines(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "-t", "inproc:nope", "--limit", "1"]) == 1
+    lines = capfd.readouterr().err.splitlines()
+    assert any(line.startswith("  inproc:funasr-lock  ") for line in lines)
+    assert not any("did you mean" in line for line in lines)
+
+
+def test_one_report_that_fails_loses_no_other(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(conducting, "write_html", full)
+    names = [str(tmp_path / name) for name in ("r.html", "r.xml")]
+    bench(
+        tmp_path,
+        *("-t", "made_up_module:exact", "--concurrency", "2", "--requests", "10"),
+        *("--html", names[0], "--junit", names[1]),
+        code=1,
+    )
+    assert Path(names[1]).is_file()
+    said = capfd.readouterr()
+    assert "cannot write" in said.err and "no space left" in said.err
+    # Without a terminal, too, one sees that it lives.
+    for line in (
+        "made_up_module:exact: opening",
+        "made_up_module:exact: asking for each of 16 clips alone",
+        "made_up_module:exact, 2 callers: begins, 10 requests",
+    ):
+        assert line in said.err.splitlines()
+
+
+def test_error_rates_need_jiwer(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "jiwer", None)
+    assert run(["bench", "-t", "inproc:nope"]) == 1
+    assert capfd.readouterr().err.count("pip install 'safeasr[bench]'") == 1
+
+
+def test_once_a_minute_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(showing, "time", clock)
+    out = io.StringIO()
+    with showing.Shown(Console(file=out, width=200)) as shown:
+        shown.opening("module:x")
+        shown.loading("x", Load(Closed(4, 9000.0)))
+        for step in range(1, 300):
+            clock.now = step / 2
+            shown.progress(Progress(clock.now, step, 4, step, {}), 0.0)
+        shown.loading("x", Load(Sessions(1, paced=False, rounds=3)))
+    assert out.getvalue().splitlines() == [
+        "module:x: opening",
+        "x, 4 callers: begins, for 2 h 30 min",
+        "x, 4 callers: after 60 s 120 ended, 4 under way",
+        "x, 4 callers: after 2 min 240 ended, 4 under way",
+        "x, 1 session: begins, 3 recordings of each session",
+    ]
+
+
+def test_wav_and_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Campaign] = []
+    monkeypatch.setattr(calls, "conduct_and_show", lambda campaign, _: seen.append(campaign))
+    assert run(["bench", "-t", "http://localhost:1"]) == 0
+    assert run(["bench", "-t", "http://localhost:1", "--wav"]) == 0
+    assert run(["bench", "--find-max", "errors=0"]) == 0
+    files, wavs, search = seen
+    assert all(one.encoded and one.filename.endswith(".flac") for one in files.clips)
+    assert all(one.encoded is None and one.filename.endswith(".wav") for one in wavs.clips)
+    assert [one.level for one in files.loads] == [1, 4, 16]
+    assert {one.kind.seconds for one in files.loads} == {20.0}
+    assert [one.level for one in search.loads] == [1]

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import copy
 import io
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 from safeasr.bench.findings import results
+from safeasr.bench.findings.report_file import read_report, write_report
 from safeasr.bench.findings.results import Report
 from safeasr.bench.report.compare import ComparedRuns, compare, print_comparison
+from safeasr.bench.report.html import read_html
 from safeasr.bench.report.resample import newcombe
+from safeasr.cli.app import run as command
 from support.bench_reports import FUNASR, SAFEASR, make_run, sample_report
 
 
@@ -115,6 +120,60 @@ def test_printed() -> None:
     out = io.StringIO()
     print_comparison(compare(report_of(), report_of()), Console(file=out))
     assert "No run" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ([], "no report"),
+        ({"runs": []}, "it has no title"),
+        ({"runs": [{"target": 1}]}, "has no title"),
+        ({"title": "t", "command": "c", "runs": [{"target": 1, "load": {}}]}, r"runs\[0\].target"),
+        ({"title": "t", "command": "c", "runs": [{"target": "x"}]}, r"runs\[0\] has no load"),
+        ({"title": "t", "command": "c", "runs": 3}, "runs should be a list"),
+        ({"title": "t", "command": "c", "runs": [3]}, "should be an object"),
+        ({"title": "t", "command": "c", "runs": [], "format": 99}, "newer"),
+        (
+            {"title": "t", "command": "c", "runs": [{"target": "x", "load": {}, "rtfx": "fast"}]},
+            "rtfx should be a number",
+        ),
+    ],
+)
+def test_what_is_no_report_is_named(tmp_path: Path, content: object, said: str) -> None:
+    path = tmp_path / "odd.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=said) as caught:
+        read_report(path)
+    assert "odd.json" in str(caught.value)
+    page = tmp_path / "odd.html"
+    page.write_text(f'<script type="application/json" id="report">{json.dumps(content)}</script>')
+    with pytest.raises(ValueError, match=r"odd\.html"):
+        read_html(page)
+
+
+def test_reports_come_back_as_they_were(tmp_path: Path) -> None:
+    report = sample_report()
+    write_report(report, tmp_path / "r.json")
+    assert read_report(tmp_path / "r.json") == report
+    # What a newer one adds is left out.
+    found = json.loads((tmp_path / "r.json").read_text("utf-8")) | {"more": 1}
+    (tmp_path / "r.json").write_text(json.dumps(found))
+    assert read_report(tmp_path / "r.json") == report
+
+
+def test_only_if_asked_is_worse_a_failure(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = (str(tmp_path / name) for name in ("good.json", "bad.json"))
+    write_report(report_of(make_run(asked=2000)), Path(good))
+    write_report(report_of(make_run(asked=2000, broken=True)), Path(bad))
+    assert command(["bench", "compare", good, bad]) == 0
+    assert command(["bench", "compare", good, bad, "--fail-if-worse"]) == 1
+    assert command(["bench", "compare", bad, good, "--fail-if-worse"]) == 0
+    assert "worse" in capfd.readouterr().out
+    Path(bad).write_text('{"runs":[{"target":1}]}')
+    assert command(["bench", "compare", good, bad]) == 1
+    assert "bad.json is no report" in capfd.readouterr().err
 
 
 def test_newcombe_is_the_published_example() -> None:

@@ -42,6 +42,24 @@ def test_lists_and_references(folder: Path) -> None:
     ]
 
 
+def test_kaldi_separates_by_any_white_space(folder: Path) -> None:
+    (folder / "wav.scp").write_text(f"one\t{folder / 'a.wav'}\n  two \t b.flac \n")
+    (folder / "text").write_text("one\thello  there\ntwo\n")
+    assert read_references(folder / "text") == {"one": "hello  there", "two": ""}
+    clips = load_clips([str(folder / "wav.scp")], read_references(folder / "text"))
+    assert [(clip.name, clip.reference) for clip in clips] == [("one", "hello  there"), ("two", "")]
+
+
+def test_references_of_other_clips(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"'x1'.*'a'"):
+        load_clips([str(folder)], {"x1": "hello"})
+    # One that matches is enough: people have one file for all of their sets.
+    assert load_clips([str(folder)], {"x1": "hello", "b": "there"})[1].reference == "there"
+    (folder / "text").write_text("\n")
+    with pytest.raises(InputError, match="no references"):
+        read_references(folder / "text")
+
+
 def test_manifests(folder: Path) -> None:
     rows = [
         {"audio_filepath": "a.wav", "text": "hello", "options": {"language": "en"}},
@@ -69,6 +87,8 @@ def test_manifests(folder: Path) -> None:
         ("m.jsonl", '{"path": "a.wav", "options": 3}', "options"),
         ("wav.scp", "x no.wav\n", "no.wav"),
         ("wav.scp", "x a.wav\nx b.flac\n", "two clips"),
+        ("wav.scp", "x cat a.wav |\n", "'x' is a command .'cat a.wav |'."),
+        ("wav.scp", "x\n", "'x' has no file"),
         ("empty.scp", "", "no audio"),
         ("x.wav", "<html>not found</html>", "x.wav"),
     ],

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import xml.etree.ElementTree as ElementTree
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from safeasr.bench.findings.results import Report, Run
+from safeasr.bench.findings.results import Comparison, ErrorKind, Report, Run
+from safeasr.bench.report.doubled import undouble
+from safeasr.bench.report.junit import render_junit
 from safeasr.bench.report.terminal import print_report
 from safeasr.bench.report.words import around_difference, ms, number, share
 from support.bench_reports import FUNASR, HOSTILE, SAFEASR, make_run, sample_report, sessions_run
@@ -82,6 +85,66 @@ def test_little() -> None:
     assert "real time" in text and "98.5 %" in text
     bounded = {"target": "x", "goal": "g", "level": 64.0, "unit": "callers", "bounded": False}
     assert "at least 64 callers" in printed(Report("t", "c", found=[bounded]))
+
+
+def test_narrow_terminals_lose_no_error_rate() -> None:
+    lines = printed(sample_report(), 60).splitlines()
+    assert max(map(cell_len, lines)) <= 60
+    start = next(n for n, line in enumerate(lines) if line.startswith("Error rate"))
+    end = next(n for n, line in enumerate(lines) if line.startswith("Most that"))
+    table = "\n".join(lines[start:end])
+    assert "…" not in table and "9.30 %" in table and "16, by character" in table
+
+
+def test_error_rates_that_are_not_known() -> None:
+    run = make_run()
+    run.accuracy = Comparison("word", None, None, 3)  # type: ignore[arg-type,unused-ignore]
+    (line,) = (one for one in printed(Report("t", "c", runs=[run])).splitlines() if " word " in one)
+    assert line.split()[-4:] == ["word", "-", "-", "3"]
+
+
+def test_growth_of_memory() -> None:
+    grows, steady, short = make_run(FUNASR, 4, broken=True), make_run(SAFEASR, 4), make_run()
+    short.memory_slope_mb_h = None
+    text = printed(Report("t", "c", runs=[grows, steady, short]))
+    assert f"{FUNASR}, 4 callers: +2,880 MB/h (+2,700 to +3,010)" in text
+    assert f"{SAFEASR}, 4 callers: +12 MB/h (-9 to +33)" in text and text.count("MB/h") == 2
+    assert "memory" not in printed(Report("t", "c", runs=[short]))
+
+
+def test_targets_that_could_not_be_measured() -> None:
+    report = Report("t", "c", runs=[make_run()])
+    report.failed = [  # type: ignore[attr-defined,unused-ignore]
+        {"target": "ws://a", "message": "ws://a: cannot connect\x1b\nto it"}
+    ]
+    text = printed(report)
+    assert "FAILED" in text and "│ ws://a: cannot connect" in text and "\x1b" not in text
+    suite = ElementTree.fromstring(render_junit(report).encode())
+    assert suite[0].get("failures") == "1" and suite[0].get("tests") == "2"
+    assert "FAILED" not in printed(Report("t", "c", runs=[make_run()]))
+
+
+def test_nothing_is_said_twice() -> None:
+    run = make_run()
+    run.errors = [
+        ErrorKind("HTTP 503", 3, "HTTP 503: full", 1.0),
+        ErrorKind("TimeoutError", 3, "TimeoutError()", 1.0),
+    ]
+    run.notes = [
+        "Alone, too, a failed: disconnected: disconnected: ReadError",
+        "Alone, too, b failed: TimeoutError: TimeoutError()",
+        "Alone, too, c failed: HTTP 500: other words",
+    ]
+    report = Report("t", "c", runs=[run])
+    text = printed(report)
+    assert "HTTP 503  full" in text and "TimeoutError()" not in text.split("Notes")[0]
+    undouble(report)
+    assert [one.first for one in run.errors] == ["full", ""]
+    assert run.notes == [
+        "Alone, too, a failed: disconnected: ReadError",
+        "Alone, too, b failed: TimeoutError",
+        "Alone, too, c failed: HTTP 500: other words",
+    ]
 
 
 def test_numbers() -> None:

@@ -1,7 +1,11 @@
 // Calls are counted once when they begin and once when they end, whoever says so.
 #include "core/call_record.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <array>
+#include <cstdio>
 #include <memory>
 #include <string>
 #include <utility>
@@ -176,4 +180,28 @@ TEST(StreamsAreOpenAsLongAsTheyLive) {
   }
   CHECK_EQ(counters->streams_open.load(), 0);
   CHECK_EQ(counters->streams_opened.load(), 2u);
+}
+
+TEST(AForkedChildCountsNothing) {
+  const auto counters = std::make_shared<CallCounters>();
+  const auto record = Begin(counters);
+  const Tickets tickets = Some(1);
+  record->Follow(tickets, false);
+  std::fflush(stdout);
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(60);
+    tickets[0]->Fail(MakeFailure(ErrorKind::kInvalidInput, "in the child"));
+    _exit(Are(counters->calls, {1, 0, 0, 0}) && counters->errors.Read().empty() ? 0 : 1);
+  }
+  int status = 0;
+  CHECK_EQ(waitpid(child, &status, 0), child);
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+TEST(ATicketKnowsWhenItWasFinished) {
+  Ticket ticket;
+  const TimePoint before = Clock::now();
+  CHECK(ticket.Resolve(std::make_shared<Result>()));
+  CHECK(before <= ticket.finished_at() && ticket.finished_at() <= Clock::now());
 }

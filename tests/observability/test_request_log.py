@@ -108,6 +108,7 @@ def test_slow_chunks(caplog: pytest.LogCaptureFixture) -> None:
     streaming = AutoModel(model="demo-streaming", slow_request_s=0.0, num_workers=1)
     with streaming as model, model.stream(key="live") as stream:
         stream.feed(CLIP)
+    until(lambda: bool(lines(caplog)))  # told on another thread
     (record,) = lines(caplog)
     assert record.getMessage().startswith("slow chunk of demo-streaming: key 'live': ")
     assert record.key == "live"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,6 +22,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from safeasr import AudioError, AutoModel
 from safeasr.observability import tracing
 from support.audio import speech
+from support.waiting import until
 
 CLIP = speech(1.0)
 STAGES = ("safeasr.decode", "safeasr.queue", "safeasr.compute", "safeasr.text")
@@ -144,11 +146,56 @@ def test_chunks_of_streams(exporter: InMemorySpanExporter) -> None:
     streaming = AutoModel(model="demo-streaming", num_workers=1)
     with streaming as model, model.stream(key="live") as stream:
         stream.feed(CLIP[:9600])
+    until(lambda: len(exporter.get_finished_spans()) == 3)  # told on another thread
     call, children = spans_of(exporter)
     assert call.name == "safeasr.chunk"
     assert call.attributes["safeasr.key"] == "live"
     assert call.attributes["safeasr.audio_s"] == pytest.approx(0.6)
     assert set(children) == {"safeasr.turn", "safeasr.work"}
+
+
+def test_the_span_of_submit_ends_with_its_work(
+    one: AutoModel, exporter: InMemorySpanExporter
+) -> None:
+    future = one.submit([CLIP, CLIP])
+    until(future.done)
+    done = time.time_ns()
+    time.sleep(0.3)
+    future.result()
+    (call,) = (s for s in exporter.get_finished_spans() if s.name == "safeasr.generate")
+    assert call.end_time is not None and call.end_time <= done + 1_000_000
+
+
+def test_a_task_that_gave_up(
+    gated_model: Callable[..., AutoModel], gate: Any, exporter: InMemorySpanExporter
+) -> None:
+    model = gated_model()
+
+    async def give_up() -> None:
+        await asyncio.wait_for(model.agenerate(CLIP), 0.3)
+
+    with pytest.raises((TimeoutError, asyncio.TimeoutError)):
+        asyncio.run(give_up())
+    gate.open()
+    call, _ = spans_of(exporter)
+    assert call.attributes["error.type"] == "CancelledError"
+
+
+def test_keys_are_cut_and_on_one_line(one: AutoModel, exporter: InMemorySpanExporter) -> None:
+    one.generate(CLIP, key="a\nb" + "c" * 500)
+    call, children = spans_of(exporter)
+    for span in (call, *children["safeasr.compute"]):
+        shown = span.attributes["safeasr.key"]
+        assert shown.startswith(r"a\nbc") and len(shown) < 100
+
+
+def test_no_context_is_no_failure(
+    one: AutoModel, exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.context", None)
+    assert tracing.here() is None
+    assert one.generate(CLIP)
+    assert exporter.get_finished_spans() == ()
 
 
 def test_spans_that_are_not_sampled(

@@ -227,24 +227,24 @@ class Call:
         """The result of a finished request, or its error where that is wanted."""
         utterance = self.utterances[index]
         moments = self.watch.taken(utterance.index)
-        began = time.monotonic()
+        began, done = time.monotonic(), ticket.finished_s
         try:
             result = self.serving.recognizer.finish(
                 ticket.get(), utterance.key, self.options.family
             )
         except Exception as error:
             if moments is not None:
-                moments.failed(error)
+                moments.failed(error, done)
             if not self.options.keep_errors or not isinstance(error, SafeASRError):
                 raise
             return self.refusal(index, error)
         if moments is not None:
-            moments.told(began)
+            moments.told(began, done)
         return result
 
     def refusal(self, index: int, error: BaseException) -> Result:
         """What stands in the place of an input that failed."""
-        self.watch.kept(error)
+        self.watch.kept(index, error)
         return {"key": self.utterances[index].key, "error": error}
 
     # -- All of them ------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ __all__ = [
     "CALLBACKS",
     "DECODING",
     "STEPS",
+    "TELLING",
     "Dispatcher",
     "forbid_waiting",
     "on_callback_thread",
@@ -77,6 +78,11 @@ class Dispatcher:
         nothing.finish()
         self.when_finished(nothing, callback)
 
+    @property
+    def waiting(self) -> int:
+        """How many callbacks have not begun."""
+        return len(self._waiting)
+
     def require_elsewhere(self) -> None:
         """Raise InterruptedCallError in a signal handler without which no callback can run."""
         require_unheld(self._lock)
@@ -118,7 +124,9 @@ BACKGROUND = Dispatcher("safeasr-background", 1)
 ALONE = Dispatcher("safeasr-alone", 1)
 #: Decodes recordings block by block, beside whatever is done with the blocks before.
 DECODING = Dispatcher("safeasr-decoding", min(usable_cores(), 8))
-_ALL = (DECODING, ALONE, BACKGROUND, STEPS, CALLBACKS)
+#: Runs log handlers and exporters of spans, see :mod:`safeasr.calls.telling`.
+TELLING = Dispatcher("safeasr-telling", 1)
+_ALL = (DECODING, ALONE, BACKGROUND, STEPS, CALLBACKS, TELLING)
 
 
 def on_callback_thread() -> bool:

@@ -124,6 +124,7 @@ class Sentences(Iterator[Result], AsyncIterator[Result]):
         except QueueFullError:  # when the first one has ended
             with suppress(IndexError):  # closed meanwhile
                 self._under_way.pop()
+            self._watch.put_off(following.index)
             self._is_full = True
             return
         self._next += 1
@@ -265,8 +266,11 @@ class Sentences(Iterator[Result], AsyncIterator[Result]):
 
     def close(self) -> None:
         """Cancel what is not finished; no sentence follows."""
-        self._closed = True
+        self._let_go()
         self._watch.cancelled()  # unless it has ended before
+
+    def _let_go(self) -> None:
+        self._closed = True
         while self._under_way:
             self._under_way.popleft().cancel()
 
@@ -283,5 +287,6 @@ class Sentences(Iterator[Result], AsyncIterator[Result]):
         self.close()
 
     def __del__(self) -> None:
-        """Close it."""
-        self.close()
+        """Close it, and tell nobody: this may be any thread, within anything."""
+        self._watch.forgotten()
+        self._let_go()

@@ -54,17 +54,25 @@ class InputMoments(Moments):
     meter: _ext.Meter | None = None
     _read_s: float | None = None
     _read_until = 0.0
+    _counted = False
+    _done: float | None = None
     _segments_s = 0.0
     _text_began: float | None = None
     _text_s = 0.0
 
-    def __init__(self, counters: _ext.CallCounters, key: str) -> None:
+    def __init__(
+        self, counters: _ext.CallCounters, key: str, before: InputMoments | None = None
+    ) -> None:
         """It is about to be read.
 
         Args:
             counters: of the model.
             key: its name in results.
+            before: of the same input, for which there was no room; what was counted then is not
+                counted again.
         """
+        if before is not None:
+            self._counted = before._counted
         self.key = key
         self._counters = counters
         self.began = time.monotonic()
@@ -84,36 +92,40 @@ class InputMoments(Moments):
         """
         if self._read_s is None:
             self._read_s, self._read_until, self.audio_s = read_s, read_until, audio_s
-            self._counters.read(read_s, audio_s)
+            if not self._counted:
+                self._counted = True
+                self._counters.read(read_s, audio_s)
 
     def wrote(self, text_s: float) -> None:
         """The text of one of its segments was made, which took so long."""
         self._segments_s += text_s
 
-    def told(self, text_began: float) -> None:
-        """Its result is there; the engine was done, and making the result began, then."""
+    def told(self, text_began: float, done: float | None = None) -> None:
+        """Its result is there.
+
+        Args:
+            text_began: when making the result began.
+            done: when everything else was done; None: then.
+        """
         now = time.monotonic()
+        self._done = done
         self._text_began = text_began
         self._text_s = now - text_began + self._segments_s
         self.ended = now
         self._counters.told(self._text_s, self.audio_s)
 
-    def failed(self, error: BaseException) -> None:
-        """It ended with an error; the first one counts."""
+    def failed(self, error: BaseException, ended: float | None = None) -> None:
+        """It ended with an error, now or at the time that is given; the first one counts."""
         if self.ended is None:
-            self.error, self.ended = type(error).__name__, time.monotonic()
+            self.error = type(error).__name__
+            self.ended = time.monotonic() if ended is None else ended
 
     def total_s(self, now: float) -> float:
         """Without the time that its result lay there until somebody took it."""
-        reading = None if self.meter is None else self.meter.reading()
-        if reading is None or self._text_began is None:
-            return super().total_s(now)
-        waited = max(0.0, self._text_began - self._done(reading))
-        return super().total_s(now) - waited
-
-    def _done(self, reading: tuple[int, float, float, float, float, float]) -> float:
-        """When nothing of it was left to do but to make the result."""
-        return max(reading[5], self._read_until)
+        total_s = super().total_s(now)
+        if self._text_began is None or self._done is None:
+            return total_s
+        return total_s - max(0.0, self._text_began - self._done)
 
     def stages(self) -> dict[str, float]:
         """How long each stage took, in seconds; of several requests all of them together."""

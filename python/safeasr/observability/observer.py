@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from safeasr.observability.histograms import histogram
-from safeasr.observability.watches import CallWatch, StreamWatch, Watched
+from safeasr.observability.stream_watches import StreamWatch
+from safeasr.observability.watches import CallWatch, Watched
 
 __all__ = ["REFUSALS", "Observer"]
 

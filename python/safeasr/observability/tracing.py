@@ -6,6 +6,7 @@ a tracer provider; as long as it has not, the question costs one look into ``sys
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -13,11 +14,16 @@ from typing import Any, Final
 
 from safeasr._version import __version__
 from safeasr.observability.moments import Moments
+from safeasr.printable import printable
 
-__all__ = ["here", "tracer", "write_spans"]
+__all__ = ["here", "shown_key", "tracer", "write_spans"]
 
 #: Of a call with very many inputs, these have spans of their own; the call says how many it had.
 _MOST_INPUTS: Final = 100
+#: A key is a name; a longer one is cut off, as in the log.
+_KEY_SHOWN: Final = 80
+#: With this variable OpenTelemetry makes a provider when it is asked for one.
+_NAMED_PROVIDER: Final = "OTEL_PYTHON_TRACER_PROVIDER" in os.environ
 
 _tracer: Any = None
 
@@ -30,6 +36,9 @@ def tracer() -> Any:
     trace = sys.modules.get("opentelemetry.trace")
     if trace is None:
         return None
+    # Asking for the provider costs microseconds where none was set: a look first.
+    if not _NAMED_PROVIDER and getattr(trace, "_TRACER_PROVIDER", trace) is None:
+        return None
     try:
         provider = trace.get_tracer_provider()
         if isinstance(provider, (trace.ProxyTracerProvider, trace.NoOpTracerProvider)):
@@ -41,8 +50,19 @@ def tracer() -> Any:
 
 
 def here() -> Any:
-    """The calling code's context: what spans of a call that begins now are children of."""
-    return sys.modules["opentelemetry.context"].get_current()
+    """The calling code's context: what spans of a call that begins now are children of.
+
+    None if there is none to be had: then the call has no spans.
+    """
+    try:
+        return sys.modules["opentelemetry.context"].get_current()
+    except Exception:  # as in `tracer`
+        return None
+
+
+def shown_key(key: str) -> str:
+    """A key as spans have it: on one line, and of bounded length."""
+    return printable(key, _KEY_SHOWN)
 
 
 def write_spans(
@@ -79,7 +99,7 @@ def write_spans(
     if span.is_recording():
         within = trace.set_span_in_context(span, parent)
         for one in inputs[:_MOST_INPUTS]:
-            named = {} if one.key is None else {"safeasr.key": one.key}
+            named = {} if one.key is None else {"safeasr.key": shown_key(one.key)}
             for stage, (start, end, known) in one.spans().items():
                 child = found.start_span(
                     f"safeasr.{stage}", within, start_time=at(start), attributes={**named, **known}

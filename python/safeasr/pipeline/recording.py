@@ -52,10 +52,10 @@ class _RecordingRun(BoundedRun):
         self._moments = moments
 
     def ended(self) -> None:
-        super().ended()
-        if self._moments is not None:
+        if self._moments is not None:  # before anybody may take it for done
             one = self._recording
             self._moments.recorded(one.read_s, one.read_until, one.given_s)
+        super().ended()
 
     @property
     def reading(self) -> bool:  # type: ignore[override]

@@ -19,7 +19,7 @@ from safeasr.errors import (
     InterruptedCallError,
     QueueFullError,
 )
-from safeasr.observability.watches import ChunkWatch
+from safeasr.observability.stream_watches import ChunkWatch
 from safeasr.pipeline.runs import Runs
 from safeasr.pipeline.steps import Run, Steps
 from safeasr.resampling import StreamResampler

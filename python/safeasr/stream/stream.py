@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 
 from safeasr.calls.future import Future
 from safeasr.calls.os_threads import allocate_rlock
+from safeasr.calls.telling import tell_later
 from safeasr.deadlines import deadline_after, seconds_left
 from safeasr.errors import CancelledError, DeadlineExceededError, ForkedProcessError
 from safeasr.observability.observer import Observer
-from safeasr.observability.watches import StreamWatch
+from safeasr.observability.stream_watches import StreamWatch
 from safeasr.options.checks import flag, time_limit
 from safeasr.options.kinds import require, whole
 from safeasr.options.names import COMMON
@@ -109,7 +110,7 @@ class Stream:
         deadline = deadline_after(self._limit(timeout))
         is_final = flag("is_final", is_final)
         # Chunks are kept: the caller may use its buffer for the next one.
-        with self._watch.chunk() as watch:
+        with self._watch.chunk(tell_later) as watch:
             kept = as_samples(samples, self._fs).copy()
             watch.heard(len(kept) / self._fs)
             job = Job(self._queue, kept, is_final, deadline, watch)

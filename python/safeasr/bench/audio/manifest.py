@@ -12,6 +12,7 @@ from typing import Any
 from safeasr.bench.audio.clips import SAMPLE_RATE, Clip
 from safeasr.errors import AudioFileNotFoundError, InputError
 from safeasr.inputs.audio import load_audio
+from safeasr.printable import quoted
 
 __all__ = ["embedded_clips", "load_clips", "read_references"]
 
@@ -56,7 +57,7 @@ def load_clips(
         limit: how many at most.
 
     Raises:
-        InputError: a manifest is none, or two clips have one name.
+        InputError: a manifest is none, two clips have one name, or references are all of others.
         AudioError: a file cannot be decoded or is not there.
     """
     clips: dict[str, Clip] = {}
@@ -68,6 +69,13 @@ def load_clips(
         clips[key] = _clip(key, path, (references or {}).get(key, said), options)
     if not clips:
         raise InputError(f"no audio in {', '.join(inputs)}")
+    if references and not references.keys() & clips.keys():
+        # Silently measured without references, nobody would know why there is no error rate.
+        raise InputError(
+            "no reference is of any of the clips: their keys are such as "
+            f"{quoted(next(iter(references)))}, those of the clips such as "
+            f"{quoted(next(iter(clips)))}"
+        )
     return list(clips.values())
 
 
@@ -75,13 +83,18 @@ def read_references(path: Path) -> dict[str, str]:
     """Kaldi's ``text``: in each line a key and what is said.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: it cannot be read, or is empty.
     """
-    found = {}
-    for line in _lines(path):
-        key, _, text = line.partition(" ")
-        found[key] = text.strip()
+    found = dict(_keyed(line) for line in _lines(path))
+    if not found:
+        raise InputError(f"{path}: no references")
     return found
+
+
+def _keyed(line: str) -> tuple[str, str]:
+    """A line of Kaldi's: a key, and all that follows the white space after it."""
+    key, *rest = line.strip().split(None, 1)
+    return key, rest[0] if rest else ""
 
 
 def _clip(key: str, path: Path, text: str | None, options: dict[str, Any]) -> Clip:
@@ -104,8 +117,8 @@ def _entries(inputs: Sequence[str]) -> Iterator[tuple[str, Path, str | None, dic
                         yield key, found, None, {}
         elif path.suffix == ".scp":
             for line in _lines(path):
-                key, _, named = line.partition(" ")
-                yield key, _beside(path, named.strip()), None, {}
+                key, named = _keyed(line)
+                yield key, _beside(path, _file_of(path, key, named)), None, {}
         elif path.suffix in (".jsonl", ".csv"):
             for number, row in enumerate(_rows(path), 1):
                 audio = _first(row, _AUDIO)
@@ -116,6 +129,18 @@ def _entries(inputs: Sequence[str]) -> Iterator[tuple[str, Path, str | None, dic
                 yield name, _beside(path, audio), _first(row, _TEXT), options
         else:
             yield path.stem, path, None, {}
+
+
+def _file_of(path: Path, key: str, named: str) -> str:
+    """The file of an entry of ``wav.scp``, which may also hold what is none."""
+    if named.endswith("|"):
+        raise InputError(
+            f"{path}: {quoted(key)} is a command ({quoted(named)}), and commands are not run: "
+            "write its output to a file, as Kaldi's wav-copy does, and name that"
+        )
+    if not named:
+        raise InputError(f"{path}: {quoted(key)} has no file")
+    return named
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

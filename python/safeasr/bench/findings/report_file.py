@@ -19,7 +19,11 @@ _NAMES: dict[Any, str] = {
     str: "a text", bool: "true or false", dict: "an object", list: "a list",
     int: "a number", float: "a number",
 }  # fmt: skip
-_hints = functools.lru_cache(get_type_hints)
+
+
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)  # slow, and a report has thousands of seconds
 
 
 def _made(kind: Any, value: Any, where: str) -> Any:
@@ -53,7 +57,8 @@ def _made(kind: Any, value: Any, where: str) -> Any:
 def _made_dataclass(kind: type[Any], value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         raise ValueError(f"{where or 'it'} should be an object, and is {value!r:.60}")
-    hints = _hints(kind)
+    hashable: Any = kind  # as types are, which mypy does not know of this one
+    hints = _hints(hashable)
     found = {}
     for one in fields(kind):
         if one.name in value:

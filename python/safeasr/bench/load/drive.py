@@ -25,8 +25,9 @@ def error_kind(error: BaseException) -> str:
 
 
 def message_of(error: BaseException) -> str:
-    """What it says, in one line."""
-    return " ".join(str(error).split())[:500] or repr(error)
+    """What it says, in one line, without the kind that some put before it."""
+    said = getattr(error, "message", None) or str(error)
+    return " ".join(str(said).split())[:500] or repr(error)
 
 
 @dataclass

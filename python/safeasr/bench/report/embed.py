@@ -54,9 +54,12 @@ def extract(page: str, name: str) -> Report:
     match = _ELEMENT.search(page)
     if match is None:
         raise ValueError(f"{name} is no page of safeasr bench")
-    found = json.loads(match[1])
-    for run in found.get("runs", []):
-        run["seconds"] = _rows(run["seconds"])
+    try:
+        found = json.loads(match[1])
+        for run in found["runs"]:
+            run["seconds"] = _rows(run["seconds"])
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"{name} is no page of safeasr bench: its report is damaged") from error
     return report_from(found, name)
 
 

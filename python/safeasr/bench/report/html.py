@@ -75,4 +75,8 @@ def read_html(path: Path) -> Report:
         OSError: the file cannot be read.
         ValueError: it is no such page.
     """
-    return extract(path.read_text(encoding="utf-8"), str(path))
+    try:
+        page = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no page of safeasr bench: {error}") from error
+    return extract(page, str(path))

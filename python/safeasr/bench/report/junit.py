@@ -8,6 +8,7 @@ from pathlib import Path
 
 from safeasr.bench.findings.goals import Goal
 from safeasr.bench.findings.results import Report, Run
+from safeasr.bench.report.doubled import without_kind
 from safeasr.bench.report.words import ms, number, shown
 
 __all__ = ["render_junit", "write_junit"]
@@ -28,21 +29,28 @@ def render_junit(report: Report, goals: Sequence[Goal] = ()) -> str:
     for run in report.runs:
         # The time of a run once, so that the suite's sum is right.
         seconds = run.duration_s
-        for one in conditions:
+        for condition in conditions:
             case = ElementTree.SubElement(
                 suite,
                 "testcase",
                 classname=f"{shown(run.target)}.{shown(run.load.get('label', ''))}",
-                name=f"{'not ' if one.alarms else ''}{shown(one.text)}",
+                name=f"{'not ' if condition.alarms else ''}{shown(condition.text)}",
                 time=f"{seconds:.3f}",
             )
             seconds = 0.0
-            if not one.passes(run):
-                why = shown(one.why(run), 500)
+            if not condition.passes(run):
+                why = shown(condition.why(run), 500)
                 failure = ElementTree.SubElement(case, "failure", message=why, type="goal")
                 failure.text = f"{why}\n{_summary(run)}"
                 failures += 1
-    suite.set("tests", str(len(report.runs) * len(conditions)))
+    unusable = getattr(report, "failed", [])
+    for one in unusable:
+        # Without a test case of its own a target that never ran would look like one that passed.
+        name = "can be measured"
+        case = ElementTree.SubElement(suite, "testcase", classname=shown(one["target"]), name=name)
+        ElementTree.SubElement(case, "failure", message=shown(one["message"], 500), type="target")
+    failures += len(unusable)
+    suite.set("tests", str(len(report.runs) * len(conditions) + len(unusable)))
     suite.set("failures", str(failures))
     suite.set("time", f"{sum(run.duration_s for run in report.runs):.3f}")
     ElementTree.indent(root)
@@ -66,7 +74,10 @@ def _summary(run: Run) -> str:
         f"errors {counts.errors:,}, refused {counts.refused:,}",
         f"RTFx {number(run.rtfx)}, p50 {ms(run.latency.p50)}, p95 {ms(run.latency.p95)}",
     ]
-    lines += [f"{one.count:,} x {shown(one.kind)}: {shown(one.first)}" for one in run.errors[:5]]
+    lines += [
+        f"{one.count:,} x {shown(one.kind)}: {shown(without_kind(one.kind, one.first))}"
+        for one in run.errors[:5]
+    ]
     if run.bottleneck:
         lines.append(shown(run.bottleneck))
     return "\n".join(lines)

@@ -14,13 +14,16 @@ from rich.table import Table
 from rich.text import Text
 
 from safeasr.bench.findings.results import Report, Run
-from safeasr.bench.report.terminal_failures import difference_lines, error_lines
+from safeasr.bench.report.terminal_failures import difference_lines, error_lines, failed_lines
+from safeasr.bench.report.terminal_memory import memory_lines
 from safeasr.bench.report.words import by_load, differs, ms, number, share, shown, targets
 
 __all__ = ["print_report"]
 
 #: Narrower terminals get the table of runs in two.
 _WIDE = 110
+#: Narrower ones have no room for columns that hold the same in every row.
+_MEDIUM = 80
 _Column = tuple[str, Callable[[Run], "str | Text"]]
 
 
@@ -43,6 +46,9 @@ def _parts(report: Report, width: int) -> Iterable[RenderableType]:
     if report.interrupted:
         yield Text("Interrupted: this is what was measured until then.", style="bold yellow")
     yield Text()
+    if failed := failed_lines(report):
+        title = "FAILED: not all targets could be measured"
+        yield Panel(Group(*failed), title=title, border_style="bold red", expand=False)
     for target in targets(report):
         yield _verdict(report, target)
     invalid = [run for run in report.runs if not run.tester.valid]
@@ -57,9 +63,10 @@ def _parts(report: Report, width: int) -> Iterable[RenderableType]:
     yield from _section(
         "Answers that differ from the target's own, alone", difference_lines(report)
     )
-    yield from _accuracy(report)
+    yield from _accuracy(report, width)
     yield from _section("Most that reaches the goal", _found(report))
     yield from _section("What held the load up", _bottlenecks(report))
+    yield from _section("Growth of the target's memory", memory_lines(report))
     yield from _section("Notes", _notes(report))
 
 
@@ -196,16 +203,28 @@ def _section(title: str, lines: list[RenderableType]) -> Iterable[RenderableType
         yield Padding(Group(*lines), (0, 0, 1, 2), expand=False)
 
 
-def _accuracy(report: Report) -> Iterable[RenderableType]:
+def _error_rate(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2f} %"
+
+
+def _accuracy(report: Report, width: int) -> Iterable[RenderableType]:
     runs = {id(run): one for run in report.runs if (one := run.accuracy)}
+    if not runs:
+        return
+    title = "Error rate beside the references"
     columns: list[_Column] = [
-        ("unit", lambda run: runs[id(run)].unit),
-        ("alone", lambda run: f"{100 * runs[id(run)].alone:.2f} %"),
-        ("under load", lambda run: f"{100 * runs[id(run)].loaded:.2f} %"),
-        ("references", lambda run: f"{runs[id(run)].references:,}"),
+        ("alone", lambda run: _error_rate(runs[id(run)].alone)),
+        ("under load", lambda run: _error_rate(runs[id(run)].loaded)),
     ]
-    if runs:
-        yield _table(report, "Error rate beside the references", columns, lambda r: id(r) in runs)
+    if width >= _MEDIUM:
+        columns.insert(0, ("unit", lambda run: runs[id(run)].unit))
+        columns.append(("references", lambda run: f"{runs[id(run)].references:,}"))
+    else:
+        # They are the same in nearly all runs, and would push out the figures.
+        each = dict.fromkeys(f"{one.references:,}, by {one.unit}" for one in runs.values())
+        title = f"{title} ({'; '.join(each)})"
+        columns[1] = ("under\nload", columns[1][1])
+    yield _table(report, title, columns, lambda r: id(r) in runs)
 
 
 def _found(report: Report) -> list[RenderableType]:

@@ -43,7 +43,7 @@ class LiveRecogniser(Protocol):
 def as_answer(said: Any, sent: float | None = None, done: float | None = None) -> Answer:
     """What a function returned: a str, a dict with "text", a list of such dicts, or anything.
 
-    A list of several is several answers to one request, which counts as wrong.
+    A list of several is several answers to one request: wrong, unless it is so alone, too.
     """
     if isinstance(said, Answer):
         return said

@@ -88,14 +88,8 @@ def _load(where: str, first: str, options: Options) -> Target:
 
 
 def _unknown(spec: str) -> ValueError:
-    names = [name for name, _ in known_targets()]
-    near = difflib.get_close_matches(
-        spec, [*names, *(name.removeprefix("inproc:") for name in names)], 1, 0.6
-    )
-    if near:
-        name = near[0] if near[0] in names else f"inproc:{near[0]}"
-        hint = f"; did you mean {name}?"
-    else:
-        hint = "."
+    # Without the prefix: what all of them have makes nothing similar.
+    near = difflib.get_close_matches(spec.removeprefix("inproc:"), IN_PROCESS, 1, 0.7)
+    hint = f"; did you mean inproc:{near[0]}?" if near else "."
     listed = "".join(f"\n  {name:24}{what}" for name, what in known_targets())
     return ValueError(f"no target {spec!r}{hint} There are:{listed}")

@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from safeasr.bench.campaign import Campaign, conduct
 from safeasr.bench.findings.goals import Goal
 from safeasr.bench.findings.report_file import write_report
-from safeasr.bench.findings.results import Report, Run
-from safeasr.bench.load.fleet import Progress as Going
-from safeasr.bench.load.loads import Closed, Load
+from safeasr.bench.findings.results import Report
+from safeasr.bench.report.doubled import undouble, undoubled
 from safeasr.bench.report.html import write_html
 from safeasr.bench.report.junit import write_junit
 from safeasr.bench.report.terminal import print_report
 from safeasr.bench.targets.base import Options, TargetError
-from safeasr.cli.bench.options import pairs
-from safeasr.cli.say import complain
+from safeasr.cli.bench.options import goal_of, pairs
+from safeasr.cli.bench.showing import Shown
+from safeasr.cli.say import complain, put_line
+from safeasr.printable import printable
 
-__all__ = ["Outputs", "command_line", "conduct_and_show", "with_options"]
+__all__ = ["Outputs", "command_line", "conduct_and_show", "outputs_of", "with_options"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +38,21 @@ class Outputs:
     html: Path | None = None
     junit: Path | None = None
     alarms: Goal | None = None
+
+    def check(self) -> None:
+        """Refuse what cannot be written: one wants to know before an hour of load, not after."""
+        for path in filter(None, (self.json, self.html, self.junit)):
+            if path.is_dir():
+                raise typer.BadParameter(f"{str(path)!r} is a folder: name a file")
+            if not path.parent.is_dir():
+                raise typer.BadParameter(f"there is no folder {str(path.parent)!r}")
+
+
+def outputs_of(
+    json: Path | None, html: Path | None, junit: Path | None, fail_if: str | None
+) -> Outputs:
+    """What the options of all commands that measure mean."""
+    return Outputs(json, html, junit, goal_of(fail_if, alarms=True))
 
 
 def with_options(
@@ -73,21 +82,30 @@ def conduct_and_show(campaign: Campaign, outputs: Outputs) -> None:
     """Do it all.
 
     Raises:
-        typer.Exit: with 1 if a target cannot be used or an alarm was raised, with 130 after Ctrl-C.
+        typer.Exit: with 1 if a target cannot be used, an alarm was raised or a report could not be
+            written, with 130 after Ctrl-C.
     """
     console = Console(stderr=True)
-    # Where they cannot be written one wants to know before an hour of load, not after.
-    for path in filter(None, (outputs.json, outputs.html, outputs.junit)):
-        if not path.parent.is_dir():
-            raise typer.BadParameter(f"there is no folder {str(path.parent)!r}")
+    outputs.check()
+    if any(clip.reference for clip in campaign.clips) and find_spec("jiwer") is None:
+        complain(
+            "warning: there are references, but no error rates without the package jiwer: "
+            "pip install 'safeasr[bench]'"
+        )
     try:
-        with _Shown(console) as shown:
+        with Shown(console) as shown:
             report = conduct(campaign, shown)
     except TargetError as error:
-        complain(f"error: {error}")
+        _complain_at_length(f"error: {undoubled(str(error))}")
         raise typer.Exit(1) from None
+    undouble(report)
+    # Before anything is printed: who reads the terminal's report may have left (`| head`).
+    written = _write(report, outputs)
     print_report(report, Console())
-    failed = _write(report, outputs)
+    unusable = getattr(report, "failed", [])
+    for one in unusable:
+        _complain_at_length(f"error: {one['message']}")
+    failed = _raised(report, outputs.alarms) or not written or bool(unusable)
     if report.interrupted:
         raise typer.Exit(130)
     if failed:
@@ -95,84 +113,41 @@ def conduct_and_show(campaign: Campaign, outputs: Outputs) -> None:
 
 
 def _write(report: Report, outputs: Outputs) -> bool:
-    """Write what was asked for; whether an alarm was raised."""
-    if outputs.json is not None:
-        write_report(report, outputs.json)
-    if outputs.html is not None:
-        write_html(report, outputs.html)
-    if outputs.junit is not None:
-        write_junit(report, outputs.junit, [outputs.alarms] if outputs.alarms else ())
-    failed = False
-    for run in report.runs if outputs.alarms is not None else ():
-        assert outputs.alarms is not None
-        if outputs.alarms.fails(run):
-            failed = True
-            complain(
-                f"failed: {run.target}, {run.load['label']}: {outputs.alarms.explain_failure(run)}"
-            )
-    return failed
+    """Write what was asked for, each by itself; whether all of it could be written."""
+    alarms = [outputs.alarms] if outputs.alarms else ()
+    ways: list[tuple[Path | None, Callable[[Path], None]]] = [
+        (outputs.json, lambda path: write_report(report, path)),
+        (outputs.html, lambda path: write_html(report, path)),
+        (outputs.junit, lambda path: write_junit(report, path, alarms)),
+    ]
+    fine = True
+    for path, write in ways:
+        try:
+            if path is not None:
+                write(path)
+        except Exception as error:  # whatever it is: an hour of load is in the others
+            fine = False
+            complain(f"error: cannot write {path}: {type(error).__name__}: {error}")
+    return fine
 
 
-class _Shown:
-    """The watch of a campaign as lines and a bar on the standard error."""
+def _raised(report: Report, alarms: Goal | None) -> bool:
+    """Whether an alarm was raised; says which."""
+    failed = [run for run in report.runs if alarms is not None and alarms.fails(run)]
+    for run in failed:
+        assert alarms is not None
+        complain(f"failed: {run.target}, {run.load['label']}: {alarms.explain_failure(run)}")
+    return bool(failed)
 
-    def __init__(self, console: Console) -> None:
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            TextColumn("{task.fields[said]}"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._console = console
-        self._task: TaskID = self._progress.add_task("", said="", total=None)
-        self._load: Load | None = None
 
-    def __enter__(self) -> _Shown:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def opening(self, target: str) -> None:
-        """A target is being made."""
-        self._show(f"{target}: opening", None, "")
-
-    def alone(self, target: str, answered: int, clips: int) -> None:
-        """So many clips were asked for alone."""
-        self._show(f"{target}: alone", clips, f"{answered} of {clips} clips")
-        self._progress.update(self._task, completed=answered)
-
-    def loading(self, target: str, load: Load) -> None:
-        """A load begins."""
-        self._load = load
-        seconds = load.kind.seconds
-        if isinstance(load.kind, Closed) and load.kind.requests is not None:
-            seconds = None
-        self._show(f"{target}: {load.kind.label}", seconds, "")
-
-    def progress(self, progress: Going, begin: float) -> None:
-        """How it goes."""
-        said = f"{progress.ended} ended, {progress.in_flight} under way"
-        self._progress.update(self._task, completed=time.monotonic() - begin, said=said)
-
-    def ended(self, run: Run) -> None:
-        """A load ended: one line that stays."""
-        counts = run.counts
-        latency = f", p95 {run.latency.p95:.0f} ms" if run.latency.p95 is not None else ""
-        self._console.print(
-            f"{run.target}, {run.load['label']}: {counts.right} right, {counts.wrong} wrong, "
-            f"{counts.errors} failed, {counts.refused} refused, RTFx {run.rtfx:.1f}{latency}",
-            highlight=False,
-            soft_wrap=True,
-        )
-
-    def _show(self, description: str, total: float | None, said: str) -> None:
-        self._progress.reset(self._task, description=description, total=total, said=said)
+def _complain_at_length(message: str) -> None:
+    """A message of several lines as such: a list of targets, the last words of a process."""
+    first, *others = message.splitlines() or [""]
+    complain(first)
+    for line in others:
+        if sys.stderr is not None:
+            with contextlib.suppress(Exception):
+                put_line(printable(line.expandtabs().rstrip(), 1000), sys.stderr)
 
 
 def command_line() -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import psutil
 import typer
 
 from safeasr.bench.audio.clips import Clip
@@ -29,20 +30,27 @@ __all__ = [
     "Limit",
     "Model",
     "ModelOptions",
+    "Most",
     "Pids",
     "Processes",
     "References",
     "Seconds",
     "Seed",
+    "Soak",
     "Targets",
     "Timeout",
     "clips_of",
     "duration",
+    "duration_of",
     "goal_of",
     "levels",
     "pairs",
+    "processes_of",
+    "start_levels",
 ]
 
+#: Of each load: `compare` needs so many to tell.
+DEFAULT_SECONDS = "20s"
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -68,6 +76,38 @@ def levels(text: str, what: str) -> list[int]:
     if not found or min(found) < 1:
         raise typer.BadParameter(f"expected numbers of {what} such as 1,4,16, got {text!r}")
     return found
+
+
+def duration_of(seconds: str | None, soak: str | None) -> float:
+    """How long each load takes."""
+    if seconds is not None and soak is not None:
+        raise typer.BadParameter("give one of --seconds and --soak: both are the load's time")
+    return duration(soak or seconds or DEFAULT_SECONDS)
+
+
+def start_levels(text: str | None, default: str, what: str, find_max: str | None) -> list[int]:
+    """The levels of the loads; of ``--find-max`` the one from which the search begins."""
+    if find_max is None:
+        return levels(text or default, what)
+    found = levels(text or "1", what)
+    if len(found) > 1:
+        raise typer.BadParameter(
+            f"--find-max takes only one level of {what} to start from, got {text!r}"
+        )
+    return found
+
+
+def processes_of(processes: int, pids: Sequence[int] | None, targets: Sequence[str]) -> None:
+    """Refuse generators that no target takes, and processes that are not there."""
+    if processes > 1 and not any("://" in target for target in targets):
+        raise typer.BadParameter(
+            "--processes generate load on a server; a target in process has its own one, "
+            "and inproc:funasr-procs:N several"
+        )
+    for pid in pids or ():
+        # 0 is no process, though some systems list one.
+        if pid <= 0 or not psutil.pid_exists(pid):
+            raise typer.BadParameter(f"--pid: there is no process {pid}")
 
 
 def pairs(items: Sequence[str], what: str) -> dict[str, Any]:
@@ -99,6 +139,8 @@ def clips_of(
 ) -> tuple[list[Clip], str]:
     """The user's clips, or those of the package; and where they came from."""
     if not audio:
+        if references is not None:
+            raise typer.BadParameter("--references are of audio that is named as well")
         clips = embedded_clips(embedded)
         return clips[:limit], f"the package's own ({embedded})"
     known = read_references(references) if references is not None else None
@@ -137,9 +179,15 @@ CallOptions = Annotated[
     list[str] | None,
     typer.Option("--option", metavar="NAME=VALUE", help="Of every call, as language=en."),
 ]
-Seconds = Annotated[str, typer.Option("--seconds", help="Time of each load: 30s, 5m, 2h.")]
+Seconds = Annotated[
+    str | None,
+    typer.Option("--seconds", help="Time of each load: 30s, 5m, 2h.", show_default=DEFAULT_SECONDS),
+]
+Soak = Annotated[str | None, typer.Option(help="One long load and the slope of memory: 2h.")]
+Most = Annotated[float, typer.Option(min=1, help="Highest level of --find-max.")]
 Concurrency = Annotated[
-    str | None, typer.Option(help="Callers that ask anew once answered: 1,4,16.")
+    str | None,
+    typer.Option(help="Callers that ask anew once answered.", show_default="1,4,16"),
 ]
 FindMax = Annotated[
     str | None,
