@@ -165,6 +165,7 @@ def test_with_all_warnings_as_errors(run_python: RunPython, tmp_path: Path) -> N
 import sys, warnings
 import numpy as np
 import safeasr
+safeasr.AutoModel  # loads torch, which adds filters of its own
 before = list(warnings.filters)
 with safeasr.AutoModel(model=sys.argv[1], num_workers=1, disable_pbar=True) as model:
     model.generate(np.zeros(16000, np.float32))
