@@ -148,7 +148,13 @@ def test_recordings_and_caches(model: AutoModel) -> None:
     refused = []
     with AutoModel("demo-streaming", num_workers=1, disable_pbar=True) as streaming:
 
+        depth = 0
+
         def handler() -> None:
+            nonlocal depth
+            if depth == 3:  # on a busy machine they would interrupt each other without end
+                return
+            depth += 1
             answers.append(model.submit(clip))
             answers[-1].add_done_callback(lambda _: None)
             answers[-1].cancel()
@@ -157,6 +163,7 @@ def test_recordings_and_caches(model: AutoModel) -> None:
                 streaming.submit(PIECE, cache=cache, is_final=False, fs=44100)
             except InterruptedCallError as error:
                 refused.append(error)
+            depth -= 1
 
         with interrupted(handler, 0.005):
             for _ in range(60):
