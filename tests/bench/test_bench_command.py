@@ -23,6 +23,7 @@ from safeasr.bench.load.fleet import Progress
 from safeasr.bench.load.loads import Closed, Load, Sessions
 from safeasr.cli.app import run
 from safeasr.cli.bench import calls, conducting, showing
+from safeasr.cli.bench.conducting import with_options
 
 HERE = Path(__file__).parent
 
@@ -275,3 +276,9 @@ def test_wav_and_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [one.level for one in files.loads] == [1, 4, 16]
     assert {one.kind.seconds for one in files.loads} == {20.0}
     assert [one.level for one in search.loads] == [1]
+
+
+def test_servers_are_asked_for_their_own_model() -> None:
+    both = ["inproc:safeasr", "http://127.0.0.1:9/"]
+    assert [o.model for _, o in with_options(both, None, usual="demo")] == ["demo", None]
+    assert [o.model for _, o in with_options(both, "large", usual="demo")] == ["large", "large"]

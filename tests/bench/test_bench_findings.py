@@ -56,6 +56,17 @@ def test_seconds_add_up() -> None:
     assert seconds[1].target == {"waiting": 1.0, "batches/s": 10.0}
 
 
+@pytest.mark.parametrize("last", [100.52, 101.0, 100.48])
+def test_a_load_of_half_a_second_has_its_resources(last: float) -> None:
+    samples = [Sample(at, memory_mb=7.0, target_cpu_s=at - 99.5) for at in (99.5, 100.5, last)]
+    samples.sort(key=lambda one: one.at)
+    records = records_of([(100.0, 100.4, Outcome.ANSWERED)])
+    (second,) = seconds_of(
+        Loaded(records, 100.0, 100.5, np.zeros(0), []), np.zeros(1, bool), samples
+    )
+    assert second.memory_mb == 7.0 and second.target_cores == pytest.approx(1.0)
+
+
 def test_merging_keeps_who_said_what() -> None:
     one, other = Records(), Records()
     one.add(0, 1.0, 1.0, Outcome.ANSWERED, one.answered(0, Answer("a")), done=2.0)

@@ -14,13 +14,14 @@ from safeasr.bench.findings.goals import Goal
 from safeasr.bench.findings.judge import judge
 from safeasr.bench.findings.latency import summarise
 from safeasr.bench.findings.results import Run
-from safeasr.bench.load.drive import Drive, drive_calls
+from safeasr.bench.load.drive import Drive, drive_calls, error_kind, message_of
 from safeasr.bench.load.fleet import Loaded
 from safeasr.bench.load.live import drive_sessions, scripts
 from safeasr.bench.load.loads import Closed, Load, Rate, Sessions
 from safeasr.bench.load.records import Outcome, Records
 from safeasr.bench.measure import _add_latencies, _add_speed
-from safeasr.bench.targets.base import Answer
+from safeasr.bench.targets.base import Answer, RefusedError
+from safeasr.bench.targets.failures import RequestError
 from support.made_up_targets import MadeUp, refuses, silent_clips
 from support.virtual_time import run_in_virtual_time
 
@@ -170,6 +171,16 @@ def test_refusals_failures_and_what_never_comes(monkeypatch: pytest.MonkeyPatch)
     )
     assert set(records.outcome) == {Outcome.LOST} and len(records) == 10
     assert records.errors[0][0] == "no answer"
+
+
+def test_the_kind_of_an_error_is_said_once() -> None:
+    for error, kind, message in (
+        (RefusedError("HTTP 503", "full"), "HTTP 503", "full"),
+        (RequestError("closed 1006"), "closed 1006", ""),
+        (IndexError("list index\nout of range"), "IndexError", "list index out of range"),
+        (KeyError(), "KeyError", "KeyError()"),
+    ):
+        assert (error_kind(error), message_of(error)) == (kind, message)
 
 
 def test_sessions_speak_in_real_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from safeasr.bench.findings.results import Comparison, ErrorKind, Report, Run
-from safeasr.bench.report.doubled import undouble
+from safeasr.bench.findings.results import Comparison, Report, Run
 from safeasr.bench.report.junit import render_junit
 from safeasr.bench.report.terminal import print_report
 from safeasr.bench.report.words import around_difference, ms, number, share
@@ -122,29 +121,6 @@ def test_targets_that_could_not_be_measured() -> None:
     suite = ElementTree.fromstring(render_junit(report).encode())
     assert suite[0].get("failures") == "1" and suite[0].get("tests") == "2"
     assert "FAILED" not in printed(Report("t", "c", runs=[make_run()]))
-
-
-def test_nothing_is_said_twice() -> None:
-    run = make_run()
-    run.errors = [
-        ErrorKind("HTTP 503", 3, "HTTP 503: full", 1.0),
-        ErrorKind("TimeoutError", 3, "TimeoutError()", 1.0),
-    ]
-    run.notes = [
-        "Alone, too, a failed: disconnected: disconnected: ReadError",
-        "Alone, too, b failed: TimeoutError: TimeoutError()",
-        "Alone, too, c failed: HTTP 500: other words",
-    ]
-    report = Report("t", "c", runs=[run])
-    text = printed(report)
-    assert "HTTP 503  full" in text and "TimeoutError()" not in text.split("Notes")[0]
-    undouble(report)
-    assert [one.first for one in run.errors] == ["full", ""]
-    assert run.notes == [
-        "Alone, too, a failed: disconnected: ReadError",
-        "Alone, too, b failed: TimeoutError",
-        "Alone, too, c failed: HTTP 500: other words",
-    ]
 
 
 def test_numbers() -> None:

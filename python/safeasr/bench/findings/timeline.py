@@ -71,14 +71,18 @@ def seconds_of(loaded: Loaded, wrong: NDArray[np.bool_], samples: Sequence[Sampl
 def _add_samples(seconds: list[Second], samples: Sequence[Sample], begin: float) -> None:
     ends = [sample.at for sample in samples]
     for second in seconds:
-        # The two samples around its middle.
+        # The two samples around its middle; of a second that ended early, the last ones in it.
         place = bisect.bisect(ends, begin + second.t + 0.5)
+        if place == len(samples) and ends and ends[-1] > begin + second.t:
+            place -= 1
         if not 0 < place < len(samples):
             continue
-        before, after = samples[place - 1], samples[place]
-        passed = after.at - before.at
-        if passed < 0.2:
+        after = samples[place]
+        # What lies too near together says nothing of a rate.
+        before = next((one for one in samples[place - 1 :: -1] if after.at - one.at >= 0.2), None)
+        if before is None:
             continue
+        passed = after.at - before.at
         second.cores = after.cores
         second.memory_mb, second.threads = after.memory_mb, after.threads
         second.gpu, second.gpu_memory_mb = after.gpu, after.gpu_memory_mb

@@ -26,8 +26,10 @@ def error_kind(error: BaseException) -> str:
 
 def message_of(error: BaseException) -> str:
     """What it says, in one line, without the kind that some put before it."""
-    said = getattr(error, "message", None) or str(error)
-    return " ".join(str(said).split())[:500] or repr(error)
+    said = getattr(error, "message", None)
+    if said is None:
+        said = str(error) or repr(error)
+    return " ".join(str(said).split())[:500]
 
 
 @dataclass

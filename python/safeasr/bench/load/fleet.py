@@ -161,11 +161,6 @@ class Fleet:
             with contextlib.suppress(OSError):
                 pipe.send(("stop",))
 
-    def say(self, clips: Sequence[Clip]) -> None:
-        """Say these from now on."""
-        for pipe in self._pipes:
-            self._send(pipe, ("say", list(clips)))
-
     def alone(
         self,
         sessions: Sessions | None,

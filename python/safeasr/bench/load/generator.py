@@ -104,10 +104,6 @@ class _Generator:
             raise TargetError(str(error)) from error
         self._pipe.send(("opened", await self._target.open()))
 
-    async def _say(self, clips: Sequence[Clip]) -> None:
-        """Say these from now on."""
-        self._clips = clips
-
     async def _alone(self, sessions: Sessions | None, timeout_s: float, clips: int | None) -> None:
         """What the target says of each clip while it has nothing else to do."""
         assert self._target is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -110,7 +110,6 @@ class Load:
     kind: Closed | Rate | Sessions
     timeout_s: float = 60.0
     seed: int = 0
-    extra: dict[str, Any] = field(default_factory=dict)
 
     @property
     def level(self) -> float:
@@ -131,7 +130,6 @@ class Load:
             "level": self.level,
             **asdict(self.kind),
             "timeout_s": self.timeout_s,
-            **self.extra,
         }
 
     def share(self, part: int, parts: int) -> Load | None:
@@ -154,7 +152,7 @@ class Load:
         if requests is not None:
             before = part * (most // parts) + min(part, most % parts)
             values["requests"] = requests * (before + own) // most - requests * before // most
-        return Load(type(kind)(**values), self.timeout_s, self.seed + part, self.extra)
+        return Load(type(kind)(**values), self.timeout_s, self.seed + part)
 
 
 def clip_order(clips: int, seed: int) -> NDArray[np.int64]:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from safeasr.bench.findings.goals import Goal
 from safeasr.bench.findings.results import Report, Run
-from safeasr.bench.report.doubled import without_kind
 from safeasr.bench.report.words import ms, number, shown
 
 __all__ = ["render_junit", "write_junit"]
@@ -74,10 +73,7 @@ def _summary(run: Run) -> str:
         f"errors {counts.errors:,}, refused {counts.refused:,}",
         f"RTFx {number(run.rtfx)}, p50 {ms(run.latency.p50)}, p95 {ms(run.latency.p95)}",
     ]
-    lines += [
-        f"{one.count:,} x {shown(one.kind)}: {shown(without_kind(one.kind, one.first))}"
-        for one in run.errors[:5]
-    ]
+    lines += [f"{one.count:,} x {shown(one.kind)}: {shown(one.first)}" for one in run.errors[:5]]
     if run.bottleneck:
         lines.append(shown(run.bottleneck))
     return "\n".join(lines)

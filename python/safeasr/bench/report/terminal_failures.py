@@ -6,7 +6,6 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from safeasr.bench.findings.results import Difference, Report, Run
-from safeasr.bench.report.doubled import without_kind
 from safeasr.bench.report.words import around_difference, shown
 
 __all__ = ["difference_lines", "error_lines", "failed_lines"]
@@ -26,7 +25,7 @@ def error_lines(report: Report) -> list[RenderableType]:
     lines: list[RenderableType] = []
     for (target, kind), (count, first) in most:
         line = Text(f"{shown(target, 60)}  {count:,} x ").append(shown(kind, 60), style="red")
-        lines.append(line.append(f"  {shown(without_kind(kind, first))}", style="dim"))
+        lines.append(line.append(f"  {shown(first)}", style="dim"))
     if len(kinds) > _KINDS:
         lines.append(Text(f"and {len(kinds) - _KINDS} more kinds", style="dim"))
     return lines
@@ -40,7 +39,7 @@ def failed_lines(report: Report) -> list[RenderableType]:
         line = Text(f"{shown(one.get('target', ''), 60)}: ", style="bold red")
         # Of several lines the first says what happened; all of them are on the standard error.
         first, *_ = str(one.get("message", "")).strip().splitlines() or [""]
-        first = without_kind(str(one.get("target", "")), first)
+        first = first.removeprefix(f"{one.get('target', '')}: ")
         lines.append(line.append(shown(first, 400), style="not bold"))
     return lines
 

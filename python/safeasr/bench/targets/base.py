@@ -154,7 +154,8 @@ class Options:
         model_options: of the constructor of targets in process.
         mode: of live sessions: "2pass", "online" or "offline".
         timeout_s: after which a request counts as failed.
-        threads: how many calls a target in process can be asked for at once.
+        threads: how many calls a target in process can be asked for at once; at least as many as
+            the loads of a campaign need.
         headers: of servers, such as Authorization.
         insecure: whether certificates go unchecked.
     """
@@ -163,6 +164,6 @@ class Options:
     model_options: dict[str, Any] = field(default_factory=dict)
     mode: str = "2pass"
     timeout_s: float = 60.0
-    threads: int = 64
+    threads: int = 1
     headers: dict[str, str] = field(default_factory=dict)
     insecure: bool = False

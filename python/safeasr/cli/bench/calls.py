@@ -66,20 +66,17 @@ def transcribe(
     targets = target or ["inproc:safeasr"]
     o.processes_of(processes, pid, targets)
     kinds = _call_loads(concurrency, rate, ramp, seconds, soak, requests, seed, find_max)
-    threads = max(k.callers if isinstance(k, Closed) else 64 for k in kinds)
-    if find_max is not None:
-        threads = max(threads, int(min(most, 256)))
     conduct_and_show(
         Campaign(
             title="Calls",
             command=command_line(),
             targets=with_options(
                 targets,
-                model or "demo",
+                model,
                 model_option or (),
                 header or (),
+                usual="demo",
                 timeout_s=timeout,
-                threads=threads,
                 insecure=insecure,
             ),
             clips=clips,

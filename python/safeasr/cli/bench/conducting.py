@@ -6,7 +6,7 @@ import contextlib
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from safeasr.bench.campaign import Campaign, conduct
 from safeasr.bench.findings.goals import Goal
 from safeasr.bench.findings.report_file import write_report
 from safeasr.bench.findings.results import Report
-from safeasr.bench.report.doubled import undouble, undoubled
 from safeasr.bench.report.html import write_html
 from safeasr.bench.report.junit import write_junit
 from safeasr.bench.report.terminal import print_report
@@ -58,11 +57,21 @@ def outputs_of(
 def with_options(
     targets: Sequence[str],
     model: str | None,
-    model_options: Sequence[str],
-    headers: Sequence[str],
+    model_options: Sequence[str] = (),
+    headers: Sequence[str] = (),
+    usual: str | None = None,
     **others: object,
 ) -> list[tuple[str, Options]]:
-    """Each target with its options."""
+    """Each target with its options.
+
+    Args:
+        targets: as the user writes them.
+        model: that the user named.
+        model_options: ``name=value``, of its constructor.
+        headers: ``name:value``, for servers.
+        usual: model of targets in process, if the user named none; servers know their own.
+        others: further fields of :class:`Options`.
+    """
     named = {}
     for header in headers:
         name, sign, value = header.partition(":")
@@ -75,7 +84,8 @@ def with_options(
         headers=named,
         **others,  # type: ignore[arg-type]
     )
-    return [(spec, options) for spec in targets]
+    here = replace(options, model=model or usual)
+    return [(spec, options if "://" in spec else here) for spec in targets]
 
 
 def conduct_and_show(campaign: Campaign, outputs: Outputs) -> None:
@@ -96,9 +106,8 @@ def conduct_and_show(campaign: Campaign, outputs: Outputs) -> None:
         with Shown(console) as shown:
             report = conduct(campaign, shown)
     except TargetError as error:
-        _complain_at_length(f"error: {undoubled(str(error))}")
+        _complain_at_length(f"error: {error}")
         raise typer.Exit(1) from None
-    undouble(report)
     # Before anything is printed: who reads the terminal's report may have left (`| head`).
     written = _write(report, outputs)
     print_report(report, Console())

@@ -66,11 +66,11 @@ def live(
             command=command_line(),
             targets=with_options(
                 targets,
-                model or "demo-streaming",
+                model,
                 model_option or (),
                 header or (),
+                usual="demo-streaming",
                 timeout_s=timeout,
-                threads=max(256, *counts),
                 mode=mode,
                 insecure=insecure,
             ),

@@ -12,6 +12,8 @@ from safeasr.cli.bench.conducting import command_line, conduct_and_show, outputs
 
 __all__ = ["options", "vad"]
 
+BOTH = ("inproc:funasr", "inproc:safeasr")
+
 
 def vad(
     target: o.Targets = None,
@@ -29,14 +31,7 @@ def vad(
     counts = o.levels(threads, "sessions")
     conduct_and_show(
         streaming_vad(
-            with_options(
-                target or ["inproc:funasr", "inproc:safeasr"],
-                model,
-                (),
-                (),
-                timeout_s=timeout,
-                threads=max(counts),
-            ),
+            with_options(target or BOTH, model, timeout_s=timeout),
             counts,
             rounds,
             timeout_s=timeout,
@@ -62,14 +57,7 @@ def options(
     """Every caller has options of its own: whose are obeyed?"""
     counts = o.levels(concurrency, "callers")
     campaign = options_that_leak(
-        with_options(
-            target or ["inproc:funasr", "inproc:safeasr"],
-            model,
-            (),
-            (),
-            timeout_s=timeout,
-            threads=max(counts),
-        ),
+        with_options(target or BOTH, model, timeout_s=timeout),
         counts,
         requests,
         timeout_s=timeout,
