@@ -147,7 +147,6 @@ def test_recordings_and_caches(model: AutoModel) -> None:
     cache: dict[str, Any] = {}
     refused = []
     with AutoModel("demo-streaming", num_workers=1, disable_pbar=True) as streaming:
-
         depth = 0
 
         def handler() -> None:
