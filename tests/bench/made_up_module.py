@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,17 @@ def exact(samples: NDArray[np.float32], **options: Any) -> str:
     """The loudness of what is said, after 20 ms."""
     time.sleep(0.02)
     return f"{float(np.abs(samples).sum()):.4f}"
+
+
+def counted(samples: NDArray[np.float32], **options: Any) -> str:
+    """The same; the file that ``MADE_UP_CALLS`` names is there once 200 calls are answered."""
+    global _calls
+    answer = exact(samples)
+    with _lock:
+        _calls += 1
+        if _calls == 200:
+            Path(os.environ["MADE_UP_CALLS"]).touch()
+    return answer
 
 
 def odd(samples: NDArray[np.float32], **options: Any) -> str:

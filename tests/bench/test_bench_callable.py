@@ -99,7 +99,7 @@ async def test_as_many_threads_as_asked_for_and_times_are_those_of_the_call() ->
     for answer in answers:
         assert answer.text == "slow" and answer.times == ((0, 100),)
         assert answer.done is not None and answer.sent is not None
-        assert 0.2 <= answer.done - answer.sent < 1
+        assert 0.2 <= answer.done - answer.sent < 5
     await target.close()
 
 

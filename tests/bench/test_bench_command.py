@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +23,7 @@ from safeasr.bench.load.loads import Closed, Load, Sessions
 from safeasr.cli.app import run
 from safeasr.cli.bench import calls, conducting, showing
 from safeasr.cli.bench.conducting import with_options
+from support.waiting import until
 
 HERE = Path(__file__).parent
 
@@ -166,18 +166,18 @@ def test_wrong_usage_is_named(
 
 
 def test_ctrl_c_writes_what_ran(tmp_path: Path) -> None:
-    path = tmp_path / "report.json"
+    path, under_way = tmp_path / "report.json", tmp_path / "under way"
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "safeasr", "bench", "-t", "made_up_module:exact"),
+            *(sys.executable, "-m", "safeasr", "bench", "-t", "made_up_module:counted"),
             *("--concurrency", "2", "--seconds", "120s", "--json", str(path)),
         ],
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        env=os.environ,
+        env={**os.environ, "MADE_UP_CALLS": str(under_way)},
         start_new_session=True,
     )
-    time.sleep(8)
+    until(lambda: under_way.exists() or process.poll() is not None)
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors

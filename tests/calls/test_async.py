@@ -12,16 +12,9 @@ import pytest
 
 from safeasr import AutoModel, DeadlineExceededError, QueueFullError
 from support.audio import speech
+from support.waiting import until_async
 
 CLIP = speech(1.5)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async def poll() -> None:
-        while not condition():
-            await asyncio.sleep(0.005)
-
-    await asyncio.wait_for(poll(), 20)
 
 
 @pytest.mark.asyncio
@@ -55,7 +48,7 @@ async def test_errors_arrive(model: AutoModel) -> None:
 async def test_the_loop_goes_on(gated_model: Callable[..., AutoModel], gate: Any) -> None:
     model = gated_model(queue_size=1)
     first = asyncio.ensure_future(model.agenerate(CLIP))
-    await until(lambda: model.stats()["busy_workers"] == 1)
+    await until_async(lambda: model.stats()["busy_workers"] == 1)
     # One waits for its turn, the others for room in the queue: neither may hold up the loop.
     others = [asyncio.ensure_future(model.agenerate(CLIP)) for _ in range(3)]
     ticks = 0
@@ -75,13 +68,13 @@ async def test_cancelling_the_task_cancels_the_request(
 ) -> None:
     model = gated_model()
     running = asyncio.ensure_future(model.agenerate(CLIP))
-    await until(lambda: model.stats()["busy_workers"] == 1)
+    await until_async(lambda: model.stats()["busy_workers"] == 1)
 
     async def wait_for_future() -> Any:
         return await model.submit(CLIP)
 
     tasks = [asyncio.ensure_future(model.agenerate(CLIP)), asyncio.ensure_future(wait_for_future())]
-    await until(lambda: model.stats()["submitted"] == 3)
+    await until_async(lambda: model.stats()["submitted"] == 3)
     for task in tasks:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -100,7 +93,7 @@ async def test_cancelling_while_it_waits_for_room(
     """The thread that waits for room cannot be stopped, but what it submits is taken back."""
     model = gated_model(queue_size=1, max_batch_size=1)
     running = asyncio.ensure_future(model.agenerate(CLIP))
-    await until(lambda: model.stats()["busy_workers"] == 1)
+    await until_async(lambda: model.stats()["busy_workers"] == 1)
     fillers = []
     while True:
         try:
@@ -142,7 +135,7 @@ def test_results_after_the_loop_are_no_error(
 
     async def give_up() -> None:
         task = asyncio.ensure_future(model.agenerate(CLIP))
-        await until(lambda: model.stats()["busy_workers"] == 1)
+        await until_async(lambda: model.stats()["busy_workers"] == 1)
         task.cancel()
 
     with warnings.catch_warnings():

@@ -15,16 +15,9 @@ import pytest
 
 from safeasr import AutoModel, CancelledError, EngineClosedError, Future, InferenceError
 from support.audio import speech
+from support.waiting import until
 
 CLIP = speech(1.5)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for what must come; fails after a time that is long enough on any machine."""
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.005)
 
 
 def test_result_is_generates(model: AutoModel) -> None:

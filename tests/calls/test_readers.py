@@ -15,6 +15,7 @@ import pytest
 
 from safeasr import AutoModel, DeadlineExceededError, ForkedProcessError
 from support.audio import speech
+from support.waiting import until_async
 from support.web import Server, serve
 
 CLIP = speech(1.0)
@@ -41,14 +42,6 @@ def downloads_under_way() -> int:
     )
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async def poll() -> None:
-        while not condition():
-            await asyncio.sleep(0.01)
-
-    await asyncio.wait_for(poll(), 20)
-
-
 @pytest.mark.asyncio
 async def test_slow_servers_hold_up_nothing_at_hand(
     model: AutoModel, web: Server, tmp_path: Path
@@ -58,7 +51,7 @@ async def test_slow_servers_hold_up_nothing_at_hand(
     slow = [asyncio.ensure_future(model.agenerate(f"{web.url}/silent")) for _ in range(70)]
     slow.append(asyncio.ensure_future(model.agenerate([CLIP, f"{web.url}/silent"])))
     slow.append(asyncio.ensure_future(model.agenerate(f"{web.url}/slow.scp")))
-    await until(lambda: len(web.asked) >= 20)
+    await until_async(lambda: len(web.asked) >= 20)
     assert await model.agenerate(CLIP, key="k") == expected
     assert await asyncio.get_running_loop().run_in_executor(None, lambda: 5) == 5
     assert not any(one.done() for one in slow)
@@ -66,7 +59,7 @@ async def test_slow_servers_hold_up_nothing_at_hand(
         one.cancel()
     outcomes = await asyncio.gather(*slow, return_exceptions=True)
     assert {type(one) for one in outcomes} == {asyncio.CancelledError}
-    await until(lambda: downloads_under_way() == 0)
+    await until_async(lambda: downloads_under_way() == 0)
 
 
 @pytest.mark.asyncio
@@ -75,14 +68,14 @@ async def test_a_deadline_ends_the_download(model: AutoModel, web: Server, path:
     before = model.stats()["submitted"]
     with pytest.raises(DeadlineExceededError):
         await model.agenerate(web.url + path, timeout=0.3)
-    await until(lambda: downloads_under_way() == 0)
+    await until_async(lambda: downloads_under_way() == 0)
     assert model.stats()["submitted"] == before
 
 
 @pytest.mark.asyncio
 async def test_a_deadline_counts_while_all_threads_are_busy(model: AutoModel, web: Server) -> None:
     slow = [asyncio.ensure_future(model.agenerate(f"{web.url}/silent")) for _ in range(64)]
-    await until(lambda: downloads_under_way() == 64)
+    await until_async(lambda: downloads_under_way() == 64)
     with pytest.raises(DeadlineExceededError):
         await model.agenerate(f"{web.url}/a.wav", timeout=0.2)
     for one in slow:

@@ -92,29 +92,31 @@ def test_work_after_the_engine_counts(
     monkeypatch.setattr(Pieces, "combined", slowly)
     with AutoModel("demo", vad_model="demo-vad", num_workers=1, slow_request_s=0.5) as model:
         model.generate(speech(3.0), key="long", disable_pbar=True)
+        began = time.monotonic()
         future = model.submit(speech(3.0), key="left there")
         until(future.done)
+        worked = time.monotonic() - began
         time.sleep(1.0)
         future.result()
     one, other = lines(caplog)
     assert one.total_s > 0.6 and one.key == "long"  # type: ignore[attr-defined]
-    assert 0.6 < other.total_s < 1.5  # type: ignore[attr-defined]
+    assert 0.6 < other.total_s < worked + 0.5  # type: ignore[attr-defined]
 
 
 def test_an_error_that_lay_there_is_not_slow(
     gated_model: Gated, gate: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     gate.open()
-    model = gated_model(slow_request_s=0.8)
+    model = gated_model(slow_request_s=2.0)
     model.generate(CLIP)
     future = model.submit(CLIP * np.float32(1e30))
     until(future.done)
-    time.sleep(1.0)
+    time.sleep(2.2)
     assert isinstance(future.exception(), InferenceError)
     (record,) = lines(caplog)
     assert record.levelno == logging.INFO
     assert record.error == "InferenceError"  # type: ignore[attr-defined]
-    assert record.total_s < 0.8  # type: ignore[attr-defined]
+    assert record.total_s < 2.0  # type: ignore[attr-defined]
 
 
 def test_a_task_that_gave_up_is_told(

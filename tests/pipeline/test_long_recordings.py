@@ -29,6 +29,7 @@ from support.containers import ffmpeg_bytes, sndfile_bytes
 from support.diarized import named, same
 from support.oracle import pipeline_oracle
 from support.vad import conversation
+from support.waiting import until
 
 pytest.importorskip("funasr", reason="funasr makes the models")
 
@@ -137,13 +138,6 @@ class Slow:
         return recogniser.follow(
             model._engine, Recording(self.parts(), 16000), {}, Terms(**terms), told.append
         )
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.002)
 
 
 def test_sentences_come_before_the_rest_is_read(

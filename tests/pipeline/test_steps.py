@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,13 +12,7 @@ from safeasr import CancelledError, EngineClosedError, Future, QueueFullError
 from safeasr.calls.promise import Promise
 from safeasr.pipeline.runs import Runs
 from safeasr.pipeline.steps import Run, Steps
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.001)
+from support.waiting import until
 
 
 class Stages(Run):

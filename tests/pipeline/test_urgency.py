@@ -22,6 +22,7 @@ from safeasr import (
     QueueFullError,
 )
 from support.audio import Samples, speech
+from support.waiting import until
 
 pytest.importorskip("funasr", reason="funasr makes the gated model")
 
@@ -35,13 +36,6 @@ def talk() -> Samples:
     path = Path(safeasr.__file__).parent / "models" / "demo-streaming" / "audio"
     wave, _ = soundfile.read(path / "conversation.flac", dtype="float32")
     return np.ascontiguousarray(np.tile(wave, 4))
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.002)
 
 
 def test_a_live_chunk_passes_queued_recordings(gated_model: GatedModel, gate: Any) -> None:

@@ -22,6 +22,7 @@ from safeasr import (
     QueueFullError,
 )
 from support.audio import speech
+from support.waiting import until
 
 pytest.importorskip("funasr", reason="funasr makes the model")
 
@@ -73,13 +74,6 @@ def gated(directory: Path, tmp_path: Path, gate: Any) -> Iterator[Callable[..., 
 def feed(model: AutoModel, cache: dict[str, Any], piece: Any, final: bool, **options: Any) -> str:
     text: str = model.generate(piece, cache=cache, is_final=final, **options)[0]["text"]
     return text
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.002)
 
 
 @pytest.mark.parametrize("bad", ["nan", "text", "shape", "type", "missing file"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -22,18 +22,12 @@ from safeasr import (
 )
 from safeasr.stream.stream import Stream
 from support.slow_pipeline import Slow
+from support.waiting import until
 
 
 def chunk(number: int) -> Any:
     """Samples that name their chunk."""
     return np.full(4, number, np.float32)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.002)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pytest
 from safeasr import AutoModel, EngineClosedError
 from safeasr.stream.stream import Stream
 from support.audio import speech
+from support.waiting import until
 
 pytest.importorskip("funasr", reason="funasr makes the model")
 
@@ -137,13 +138,6 @@ def test_one_thread_pushes_another_iterates(model: AutoModel, expected: tuple[st
     reader.join(60)
     assert not reader.is_alive()
     assert got == [expected] * 3 + [()]
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.002)
 
 
 def test_async_feed_and_iteration(model: AutoModel, expected: tuple[str, ...]) -> None:
