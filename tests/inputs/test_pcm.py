@@ -155,6 +155,9 @@ STRANGERS: dict[str, tuple[bytes, str]] = {
     "elf": (b"\x7fELF\x02\x01\x01" + bytes(900), "program"),
     "numpy": (saved((SPEECH[:8000] * 9000).astype(np.int16)), "numpy.load"),
     "pickle": (pickle.dumps({"a": SPEECH[:900]}), "pickle"),
+    "wav": (b"S" + sndfile_bytes("WAV", SPEECH[:16000], 16000)[1:], "damaged WAV"),
+    "aiff": (b"S" + sndfile_bytes("AIFF", SPEECH[:16000], 16000)[1:], "damaged AIFF"),
+    "caf": (b"S" + sndfile_bytes("CAF", SPEECH[:16000], 16000)[1:], "damaged CAF"),
 }
 
 
