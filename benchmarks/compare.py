@@ -19,10 +19,13 @@ from rich.console import Console
 from rich.table import Table
 
 import safeasr
-from benchmarks.common.audio import demo_items, long_items
+from benchmarks.common.audio import long_clips
 from benchmarks.common.facts import RESULTS, write_result
-from benchmarks.common.load import Processes, Round, System, busy_seconds
+from benchmarks.common.load import Processes, Round, System
 from benchmarks.common.models import full_size_model
+from benchmarks.common.usage import machine_seconds
+from safeasr.bench.audio.clips import Clip
+from safeasr.bench.audio.manifest import embedded_clips
 
 #: Label, system, calling threads. The first is safeasr, the others are FunASR's set-ups.
 SETUPS: tuple[tuple[str, System, int], ...] = (
@@ -70,15 +73,15 @@ def wait_until_quiet(max_other_cpu: float, patience_s: float = 120.0) -> None:
     """Wait until others leave the machine alone for two seconds, or patience ends."""
     give_up = time.monotonic() + patience_s
     while max_other_cpu < float("inf") and time.monotonic() < give_up:
-        before = busy_seconds()
+        before = machine_seconds()
         time.sleep(2)
-        if (busy_seconds() - before) / 2 <= max_other_cpu:
+        if (machine_seconds() - before) / 2 <= max_other_cpu:
             return
 
 
 def compare(
     directory: Path,
-    items: list[Any],
+    items: list[Clip],
     rounds: int,
     passes: int,
     console: Console,
@@ -87,12 +90,12 @@ def compare(
     """Run all set-ups; returns what is written to the results."""
     taken: dict[str, list[Round]] = {label: [] for label, _, _ in SETUPS}
     discarded = 0
-    with Processes(directory) as processes:
+    with Processes(directory, items) as processes:
         for number in range(rounds):
             for label, system, threads in SETUPS:
                 while True:
                     wait_until_quiet(max_other_cpu)
-                    one = processes.of(system).run(system, items, threads, passes)
+                    one = processes.of(system).run(threads, passes)
                     console.print(
                         f"round {number + 1}/{rounds}: {label}: {one.rtfx:.1f} RTFx, p95 "
                         f"{one.p95_ms:.0f} ms, other load {one.other_cpu:.2f} cores",
@@ -166,11 +169,11 @@ def main() -> None:
     console = Console(width=120)
     if arguments.demo:
         directory = Path(safeasr.__file__).parent / "models" / "demo"
-        model, kind, items = "demo", "the demo's recordings", demo_items()
+        model, kind, items = "demo", "the demo's recordings", embedded_clips()
     else:
         directory = full_size_model(arguments.config)
         model = "Paraformer-large (220 M, random weights)"
-        kind, items = long_items(arguments.utterances)
+        kind, items = long_clips(arguments.utterances)
     result = compare(
         directory, items, arguments.rounds, arguments.passes, console, arguments.max_other_cpu
     )

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 import safeasr
-from benchmarks.common.audio import demo_items, long_items
+from benchmarks.common.audio import long_clips
 from benchmarks.common.load import Processes
 from benchmarks.common.models import full_size_model
-from safeasr.bench.closed_loop import Item
+from safeasr.bench.audio.clips import Clip
+from safeasr.bench.audio.manifest import embedded_clips
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,27 +29,27 @@ def quick(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture(scope="session")
-def demo() -> tuple[Path, list[Item]]:
-    return Path(safeasr.__file__).parent / "models" / "demo", demo_items()
+def demo() -> tuple[Path, list[Clip]]:
+    return Path(safeasr.__file__).parent / "models" / "demo", embedded_clips()
 
 
 @pytest.fixture(scope="session")
-def full_size(quick: bool) -> tuple[Path, list[Item]]:
+def full_size(quick: bool) -> tuple[Path, list[Clip]]:
     if quick:
         pytest.skip("--quick leaves the full-size model out")
     pytest.importorskip("funasr", reason="FunASR's classes make the full-size model")
-    return full_size_model(), long_items(24)[1]
+    return full_size_model(), long_clips(24)[1]
 
 
 @pytest.fixture(scope="module")
-def processes() -> Iterator[Callable[[Path], Processes]]:
+def processes() -> Iterator[Callable[[Path, list[Clip]], Processes]]:
     """The processes of one model; those of the model before are ended first."""
     current: dict[Path, Processes] = {}
 
-    def of(directory: Path) -> Processes:
+    def of(directory: Path, clips: list[Clip]) -> Processes:
         if directory not in current:
             end()
-            current[directory] = Processes(directory)
+            current[directory] = Processes(directory, clips)
         return current[directory]
 
     def end() -> None:

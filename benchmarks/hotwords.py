@@ -19,12 +19,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common.audio import long_items
+from benchmarks.common.audio import long_clips
 from benchmarks.common.facts import RESULTS, write_result
 from benchmarks.common.models import VOCABULARY
 from benchmarks.recordings.models import pipeline_models
 from safeasr import AutoModel
-from safeasr.bench.closed_loop import Item, closed_loop
+from safeasr.bench.audio.clips import Clip
+from safeasr.bench.local import measure_calls
 
 NONE, ONE, OWN = "no hotwords", "one list for all", "a list of each caller's own"
 
@@ -56,7 +57,7 @@ def callers(model: AutoModel, lists: list[str | None]) -> Callable[[Any], str]:
 
 
 def measure(
-    model: AutoModel, items: list[Item], threads: int, words: int, rounds: int
+    model: AutoModel, items: list[Clip], threads: int, words: int, rounds: int
 ) -> list[dict[str, Any]]:
     """The set-ups in turn; a row for each."""
     lists = word_lists(threads, words)
@@ -64,11 +65,11 @@ def measure(
     speeds: dict[str, list[float]] = {name: [] for name in setups}
     for number in range(rounds + 1):  # the first warms up
         for name, chosen in setups.items():
-            load = closed_loop(callers(model, chosen), items, threads, passes=1)
+            load = measure_calls(callers(model, chosen), items, threads, passes=1)
             if load.errors:
                 raise SystemExit(f"errors: {load.errors}")
             if number:
-                speeds[name].append(load.rtfx)
+                speeds[name].append(load.run.rtfx)
     rows = []
     for name, runs in speeds.items():
         beside = [one / run for one, run in zip(speeds[ONE], runs, strict=True)]
@@ -93,7 +94,7 @@ def main() -> None:
     parser.add_argument("--int8", action="store_true")
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    kind, items = long_items(arguments.utterances)
+    kind, items = long_clips(arguments.utterances)
     precision = {"quantize": True} if arguments.int8 else {}
     with AutoModel(pipeline_models()["model"], disable_pbar=True, **precision) as model:
         rows = measure(model, items, arguments.threads, arguments.words, arguments.rounds)

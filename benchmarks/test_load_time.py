@@ -17,9 +17,9 @@ import pytest
 
 from benchmarks.common.load import Process, System
 from benchmarks.compare import summary
-from safeasr.bench.closed_loop import Item
+from safeasr.bench.audio.clips import Clip
 
-Model = tuple[Path, list[Item]]
+Model = tuple[Path, list[Clip]]
 
 SCRIPTS = {
     "safeasr": """
@@ -100,9 +100,9 @@ def test_memory_full_size(
         pytest.importorskip("funasr")
     directory, items = full_size
     system = System(library, 0 if library == "safeasr" else 2)
-    process = Process(system, directory)
+    process = Process(system, directory, items)
     taken = []
-    benchmark.pedantic(lambda: taken.append(process.run(system, items, threads)), rounds=1)
+    benchmark.pedantic(lambda: taken.append(process.run(threads)), rounds=1)
     process.close()
     figures = summary(library, taken)
     report(

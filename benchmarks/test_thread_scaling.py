@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.common.load import Processes, Round, System
 from benchmarks.compare import summary
-from safeasr.bench.closed_loop import Item
+from safeasr.bench.audio.clips import Clip
 
 SYSTEMS = {
     "safeasr": System("safeasr"),
@@ -21,7 +21,7 @@ SYSTEMS = {
     "funasr_locked": System("funasr", 2, locked=True),
 }
 
-Model = tuple[Path, list[Item]]
+Model = tuple[Path, list[Clip]]
 
 
 def measure(
@@ -29,7 +29,6 @@ def measure(
     processes: Processes,
     name: str,
     threads: int,
-    items: list[Item],
     *,
     passes: int,
     rounds: int,
@@ -37,12 +36,9 @@ def measure(
     """Run the rounds through pytest-benchmark and keep all figures of each."""
     if name != "safeasr":
         pytest.importorskip("funasr")
-    system = SYSTEMS[name]
-    process = processes.of(system)
+    process = processes.of(SYSTEMS[name])
     taken: list[Round] = []
-    benchmark.pedantic(
-        lambda: taken.append(process.run(system, items, threads, passes)), rounds=rounds
-    )
+    benchmark.pedantic(lambda: taken.append(process.run(threads, passes)), rounds=rounds)
     figures = summary(name, taken)
     return {key: value for key, value in figures.items() if key != "rounds"}
 
@@ -51,19 +47,16 @@ def measure(
 @pytest.mark.parametrize("system", list(SYSTEMS))
 def test_demo(
     benchmark: Any,
-    processes: Callable[[Path], Processes],
+    processes: Callable[[Path, list[Clip]], Processes],
     report: Callable[..., None],
     demo: Model,
     quick: bool,
     system: str,
     threads: int,
 ) -> None:
-    directory, items = demo
     # Long enough that the start and the end, when not all threads work, weigh little.
     passes, rounds = (3, 2) if quick else (12 if system == "safeasr" else 6, 3)
-    figures = measure(
-        benchmark, processes(directory), system, threads, items, passes=passes, rounds=rounds
-    )
+    figures = measure(benchmark, processes(*demo), system, threads, passes=passes, rounds=rounds)
     report(model="demo", **figures)
     if system == "safeasr":
         assert figures["errors"] == {}
@@ -73,14 +66,13 @@ def test_demo(
 @pytest.mark.parametrize("system", list(SYSTEMS))
 def test_full_size(
     benchmark: Any,
-    processes: Callable[[Path], Processes],
+    processes: Callable[[Path, list[Clip]], Processes],
     report: Callable[..., None],
     full_size: Model,
     system: str,
     threads: int,
 ) -> None:
-    directory, items = full_size
-    figures = measure(benchmark, processes(directory), system, threads, items, passes=1, rounds=2)
+    figures = measure(benchmark, processes(*full_size), system, threads, passes=1, rounds=2)
     report(model="Paraformer-large", **figures)
     if system == "safeasr":
         assert figures["errors"] == {}

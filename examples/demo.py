@@ -12,38 +12,28 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 import logging
 import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import soundfile
 from rich.console import Console
 from rich.table import Table
 
 import safeasr
-from safeasr.bench.closed_loop import Item, LoadResult, closed_loop
+from safeasr.bench.audio.clips import Clip
+from safeasr.bench.audio.manifest import embedded_clips
+from safeasr.bench.local import Measured, measure_calls
 
 FUNASR_CORES = 2  # ncpu of the comparison: two operators' threads is where FunASR does well
 
 
-def load_recordings(directory: Path) -> list[Item]:
-    """The recordings as samples: both systems start from the same array."""
-    items = []
-    for path in sorted(directory.glob("*.flac")):
-        samples, rate = soundfile.read(path, dtype="float32")
-        assert rate == 16000, path
-        items.append(Item(path.name, np.ascontiguousarray(samples), len(samples) / rate))
-    return items
-
-
 def show_texts(
-    console: Console, expected: dict[str, str], load: LoadResult, latencies_ms: dict[str, float]
+    console: Console, clips: list[Clip], load: Measured, latencies_ms: dict[str, float]
 ) -> None:
     """One row a recording: what was said and what was understood."""
     table = Table(title="What safeasr understood")
@@ -51,22 +41,20 @@ def show_texts(
         table.add_column(column)
     table.add_column("alone in", justify="right")
     right = 0
-    for name, words in expected.items():
-        texts = load.results.get(name, set())
-        text = " | ".join(sorted(texts))
-        right += text == words
-        mark = "[green]yes" if text == words else "[yellow]no"
-        table.add_row(name, text, words, mark, f"{latencies_ms.get(name, float('nan')):.0f} ms")
+    for clip in clips:
+        text = " | ".join(sorted(load.texts.get(clip.name, set())))
+        right += text == clip.reference
+        mark = "[green]yes" if text == clip.reference else "[yellow]no"
+        alone = f"{latencies_ms[clip.name]:.0f} ms"
+        table.add_row(clip.name, text, clip.reference, mark, alone)
     console.print(table)
     console.print(
-        f"{right} of {len(expected)} recordings without a wrong word "
+        f"{right} of {len(clips)} recordings without a wrong word "
         "(a small model, trained for this demonstration).\n"
     )
 
 
-def measure_safeasr(
-    console: Console, items: list[Item], expected: dict[str, str], threads: int, seconds: float
-) -> LoadResult:
+def measure_safeasr(console: Console, clips: list[Clip], threads: int, seconds: float) -> Measured:
     """Load, run, show, close."""
     began = time.perf_counter()
     with safeasr.AutoModel(model="demo", disable_pbar=True) as model:
@@ -78,20 +66,21 @@ def measure_safeasr(
             return str(model.generate(audio)[0]["text"])
 
         latencies: dict[str, float] = {}
-        for item in items:  # alone, one after the other: the latency of an idle machine
-            call(item.audio)
+        for clip in clips:  # alone, one after the other: the latency of an idle machine
+            call(clip.samples)
             began = time.perf_counter()
-            call(item.audio)
-            latencies[item.name] = (time.perf_counter() - began) * 1000
+            call(clip.samples)
+            latencies[clip.name] = (time.perf_counter() - began) * 1000
         before = model.stats()
-        load = closed_loop(call, items, threads, seconds=seconds)
+        load = measure_calls(call, clips, threads, seconds=seconds)
         after = model.stats()
     batches = after["batches"] - before["batches"]
     batch_size = (after["batched_requests"] - before["batched_requests"]) / max(1, batches)
-    show_texts(console, expected, load, latencies)
+    show_texts(console, clips, load, latencies)
     console.print(
-        f"{threads} threads on one model, {load.wall_s:.1f} s: {len(load.latencies_s)} utterances, "
-        f"{load.audio_s:.0f} s of audio, {load.rtfx:.0f} times real time, latency p50 "
+        f"{threads} threads on one model, {load.run.duration_s:.1f} s: {load.run.counts.right} "
+        f"utterances, {load.run.audio_s:.0f} s of audio, {load.run.rtfx:.0f} times real time, "
+        "latency p50 "
         f"{load.latency_ms(50):.0f} ms, p95 {load.latency_ms(95):.0f} ms, {batches} batches of "
         f"{batch_size:.1f} on average, {sum(load.errors.values())} errors.\n",
         highlight=False,
@@ -130,22 +119,23 @@ def behind_a_lock(call: Callable[[Any], str]) -> Callable[[Any], str]:
     return locked
 
 
-def show_comparison(console: Console, runs: dict[str, LoadResult]) -> None:
+def show_comparison(console: Console, runs: dict[str, Measured]) -> None:
     """All systems in one table; ratios are to safeasr's."""
     table = Table(title="The same load on both")
     table.add_column("system")
     for column in ("threads", "RTFx", "p50", "p95", "errors", "safeasr is"):
         table.add_column(column, justify="right")
     first = next(iter(runs.values()))
-    for name, run in runs.items():
-        ratio = "" if run is first or not run.rtfx else f"{first.rtfx / run.rtfx:.1f} x faster"
+    for name, load in runs.items():
+        rtfx = load.run.rtfx
+        ratio = "" if load is first or not rtfx else f"{first.run.rtfx / rtfx:.1f} x faster"
         table.add_row(
             name,
-            str(run.threads),
-            f"{run.rtfx:.0f}",
-            f"{run.latency_ms(50):.0f} ms",
-            f"{run.latency_ms(95):.0f} ms",
-            ", ".join(f"{n} {kind}" for kind, n in run.errors.items()) or "0",
+            str(load.run.load["callers"]),
+            f"{rtfx:.0f}",
+            f"{load.latency_ms(50):.0f} ms",
+            f"{load.latency_ms(95):.0f} ms",
+            ", ".join(f"{n} {kind}" for kind, n in load.errors.items()) or "0",
             ratio,
         )
     console.print(table)
@@ -156,12 +146,12 @@ def show_comparison(console: Console, runs: dict[str, LoadResult]) -> None:
     )
 
 
-def differing(reference: dict[str, str], runs: dict[str, LoadResult]) -> list[str]:
+def differing(reference: dict[str, str], runs: dict[str, Measured]) -> list[str]:
     """Where a run gave another text than FunASR alone gives."""
     return [
         f"{system}, {name}: {text!r}, but FunASR alone gives {reference[name]!r}"
         for system, run in runs.items()
-        for name, texts in sorted(run.results.items())
+        for name, texts in sorted(run.texts.items())
         for text in sorted(texts)
         if text != reference[name]
     ]
@@ -176,12 +166,9 @@ def main() -> int:
 
     console = Console(width=None if sys.stdout.isatty() else 110)
     directory = Path(safeasr.__file__).parent / "models" / "demo"
-    expected = json.loads((directory / "audio" / "expected.json").read_text(encoding="utf-8"))
-    items = load_recordings(directory / "audio")
-    runs = {
-        "safeasr": measure_safeasr(console, items, expected, arguments.threads, arguments.seconds)
-    }
-    changing = [name for name, texts in runs["safeasr"].results.items() if len(texts) > 1]
+    clips = [replace(clip, name=clip.filename) for clip in embedded_clips("demo")]
+    runs = {"safeasr": measure_safeasr(console, clips, arguments.threads, arguments.seconds)}
+    changing = [name for name, texts in runs["safeasr"].texts.items() if len(texts) > 1]
     for name in changing:
         console.print(f"[red]{name} gave different texts in one run")
     failed = bool(changing or runs["safeasr"].errors)
@@ -193,12 +180,12 @@ def main() -> int:
             "FunASR is not installed, so there is no comparison (pip install 'safeasr[funasr]')."
         )
         return int(failed)
-    reference = {item.name: call(item.audio) for item in items}  # one thread: also the warm-up
+    reference = {clip.name: call(clip.samples) for clip in clips}  # one thread: also the warm-up
     for name, threads, function in (
         ("FunASR, one model as it is", 4, call),
         ("FunASR behind a lock", arguments.threads, behind_a_lock(call)),
     ):
-        runs[name] = closed_loop(function, items, threads, seconds=2 * arguments.seconds)
+        runs[name] = measure_calls(function, clips, threads, seconds=2 * arguments.seconds)
     show_comparison(console, runs)
 
     for line in differing(reference, {k: v for k, v in runs.items() if k != "safeasr"}):

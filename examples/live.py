@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 import numpy as np
-import soundfile
 from rich.console import Console
 from rich.table import Table
 
 import safeasr
-from safeasr.bench.live_sessions import Feed, live_sessions
+from safeasr.bench.audio.clips import SAMPLE_RATE, Clip
+from safeasr.bench.audio.manifest import embedded_clips
+from safeasr.bench.local import Feed, measure_sessions
 
 
 def main() -> int:
@@ -30,43 +30,45 @@ def main() -> int:
     arguments = parser.parse_args()
 
     console = Console(width=None if sys.stdout.isatty() else 110)
-    audio = Path(safeasr.__file__).parent / "models" / "demo-streaming" / "audio"
-    spoken, rate = soundfile.read(audio / "conversation.flac", dtype="float32")
-    assert rate == 16000
+    (conversation,) = embedded_clips("demo-streaming")
+    spoken = conversation.samples
     # Everybody begins somewhere else in the conversation.
     shift = len(spoken) // max(1, arguments.sessions)
-    size = int(arguments.seconds * rate)
-    waves = [np.resize(np.roll(spoken, -i * shift), size) for i in range(arguments.sessions)]
+    size = int(arguments.seconds * SAMPLE_RATE)
+    clips = [
+        Clip(f"session {i}", np.resize(np.roll(spoken, -i * shift), size))
+        for i in range(arguments.sessions)
+    ]
 
     with safeasr.AutoModel("demo-streaming", disable_pbar=True) as model:
 
-        def open_session(_number: int) -> Feed:
+        def open_session() -> Feed:
             stream = model.stream()
             return lambda samples, last: str(stream.feed(samples, last)["text"])
 
-        alone = [live_sessions(open_session, [wave], paced=False).texts[0] for wave in waves]
-        console.print(f"{len(waves)} live sessions of {arguments.seconds:.0f} s ...")
+        alone = measure_sessions(open_session, clips, 1, paced=False, rounds=len(clips))
+        console.print(f"{len(clips)} live sessions of {arguments.seconds:.0f} s ...")
         before = model.stats()
-        load = live_sessions(open_session, waves)
+        load = measure_sessions(open_session, clips, alone=alone)
         after = model.stats()
 
     batches = after["batches"] - before["batches"]
     mean = (after["batched_requests"] - before["batched_requests"]) / max(1, batches)
-    differing = sum(got != expected for got, expected in zip(load.texts, alone, strict=True))
     table = Table(title="From the end of a chunk to its text")
     for column in ("sessions", "p50", "p95", "p99", "chunks in a batch", "errors", "differing"):
         table.add_column(column, justify="right")
     table.add_row(
-        str(load.sessions),
+        str(len(clips)),
         *(f"{load.latency_ms(p):.0f} ms" for p in (50, 95, 99)),
         f"{mean:.1f}",
         ", ".join(f"{n} {kind}" for kind, n in load.errors.items()) or "0",
-        str(differing),
+        str(load.run.counts.wrong),
     )
     console.print(table)
-    said = " ".join(text for text in load.texts[0] if text)
+    first = load.answers.get("session 0", [])
+    said = " ".join(text for answer in first for text in answer.times if text)
     console.print(f"The first session heard: {said}", highlight=False)
-    return int(bool(load.errors) or differing > 0)
+    return int(bool(load.errors or alone.errors) or load.run.counts.wrong > 0)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.common.audio import long_items
+from benchmarks.common.audio import long_clips
 from benchmarks.common.models import full_size_model
 from benchmarks.common.sense_voice_model import VOCABULARY_SIZE, sense_voice_model
 from safeasr import _ext
@@ -105,8 +105,8 @@ def _networks(
 def _features(kind: str, model: ModelDir, clips: int) -> tuple[str, list[Tensor]]:
     """What the audio is, and features (rows, size) of each clip."""
     frontend = _ext.Frontend(**offline_frontend(kind, model))
-    audio, items = long_items(clips)
-    return audio, [torch.from_numpy(frontend.compute([item.audio])[0][0]) for item in items]
+    audio, items = long_clips(clips)
+    return audio, [torch.from_numpy(frontend.compute([item.samples])[0][0]) for item in items]
 
 
 @torch.inference_mode()

@@ -1,33 +1,32 @@
-"""Systems under load, each in a process of its own.
+"""Systems under load, each in a process of its own: the targets of `safeasr bench`, held open.
 
 FunASR calls ``torch.set_num_threads`` for the whole process, when a model is made and in every
 ``generate``. Two systems in one process would therefore set each other's threads, and memory could
-not be told apart. So each has its own process, which sleeps on a pipe while another one is
-measured: only one system runs at any time. Rounds can then alternate between systems, which lets
-slow changes of the machine (heat, neighbours) hit all alike.
+not be told apart. A process sleeps while another one is measured: only one system runs at any time.
+Rounds can then alternate between systems, which lets slow changes of the machine (heat, neighbours)
+hit all alike.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import multiprocessing
-import os
-import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import psutil
+from benchmarks.common.usage import cpu_seconds, machine_seconds, peak_mb
+from safeasr.bench.audio.clips import Clip
+from safeasr.bench.findings.figures import figures_of
+from safeasr.bench.load.fleet import Fleet
+from safeasr.bench.load.loaded import Progress
+from safeasr.bench.load.loads import Closed, Load
+from safeasr.bench.local import TIMEOUT_S, Measured
+from safeasr.bench.targets.base import Options
 
-from safeasr.bench.closed_loop import Item, LoadResult, closed_loop
-
-#: A model: the function to measure, and its counters.
-_Loaded = tuple[Callable[[Any], str], Callable[[], dict[str, Any]]]
+#: First runs allocate and tune; they are not the speed.
+WARM_CLIPS = 4
 
 
 @dataclass(frozen=True)
@@ -45,79 +44,16 @@ class System:
     locked: bool = False
 
     @property
-    def process_key(self) -> tuple[str, int]:
-        """Systems with the same key are the same model object, called in different ways."""
-        return self.library, self.ncpu
+    def target(self) -> str:
+        """What `safeasr bench` calls it."""
+        return f"inproc:{self.library}{'-lock' if self.locked else ''}"
 
-
-def _safeasr(directory: str, ncpu: int) -> _Loaded:
-    from safeasr import AutoModel
-
-    options = {"num_workers": ncpu} if ncpu else {}
-    model = AutoModel(model=directory, device="cpu", disable_pbar=True, **options)
-    return lambda audio: str(model.generate(audio)[0]["text"]), model.stats
-
-
-def _funasr(directory: str, ncpu: int) -> _Loaded:
-    logging.disable(logging.WARNING)
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        from funasr import AutoModel
-
+    def options(self, directory: Path) -> Options:
+        """The model of a directory, as this system loads it."""
         # dither 0 is in the models' config.yaml: with FunASR's default of 1 texts would be random.
-        model = AutoModel(
-            model=directory,
-            device="cpu",
-            ncpu=ncpu,
-            disable_update=True,
-            disable_pbar=True,
-            log_level="ERROR",
-        )
-    return lambda audio: str(model.generate(audio, disable_pbar=True)[0]["text"]), dict
-
-
-def peak_rss_mb() -> float:
-    """Largest resident memory of this process so far, in MB.
-
-    From /proc: ``ru_maxrss`` of a new process begins with its parent's.
-    """
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    return float("nan")
-
-
-def busy_seconds() -> float:
-    """Processor time that the whole machine has spent so far."""
-    times = psutil.cpu_times()
-    return float(times.user + times.system + times.nice)
-
-
-def _serve(pipe: Connection, library: str, ncpu: int, directory: str) -> None:
-    # What the libraries print must not mix with the tables of the parent.
-    silent = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silent, 1)
-    call, stats = {"safeasr": _safeasr, "funasr": _funasr}[library](directory, ncpu)
-    lock = threading.Lock()
-
-    def locked(audio: Any) -> str:
-        with lock:
-            return call(audio)
-
-    pipe.send("ready")
-    items: Sequence[Item] = ()
-    while (order := pipe.recv()) is not None:
-        if "items" in order:
-            items = order["items"]
-            for item in items[:4]:  # first runs allocate and tune; they are not the speed
-                call(item.audio)
-            pipe.send("ready")
-            continue
-        before, busy = stats(), busy_seconds()
-        load = closed_loop(
-            locked if order["locked"] else call, items, order["threads"], passes=order["passes"]
-        )
-        busy = busy_seconds() - busy
-        pipe.send((load, before, stats(), busy, peak_rss_mb()))
+        name = "num_workers" if self.library == "safeasr" else "ncpu"
+        count = {name: self.ncpu} if self.ncpu else {}
+        return Options(model=str(directory), model_options={"device": "cpu", **count})
 
 
 @dataclass(frozen=True)
@@ -147,73 +83,72 @@ class Round:
         return asdict(self)
 
 
-def _round(
-    load: LoadResult, before: dict[str, Any], after: dict[str, Any], busy: float, rss: float
-) -> Round:
-    batches = after.get("batches", 0) - before.get("batches", 0)
-    requests = after.get("batched_requests", 0) - before.get("batched_requests", 0)
-    return Round(
-        threads=load.threads,
-        utterances=len(load.latencies_s),
-        audio_s=round(load.audio_s, 2),
-        wall_s=round(load.wall_s, 4),
-        rtfx=round(load.rtfx, 2),
-        p50_ms=round(load.latency_ms(50), 2),
-        p95_ms=round(load.latency_ms(95), 2),
-        cpu_cores=round(load.cpu_s / load.wall_s, 2),
-        other_cpu=round(max(0.0, busy - load.cpu_s) / load.wall_s, 2),
-        peak_rss_mb=round(rss, 1),
-        errors=dict(load.errors),
-        mean_batch=round(requests / batches, 2) if batches else 0.0,
-    )
+def _mean_batch(progress: Sequence[Progress]) -> float:
+    if not progress or "batches" not in progress[-1].stats:
+        return 0.0
+    first, last = progress[0].stats, progress[-1].stats
+    batches = last["batches"] - first.get("batches", 0.0)
+    requests = last["batched_requests"] - first.get("batched_requests", 0.0)
+    return round(requests / batches, 2) if batches else 0.0
 
 
 class Process:
-    """A model in a process of its own, which runs rounds when told to."""
+    """A system in a process of its own, which runs rounds when told to; all say the same clips.
 
-    def __init__(self, system: System, directory: Path) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, child = context.Pipe()
-        self._process = context.Process(
-            target=_serve, args=(child, system.library, system.ncpu, str(directory)), daemon=True
-        )
-        self._process.start()
-        child.close()  # so that a child that dies is an EOFError here and no endless wait
-        self._pipe.recv()
-        self._items: Sequence[Item] = ()
+    Raises:
+        TargetError: the system cannot be loaded.
+    """
+
+    def __init__(self, system: System, directory: Path, clips: Sequence[Clip]) -> None:
+        self._clips = clips
+        self._fleet = Fleet(system.target, system.options(directory), clips).__enter__()
+        self._fleet.alone(None, TIMEOUT_S, clips=WARM_CLIPS)
         self.texts: dict[str, set[str]] = {}
 
-    def run(self, system: System, items: Sequence[Item], threads: int, passes: int = 1) -> Round:
-        """All items, ``passes`` times, from that many threads."""
-        if items is not self._items:
-            self._items = items
-            self._pipe.send({"items": list(items)})
-            self._pipe.recv()
-        self._pipe.send({"locked": system.locked, "threads": threads, "passes": passes})
-        load, before, after, busy, rss = self._pipe.recv()
-        for name, texts in load.results.items():
+    def run(self, threads: int, passes: int = 1) -> Round:
+        """All clips, ``passes`` times, from that many threads."""
+        load = Load(Closed(threads, None, passes * len(self._clips)), TIMEOUT_S)
+        (pid,) = self._fleet.pids
+        began, busy, own = time.monotonic(), machine_seconds(), cpu_seconds(pid)
+        loaded = self._fleet.run(load)
+        others = machine_seconds() - busy - (cpu_seconds(pid) - own)
+        others /= time.monotonic() - began
+        run, _ = figures_of(self._fleet.spec, load, loaded, self._clips)
+        found = Measured(run, loaded.records, self._clips, loaded.cpu_s)
+        for name, texts in found.texts.items():
             self.texts.setdefault(name, set()).update(texts)
-        return _round(load, before, after, busy, rss)
+        return Round(
+            threads=threads,
+            utterances=len(found.latencies_s),
+            audio_s=run.audio_s,
+            wall_s=round(run.duration_s, 4),
+            rtfx=round(run.rtfx, 2),
+            p50_ms=round(found.latency_ms(50), 2),
+            p95_ms=round(found.latency_ms(95), 2),
+            cpu_cores=round(found.cpu_s / run.duration_s, 2),
+            other_cpu=round(max(0.0, others), 2),
+            peak_rss_mb=round(peak_mb(pid), 1),
+            errors=found.errors,
+            mean_batch=_mean_batch(loaded.progress),
+        )
 
     def close(self) -> None:
         """End the process."""
-        with contextlib.suppress(OSError):
-            self._pipe.send(None)
-        self._process.join(30)
+        self._fleet.close()
 
 
 class Processes:
     """The processes of several systems, made when first needed; a context manager."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._made: dict[tuple[str, int], Process] = {}
+    def __init__(self, directory: Path, clips: Sequence[Clip]) -> None:
+        self._directory, self._clips = directory, clips
+        self._made: dict[System, Process] = {}
 
     def of(self, system: System) -> Process:
-        """The process that holds the system's model."""
-        if system.process_key not in self._made:
-            self._made[system.process_key] = Process(system, self._directory)
-        return self._made[system.process_key]
+        """The system's process."""
+        if system not in self._made:
+            self._made[system] = Process(system, self._directory, self._clips)
+        return self._made[system]
 
     def __enter__(self) -> Processes:
         return self

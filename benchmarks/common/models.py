@@ -23,7 +23,7 @@ import torch
 import yaml
 
 from benchmarks.common.cmvn import write_cmvn
-from safeasr.bench.closed_loop import speech_like
+from safeasr.bench.audio.noise import speech_like
 from safeasr.bundles.cache import cache_dir
 
 TOKENS_PER_FRAME = 0.25  # a frame is 60 ms: 4.2 tokens a second

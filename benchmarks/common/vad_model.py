@@ -11,7 +11,7 @@ import yaml
 
 from benchmarks.common.cmvn import write_cmvn
 from benchmarks.common.models import data_root
-from safeasr.bench.closed_loop import speech_like
+from safeasr.bench.audio.noise import speech_like
 from safeasr.bundles.cache import cache_dir
 
 #: config.yaml of the published FSMN-VAD, as far as it is not FunASR's default.

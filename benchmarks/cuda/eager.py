@@ -18,7 +18,8 @@ from benchmarks.cuda.padded import PaddedParaformer
 from benchmarks.cuda.seeded import model_dir
 from benchmarks.cuda.throughput import load_items
 from benchmarks.cuda.usage import Usage
-from safeasr.bench.closed_loop import Item, closed_loop
+from safeasr.bench.audio.clips import Clip
+from safeasr.bench.local import measure_calls
 
 ABSENT = "eager torch, same network (funasr absent)"
 LISTS = (8, 16, 32, 64, 128)
@@ -65,7 +66,7 @@ def _network(
 
 
 def _one_by_one(
-    context: Context, transcribe: Transcribe, items: Sequence[Item], seconds: float
+    context: Context, transcribe: Transcribe, items: Sequence[Clip], seconds: float
 ) -> dict[str, Any]:
     """64 threads behind a lock, an utterance at a time: what a service does with a model that is
     not safe to share."""
@@ -77,29 +78,29 @@ def _one_by_one(
 
     threads = 4 if context.quick else 64
     with Usage(context.index) as usage:
-        load = closed_loop(call, items, threads, seconds=seconds)
+        load = measure_calls(call, items, threads, seconds=seconds)
     return {
         "threads": threads,
-        "rtfx": round(load.rtfx, 1),
+        "rtfx": round(load.run.rtfx, 1),
         "p50_ms": round(load.latency_ms(50), 1),
-        "errors": dict(load.errors),
+        "errors": load.errors,
         "gpu": usage.mean,
     }
 
 
 def _lists(
-    context: Context, transcribe: Transcribe, items: Sequence[Item], size: int, seconds: float
+    context: Context, transcribe: Transcribe, items: Sequence[Clip], size: int, seconds: float
 ) -> dict[str, Any]:
     """One thread with lists of utterances, sorted by length as a batch job would."""
     ordered = sorted(items, key=lambda one: one.seconds)
     parts = [ordered[i : i + size] for i in range(0, len(ordered), size)]
-    transcribe([one.audio for one in parts[-1]])
+    transcribe([one.samples for one in parts[-1]])
     audio, done = 0.0, 0
     with Usage(context.index) as usage:
         began = time.perf_counter()
         while time.perf_counter() - began < seconds or done < len(parts):
             part = parts[done % len(parts)]
-            transcribe([one.audio for one in part])
+            transcribe([one.samples for one in part])
             audio += sum(one.seconds for one in part)
             done += 1
         wall = time.perf_counter() - began
@@ -120,7 +121,7 @@ def run(context: Context) -> None:
     for place, precision in enumerate(precisions):
         try:
             transcribe = make(precision)
-            transcribe([items[0].audio])
+            transcribe([items[0].samples])
             alone = _one_by_one(context, transcribe, items, window)
         except Exception as error:  # the other precision may work
             context.row(f"{label}, {precision}", "failed", f"{type(error).__name__}: {error}"[:200])

@@ -20,14 +20,15 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.accuracy.numbers import Utterance, encode, fire, relative_error, score
-from benchmarks.common.audio import demo_items
 from benchmarks.common.models import VOCABULARY
 from benchmarks.common.sense_voice_model import VOCABULARY_SIZE
 from benchmarks.cuda.context import Context
 from benchmarks.cuda.seeded import FEATURES, described, model_dir
 from safeasr import AutoModel, _ext
-from safeasr.bench.closed_loop import Item, closed_loop, speech_like, synthetic_items
-from safeasr.bench.live_sessions import Feed, live_sessions
+from safeasr.bench.audio.clips import Clip
+from safeasr.bench.audio.manifest import embedded_clips
+from safeasr.bench.audio.noise import noise_clips, speech_like
+from safeasr.bench.local import Feed, Measured, measure_calls, measure_sessions
 from safeasr.bundles.model_dir import read_weights
 from safeasr.families.frontends import offline_frontend
 from safeasr.families.paraformer import export as paraformer
@@ -42,48 +43,47 @@ RELATIVE_ERROR = {"float32": 1e-3, "float16": 1e-2, "bfloat16": 5e-2}
 STREAM = {"chunk_size": [0, 10, 5], "encoder_chunk_look_back": 4, "decoder_chunk_look_back": 1}
 
 #: Answers of a model to some audio: by name of the item, each different one.
-Ask = Callable[[AutoModel, Sequence[Item], int], dict[str, set[str]]]
+Ask = Callable[[AutoModel, Sequence[Clip], int], dict[str, set[str]]]
 
 
-def ask_texts(model: AutoModel, items: Sequence[Item], threads: int) -> dict[str, set[str]]:
+def ask_texts(model: AutoModel, items: Sequence[Clip], threads: int) -> dict[str, set[str]]:
     """Texts, from many threads; an error is a text of its own."""
 
     def call(audio: Any) -> str:
         return str(model.generate(audio)[0]["text"])
 
-    load = closed_loop(call, items, threads, passes=2)
+    return _texts(measure_calls(call, items, threads, passes=2))
+
+
+def _texts(load: Measured) -> dict[str, set[str]]:
     if load.errors:
-        raise RuntimeError(f"calls failed: {dict(load.errors)}")
-    return load.results
+        raise RuntimeError(f"calls failed: {load.errors}")
+    return load.texts
 
 
-def ask_segments(model: AutoModel, items: Sequence[Item], threads: int) -> dict[str, set[str]]:
+def ask_segments(model: AutoModel, items: Sequence[Clip], threads: int) -> dict[str, set[str]]:
     """Segments of a voice activity detector, as JSON."""
 
     def call(audio: Any) -> str:
         return json.dumps(model.generate(audio)[0]["value"])
 
-    load = closed_loop(call, items, threads, passes=2)
-    if load.errors:
-        raise RuntimeError(f"calls failed: {dict(load.errors)}")
-    return load.results
+    return _texts(measure_calls(call, items, threads, passes=2))
 
 
-def ask_streams(model: AutoModel, items: Sequence[Item], threads: int) -> dict[str, set[str]]:
+def ask_streams(model: AutoModel, items: Sequence[Clip], threads: int) -> dict[str, set[str]]:
     """Texts of live sessions, all at the same time, chunk by chunk."""
 
-    def open_session(_number: int) -> Feed:
+    def open_session() -> Feed:
         stream = model.stream(**STREAM)
         return lambda samples, last: str(stream.feed(samples, last)["text"])
 
-    chosen = [items[i % len(items)] for i in range(max(threads, len(items)))]
-    result = live_sessions(open_session, [one.audio for one in chosen], paced=False)
-    if result.errors:
-        raise RuntimeError(f"chunks failed: {dict(result.errors)}")
-    found: dict[str, set[str]] = {}
-    for one, texts in zip(chosen, result.texts, strict=True):
-        found.setdefault(one.name, set()).add("|".join(str(text) for text in texts))
-    return found
+    load = measure_sessions(open_session, items, max(threads, len(items)), paced=False)
+    if load.errors:
+        raise RuntimeError(f"sessions failed: {load.errors}")
+    return {
+        name: {"|".join(answer.times) for answer in answers}
+        for name, answers in load.answers.items()
+    }
 
 
 def agreement(found: str, expected: str) -> float:
@@ -117,7 +117,7 @@ class Family:
 
     name: str
     model: Path | str
-    items: Sequence[Item]
+    items: Sequence[Clip]
     ask: Ask
     trained: bool
     precisions: tuple[str, ...] = tuple(EQUAL_TOKENS)
@@ -235,9 +235,9 @@ def _numbers(context: Context) -> None:
 
 def run(context: Context) -> None:
     """All families."""
-    demo = demo_items()
+    demo = embedded_clips()
     joined = [
-        Item(str(i), np.concatenate([one.audio for one in demo[i : i + 4]]), 0.0) for i in range(12)
+        Clip(str(i), np.concatenate([one.samples for one in demo[i : i + 4]])) for i in range(12)
     ]
     trained = [
         Family("demo", "demo", demo, ask_texts, True),
@@ -246,7 +246,7 @@ def run(context: Context) -> None:
     ]
     _families(context, trained)
     _numbers(context)
-    noise = synthetic_items(4 if context.quick else 48, 2.0, 12.0)
+    noise = noise_clips(4 if context.quick else 48, 2.0, 12.0)
     asked = {
         "paraformer": ask_texts,
         "sense-voice": ask_texts,

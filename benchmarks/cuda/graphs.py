@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.common.audio import demo_items
 from benchmarks.cuda.context import Context, NotHereError
 from benchmarks.cuda.equality import ask_streams, compare
 from benchmarks.cuda.live import measure
 from benchmarks.cuda.seeded import model_dir
 from safeasr import AutoModel, _ext
+from safeasr.bench.audio.manifest import embedded_clips
 
 #: Sessions: from one step at a time to batches that fill the device.
 COUNTS = (1, 16, 128, 1024)
@@ -18,7 +18,7 @@ THREADS = 64
 
 def _texts(context: Context) -> None:
     """With every graph kept, the texts of the launches."""
-    items = demo_items()
+    items = embedded_clips()
     with AutoModel("demo-streaming", device="cpu", disable_pbar=True, num_workers=2) as model:
         expected = ask_streams(model, items, 2)
     _ext.keep_slower_graphs(True)

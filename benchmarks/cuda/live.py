@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from benchmarks.cuda.context import Context
@@ -10,9 +9,9 @@ from benchmarks.cuda.equality import STREAM
 from benchmarks.cuda.seeded import model_dir
 from benchmarks.cuda.throughput import delta
 from benchmarks.cuda.usage import Usage
-from benchmarks.live.__main__ import WARM, waves_of
+from benchmarks.live.__main__ import clips_of, warm_chunks
 from safeasr import AutoModel
-from safeasr.bench.live_sessions import Feed, LiveResult, live_sessions
+from safeasr.bench.local import Feed, measure_sessions
 
 LIMIT_MS = 600.0
 COUNTS = (64, 128, 256, 512, 1024, 2048)
@@ -21,35 +20,33 @@ COUNTS = (64, 128, 256, 512, 1024, 2048)
 def measure(context: Context, model: AutoModel, count: int, seconds: float) -> dict[str, Any]:
     """So many sessions at a time, each of so many seconds."""
 
-    def open_session(_number: int) -> Feed:
+    def open_session() -> Feed:
         stream = model.stream(**STREAM)
         return lambda samples, last: str(stream.feed(samples, last)["text"])
 
-    before, cpu = model.stats(), time.process_time()
+    before, clips = model.stats(), clips_of(count, seconds)
     with Usage(context.index) as usage:
-        result = live_sessions(open_session, waves_of(count, seconds))
-    cpu = time.process_time() - cpu
+        load = measure_sessions(open_session, clips)
     after = model.stats()
-    chunks = len(result.texts[0])
-    counted = LiveResult(count, result.latencies_s[count * min(WARM, chunks - 1) :])
+    warm = warm_chunks(clips)
     batches = delta(after, before, "batches")
     return {
         "sessions": count,
-        "p50_ms": round(counted.latency_ms(50), 1),
-        "p95_ms": round(counted.latency_ms(95), 1),
-        "p99_ms": round(counted.latency_ms(99), 1),
-        "errors": dict(result.errors),
+        "p50_ms": round(load.latency_ms(50, warm), 1),
+        "p95_ms": round(load.latency_ms(95, warm), 1),
+        "p99_ms": round(load.latency_ms(99, warm), 1),
+        "errors": load.errors,
         "mean_batch": round(delta(after, before, "batched_requests") / max(batches, 1), 1),
         "batch_ms": round(delta(after, before, "run_seconds") / max(batches, 1) * 1e3, 2),
-        "host_cores": round(cpu / result.wall_s, 2),
+        "host_cores": round(load.cpu_s / load.run.duration_s, 2),
         "gpu": usage.mean,
     }
 
 
 def generator_alone(count: int, seconds: float) -> float:
     """99th percentile in ms of sessions that nobody serves: what the load itself is late by."""
-    result = live_sessions(lambda _number: lambda _samples, _last: "", waves_of(count, seconds))
-    return result.latency_ms(99)
+    clips = clips_of(count, seconds)
+    return measure_sessions(lambda: lambda _samples, _last: "", clips).latency_ms(99)
 
 
 def run(context: Context) -> None:

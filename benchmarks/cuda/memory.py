@@ -11,7 +11,8 @@ from benchmarks.cuda.equality import agreement
 from benchmarks.cuda.seeded import model_dir
 from benchmarks.cuda.throughput import delta
 from safeasr import AutoModel
-from safeasr.bench.closed_loop import LoadResult, closed_loop, synthetic_items
+from safeasr.bench.audio.noise import noise_clips
+from safeasr.bench.local import Measured, measure_calls
 
 #: What the process may hold beyond what the loaded model holds, in MiB.
 EXTRA_MIB = (512, 128, 32, 0)
@@ -24,18 +25,18 @@ def run(context: Context) -> None:
     """Rounds with less and less memory, then one with all of it."""
     if not context.on_cuda:
         raise NotHereError("limits the memory of a CUDA device")
-    items = synthetic_items(64, 5.0, 15.0)
+    items = noise_clips(64, 5.0, 15.0)
     directory = model_dir("paraformer", context.quick)
     total = torch.cuda.get_device_properties(context.device).total_memory
     # Larger batches than anybody would ask for, so that they do not fit.
     sizes = {"max_batch_size": 256, "max_batch_frames": 100_000, "num_workers": 4}
     with context.load(directory, context.fastest(), **sizes) as model:
 
-        def ask(model: AutoModel, threads: int) -> LoadResult:
+        def ask(model: AutoModel, threads: int) -> Measured:
             def call(audio: Any) -> str:
                 return str(model.generate(audio)[0]["text"])
 
-            return closed_loop(call, items, threads, passes=1)
+            return measure_calls(call, items, threads, passes=1)
 
         before = ask(model, 64)
         context.check("with all of the memory no call failed", not before.errors, "")
@@ -51,24 +52,23 @@ def run(context: Context) -> None:
             stats = model.stats()
             load = ask(model, 64)
             halved = delta(model.stats(), stats, "halved")
-            ended = len(load.latencies_s) + sum(load.errors.values())
+            counts = load.run.counts
             context.check(
                 f"{extra} MiB beside the model: every call answered, or out of memory",
-                ended == len(items) and set(load.errors) <= ALLOWED,
-                f"{len(load.latencies_s)} answered, errors {dict(load.errors)}, "
-                f"{halved:.0f} batches halved",
+                counts.asked == len(items) and set(load.errors) <= ALLOWED,
+                f"{counts.right} answered, errors {load.errors}, {halved:.0f} batches halved",
             )
         torch.cuda.set_per_process_memory_fraction(1.0, context.device)
         after = ask(model, 64)
         alike = [
-            agreement(min(texts), min(before.results[name]))
-            for name, texts in after.results.items()
-            if name in before.results
+            agreement(min(texts), min(before.texts[name]))
+            for name, texts in after.texts.items()
+            if name in before.texts
         ]
         least = EQUAL[model.precision]
         mean = sum(alike) / max(len(alike), 1)
         context.check(
             "with all of the memory again, all goes on",
             not after.errors and len(alike) == len(items) and mean >= least,
-            f"errors {dict(after.errors)}, {mean:.2%} of tokens as before (at least {least:.0%})",
+            f"errors {after.errors}, {mean:.2%} of tokens as before (at least {least:.0%})",
         )

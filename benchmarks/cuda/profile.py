@@ -17,7 +17,7 @@ from benchmarks.cuda.context import Context
 from benchmarks.cuda.floors import DTYPES, bandwidth, layer_rate
 from benchmarks.cuda.seeded import FEATURES, described, model_dir
 from benchmarks.cuda.throughput import Setup, load_items, measure
-from safeasr.bench.closed_loop import closed_loop
+from safeasr.bench.local import measure_calls
 from safeasr.bundles.model_dir import read_weights
 from safeasr.families.paraformer.export import build_networks
 
@@ -99,11 +99,11 @@ def _kernels(context: Context, precision: str, items: list[Any]) -> None:
         def call(audio: Any) -> str:
             return str(model.generate(audio)[0]["text"])
 
-        closed_loop(call, items, 64, passes=1)
+        measure_calls(call, items, 64, passes=1)
         before = model.stats()["batches"]
         activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
         with torch.profiler.profile(activities=activities) as profiler:
-            closed_loop(call, items, 64, seconds=0.5)
+            measure_calls(call, items, 64, seconds=0.5)
             torch.cuda.synchronize(context.device)
         batches = max(model.stats()["batches"] - before, 1)
     with tempfile.TemporaryDirectory() as folder:

@@ -30,7 +30,7 @@ from benchmarks.common.models import (
     VOCABULARY,
 )
 from safeasr import _ext
-from safeasr.bench.closed_loop import speech_like
+from safeasr.bench.audio.noise import speech_like
 from safeasr.bundles.cache import cache_dir
 from safeasr.bundles.model_dir import ModelDir, read_model_dir
 from safeasr.bundles.settings import Settings

@@ -5,37 +5,36 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from benchmarks.common.audio import demo_items
 from benchmarks.cuda.equality import STREAM
 from benchmarks.cuda.seeded import model_dir
 from safeasr import AutoModel
-from safeasr.bench.closed_loop import closed_loop
-from safeasr.bench.live_sessions import Feed, live_sessions
+from safeasr.bench.audio.manifest import embedded_clips
+from safeasr.bench.local import Feed, measure_calls, measure_sessions
 
 
 def main() -> None:
     """Recordings, live sessions and SenseVoice, a few calls of each; fails if one of them does."""
     device, options = sys.argv[1], dict(num_workers=2, disable_pbar=True)
     narrow: dict[str, Any] = {"fp16": True} if device.startswith("cuda") else {}
-    items = demo_items()[:4]
+    items = embedded_clips()[:4]
     for model, more in (("demo", {}), ("demo", narrow), (str(model_dir("sense-voice", True)), {})):
         with AutoModel(model, device=device, **options, **more) as one:
 
             def ask(audio: Any, model: AutoModel = one) -> str:
                 return str(model.generate(audio)[0]["text"])
 
-            load = closed_loop(ask, items, 4, passes=1)
+            load = measure_calls(ask, items, 4, passes=1)
         if load.errors:
-            raise SystemExit(f"{model}: {dict(load.errors)}")
+            raise SystemExit(f"{model}: {load.errors}")
     with AutoModel("demo-streaming", device=device, **options) as live:
 
-        def open_session(_number: int) -> Feed:
+        def open_session() -> Feed:
             stream = live.stream(**STREAM)
             return lambda samples, last: str(stream.feed(samples, last)["text"])
 
-        result = live_sessions(open_session, [one.audio for one in items], paced=False)
-    if result.errors:
-        raise SystemExit(f"live: {dict(result.errors)}")
+        load = measure_sessions(open_session, items, paced=False)
+    if load.errors:
+        raise SystemExit(f"live: {load.errors}")
     print("all answered")
 
 

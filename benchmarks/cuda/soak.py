@@ -19,7 +19,7 @@ from benchmarks.cuda.context import Context
 from benchmarks.cuda.equality import STREAM
 from benchmarks.cuda.seeded import model_dir
 from safeasr import AudioError, AutoModel, DeadlineExceededError, QueueFullError
-from safeasr.bench.closed_loop import synthetic_items
+from safeasr.bench.audio.noise import noise_clips
 
 #: One call of a role; what it returns or raises is counted.
 Act = Callable[[int], None]
@@ -91,7 +91,7 @@ def _held(context: Context) -> float:
 def run(context: Context) -> None:
     """Let the threads loose, then count."""
     threads = 16 if context.quick else 64
-    audio = [one.audio for one in synthetic_items(16 if context.quick else 64, 1.0, 10.0)]
+    audio = [one.samples for one in noise_clips(16 if context.quick else 64, 1.0, 10.0)]
     precision = context.fastest()
     models = [model_dir(kind, context.quick) for kind in ("paraformer", "paraformer-streaming")]
     with context.load(models[0], precision) as model, context.load(models[1], precision) as live:

@@ -11,7 +11,9 @@ from typing import Any
 from benchmarks.cuda.context import Context
 from benchmarks.cuda.seeded import model_dir
 from benchmarks.cuda.usage import Usage
-from safeasr.bench.closed_loop import Item, closed_loop, synthetic_items
+from safeasr.bench.audio.clips import Clip
+from safeasr.bench.audio.noise import noise_clips
+from safeasr.bench.local import measure_calls
 
 THREADS = 64
 MODELS = {"Paraformer-large": "paraformer", "SenseVoiceSmall": "sense-voice"}
@@ -46,11 +48,11 @@ class Setup:
     threads: int = THREADS
 
 
-def load_items(context: Context) -> list[Item]:
+def load_items(context: Context) -> list[Clip]:
     """The utterances of every load here: four for each of 64 callers."""
     if context.quick:
-        return synthetic_items(8, 2.0, 4.0)
-    return synthetic_items(256)
+        return noise_clips(8, 2.0, 4.0)
+    return noise_clips(256)
 
 
 def delta(after: dict[str, Any], before: dict[str, Any], name: str) -> float:
@@ -59,7 +61,7 @@ def delta(after: dict[str, Any], before: dict[str, Any], name: str) -> float:
 
 
 def measure(
-    context: Context, setup: Setup, items: Sequence[Item], seconds: float
+    context: Context, setup: Setup, items: Sequence[Clip], seconds: float
 ) -> dict[str, Any]:
     """Load the model, warm it up, and call it from all threads for so many seconds."""
     with context.load(setup.model, setup.precision, **setup.options) as model:
@@ -67,28 +69,28 @@ def measure(
         def call(audio: Any) -> str:
             return str(model.generate(audio)[0]["text"])
 
-        closed_loop(call, items, setup.threads, passes=1)  # kernels, allocators, caches
+        measure_calls(call, items, setup.threads, passes=1)  # kernels, allocators, caches
         before = model.stats()
         with Usage(context.index) as usage:
-            load = closed_loop(call, items, setup.threads, seconds=seconds)
+            load = measure_calls(call, items, setup.threads, seconds=seconds)
         after = model.stats()
         precision = model.precision
     batches = delta(after, before, "batches")
     requests = delta(after, before, "batched_requests")
-    busy = delta(after, before, "run_seconds") / load.wall_s / max(1, after["workers"])
+    busy = delta(after, before, "run_seconds") / load.run.duration_s / max(1, after["workers"])
     return {
         "name": setup.name,
         "precision": precision,
         "options": setup.options,
         "threads": setup.threads,
-        "rtfx": round(load.rtfx, 1),
-        "wall_s": round(load.wall_s, 3),
-        "utterances": len(load.latencies_s),
+        "rtfx": round(load.run.rtfx, 1),
+        "wall_s": round(load.run.duration_s, 3),
+        "utterances": load.run.counts.right,
         "p50_ms": round(load.latency_ms(50), 1),
         "p95_ms": round(load.latency_ms(95), 1),
         "p99_ms": round(load.latency_ms(99), 1),
-        "errors": dict(load.errors),
-        "differing": sum(len(texts) > 1 for texts in load.results.values()),
+        "errors": load.errors,
+        "differing": sum(len(texts) > 1 for texts in load.texts.values()),
         "mean_batch": round(requests / batches, 1) if batches else None,
         "batch_ms": round(delta(after, before, "run_seconds") / batches * 1e3, 2)
         if batches
@@ -97,7 +99,7 @@ def measure(
         if batches
         else None,
         "workers_busy": round(busy, 3),
-        "host_cores": round(load.cpu_s / load.wall_s, 2),
+        "host_cores": round(load.cpu_s / load.run.duration_s, 2),
         "host_cores_there": len(os.sched_getaffinity(0)),
         "gpu": usage.mean,
     }

@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,9 @@ from numpy.typing import NDArray
 
 from benchmarks.common.facts import RESULTS, write_result
 from benchmarks.common.models import full_size_model
-from safeasr.bench.closed_loop import speech_like
-from safeasr.bench.live_sessions import Feed, LiveResult, live_sessions
+from safeasr.bench.audio.clips import Clip
+from safeasr.bench.audio.noise import speech_like
+from safeasr.bench.local import Feed, measure_sessions
 from safeasr.loading.find import find_model
 
 OPTIONS: dict[str, Any] = {
@@ -49,8 +50,12 @@ OURS: dict[str, dict[str, Any]] = {
 SYSTEMS = (*OURS, "FunASR", "FunASR with a lock")
 COUNTS = (1, 2, 4, 8, 12, 16, 18, 20, 24, 28, 32, 36, 40, 45, 50, 55, 60)
 LIMITS_MS = (300, 600)
+#: Samples of a chunk.
+STEP = 9600
 #: Chunks of a session that are not counted: allocators and caches warm up in them.
 WARM = 3
+#: Sessions whose texts are compared with what they say alone.
+COMPARED = 4
 
 
 def _safeasr(directory: str, system: str) -> tuple[Any, Any]:
@@ -58,7 +63,7 @@ def _safeasr(directory: str, system: str) -> tuple[Any, Any]:
 
     model = AutoModel(directory, device="cpu", disable_pbar=True, **OURS[system])
 
-    def open_session(_number: int) -> Feed:
+    def open_session() -> Feed:
         stream = model.stream(**OPTIONS)
         return lambda samples, last: str(stream.feed(samples, last)["text"])
 
@@ -76,7 +81,7 @@ def _funasr(directory: str, locked: bool) -> tuple[Any, Any]:
         )  # fmt: skip
     lock: Any = threading.Lock() if locked else contextlib.nullcontext()
 
-    def open_session(_number: int) -> Feed:
+    def open_session() -> Feed:
         cache: dict[str, Any] = {}
 
         def feed(samples: NDArray[np.float32], last: bool) -> str:
@@ -89,43 +94,43 @@ def _funasr(directory: str, locked: bool) -> tuple[Any, Any]:
     return open_session, dict
 
 
-def waves_of(count: int, seconds: float) -> list[NDArray[np.float32]]:
-    """Audio of so many sessions."""
+def clips_of(count: int, seconds: float) -> list[Clip]:
+    """What so many sessions say."""
     # Four voices; each session begins somewhere else in one of them.
     voices = [speech_like(seconds, seed=seed) for seed in range(4)]
-    return [np.roll(voices[i % 4], 9600 * (i // 4)) for i in range(count)]
+    return [Clip(f"session {i}", np.roll(voices[i % 4], STEP * (i // 4))) for i in range(count)]
 
 
-def measure(system: str, directory: str, count: int, seconds: float, check: bool) -> dict[str, Any]:
-    """One run in this process; texts are compared with those of each session alone."""
+def warm_chunks(clips: Sequence[Clip]) -> int:
+    """How many latencies are not counted: those of the first chunks of all sessions."""
+    chunks = -(-len(clips[0].samples) // STEP)
+    return len(clips) * min(WARM, chunks - 1)
+
+
+def measure(system: str, directory: str, count: int, seconds: float) -> dict[str, Any]:
+    """One run in this process; the first sessions are compared with what they say alone."""
     open_session, stats = (
         _safeasr(directory, system) if system in OURS else _funasr(directory, "lock" in system)
     )
-    waves = waves_of(count, seconds)
-    live_sessions(open_session, waves[:1], paced=False)  # warm up
-    before, cpu = stats(), time.process_time()
-    result: LiveResult = live_sessions(open_session, waves)
-    cpu = time.process_time() - cpu
+    clips = clips_of(count, seconds)
+    first = clips[:COMPARED]
+    alone = measure_sessions(open_session, first, 1, paced=False, rounds=len(first))
+    before = stats()
+    load = measure_sessions(open_session, clips, alone=alone)
     after = stats()
-    differing = 0
-    if check:
-        for number in range(min(count, 4)):
-            alone = live_sessions(open_session, waves[number : number + 1], paced=False)
-            differing += alone.texts[0] != result.texts[number]
-    chunks = len(result.texts[0])
-    # In the order in which they ended; the first ones belong to the warm-up.
-    counted = LiveResult(count, result.latencies_s[count * min(WARM, chunks - 1) :])
+    # Of latencies in the order in which they ended.
+    warm = warm_chunks(clips)
     batches = after.get("batches", 0) - before.get("batches", 0)
     requests = after.get("batched_requests", 0) - before.get("batched_requests", 0)
     return {
         "system": system,
         "sessions": count,
-        "p50_ms": round(counted.latency_ms(50), 1),
-        "p95_ms": round(counted.latency_ms(95), 1),
-        "p99_ms": round(counted.latency_ms(99), 1),
-        "errors": dict(result.errors),
-        "differing_sessions": differing if check else None,
-        "cpu_cores": round(cpu / result.wall_s, 2),
+        "p50_ms": round(load.latency_ms(50, warm), 1),
+        "p95_ms": round(load.latency_ms(95, warm), 1),
+        "p99_ms": round(load.latency_ms(99, warm), 1),
+        "errors": load.errors,
+        "differing_sessions": load.run.counts.wrong,
+        "cpu_cores": round(load.cpu_s / load.run.duration_s, 2),
         "mean_batch": round(requests / batches, 2) if batches else None,
     }
 
@@ -185,9 +190,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     if arguments.system:
-        row = measure(
-            arguments.system, str(arguments.model), arguments.sessions, arguments.seconds, True
-        )
+        row = measure(arguments.system, str(arguments.model), arguments.sessions, arguments.seconds)
         arguments.out.write_text(json.dumps(row), encoding="utf-8")
         os._exit(0)  # FunASR's threads may still be spinning
     full = arguments.full or not arguments.quick

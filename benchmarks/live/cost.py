@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from pathlib import Path
 from typing import Any
 
 from benchmarks.common.models import full_size_model
-from benchmarks.live.__main__ import OPTIONS, OURS, waves_of
+from benchmarks.live.__main__ import OPTIONS, OURS, clips_of
 from safeasr import AutoModel
-from safeasr.bench.live_sessions import Feed, live_sessions
+from safeasr.bench.local import Feed, measure_sessions
 
 SIZES = (1, 2, 4, 8, 12)
 #: How long the worker waits for the streams that are on their way back to it.
@@ -31,20 +30,21 @@ SECONDS = 9.6
 def cost(model: AutoModel, streams: int, rounds: int) -> tuple[float, float]:
     """Processor time of a chunk in ms, the median of the rounds, and the mean batch."""
 
-    def open_session(_number: int) -> Feed:
+    def open_session() -> Feed:
         stream = model.stream(**OPTIONS)
         return lambda samples, last: str(stream.feed(samples, last)["text"])
 
     costs: list[float] = []
     batches = chunks = 0
+    clips = clips_of(streams, SECONDS)
     for _ in range(rounds):
-        before, cpu = model.stats(), time.process_time()
-        live_sessions(open_session, waves_of(streams, SECONDS), paced=False)
-        cpu = time.process_time() - cpu
+        before = model.stats()
+        load = measure_sessions(open_session, clips, paced=False)
         after = model.stats()
         batches += after["batches"] - before["batches"]
-        chunks += after["batched_requests"] - before["batched_requests"]
-        costs.append(cpu / (after["batched_requests"] - before["batched_requests"]) * 1000)
+        answered = after["batched_requests"] - before["batched_requests"]
+        chunks += answered
+        costs.append(load.cpu_s / answered * 1000)
     return statistics.median(costs), chunks / batches
 
 

@@ -1,4 +1,4 @@
-"""safeasr beside FunASR and the ONNX run-times, in one run on one set of utterances.
+"""safeasr beside FunASR, ONNX run-times and OpenVINO, in one run on one set of utterances.
 
     python -m benchmarks.peers --full [--model paraformer|sense-voice] [--rounds 5]
     python -m benchmarks.peers --quick          the demo model, for tests and development
@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from benchmarks.common.audio import demo_items, long_items
+from benchmarks.common.audio import long_clips
 from benchmarks.common.facts import RESULTS, write_result
 from benchmarks.peers.adapters import Files
 from benchmarks.peers.fleet import ROOT, Fleet
@@ -36,10 +36,11 @@ from benchmarks.peers.measure import Measurement
 from benchmarks.peers.models import model_directory
 from benchmarks.peers.setups import Group, groups
 from benchmarks.peers.summary import add_roof, roof_of
-from safeasr.bench.closed_loop import Item
+from safeasr.bench.audio.clips import Clip
+from safeasr.bench.audio.manifest import embedded_clips
 from safeasr.bundles.cache import cache_dir
 
-PACKAGES = ("onnx", "onnxruntime", "funasr-onnx", "sherpa-onnx")
+PACKAGES = ("onnx", "onnxruntime", "funasr-onnx", "sherpa-onnx", "openvino", "nncf")
 
 
 def _versions() -> dict[str, str]:
@@ -68,21 +69,21 @@ def rates() -> list[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def _samples(items: Sequence[Item]) -> Iterator[str]:
+def _samples(items: Sequence[Clip]) -> Iterator[str]:
     """A file with the utterances, for modules that run in processes of their own."""
     with tempfile.NamedTemporaryFile(suffix=".npz") as file:
-        np.savez(file.name, **{item.name: item.audio for item in items})
+        np.savez(file.name, **{item.name: item.samples for item in items})
         yield file.name
 
 
-def counted(files: Files, items: list[Item]) -> dict[str, Any]:
+def counted(files: Files, items: list[Clip]) -> dict[str, Any]:
     """Operations of the utterances, see ``roof``."""
     with _samples(items) as file:
         return dict(json.loads(_module("roof", "flops", files.family, files.directory, file)))
 
 
 def _onnx_profiles(
-    files: Files, items: list[Item], rows: list[dict[str, Any]]
+    files: Files, items: list[Clip], rows: list[dict[str, Any]]
 ) -> dict[str, dict[str, float]]:
     """Shares of ONNX Runtime's operators, see ``profile``."""
     found = {}
@@ -148,10 +149,10 @@ def _command(arguments: list[str]) -> str:
     return shlex.join(["python", "-m", "benchmarks.peers", *kept])
 
 
-def _audio(full: bool, count: int) -> tuple[str, list[Item]]:
+def _audio(full: bool, count: int) -> tuple[str, list[Clip]]:
     if full:
-        return long_items(count)
-    return "the demo's recordings", demo_items()[:count]
+        return long_clips(count)
+    return "the demo's recordings", embedded_clips()[:count]
 
 
 def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:

@@ -27,7 +27,8 @@ class Files:
     Attributes:
         family: "paraformer" or "sense-voice".
         directory: FunASR's model directory.
-        exported: directory with model.onnx, model_quant.onnx and what goes with them.
+        exported: directory with model.onnx, model_quant.onnx, OpenVINO's int8 networks and what
+            goes with them.
     """
 
     family: str
@@ -193,6 +194,7 @@ class FunAsrProcesses:
 def load(files: Files, setup: Setup) -> Adapter:
     """Load a library; raises UnavailableError where it is not installed."""
     from benchmarks.peers import adapters_onnx as onnx
+    from benchmarks.peers.adapters_openvino import OpenVino
 
     makers: dict[str, Callable[[Files, Setup], Adapter]] = {
         "safeasr": SafeAsr,
@@ -200,6 +202,7 @@ def load(files: Files, setup: Setup) -> Adapter:
         "funasr_onnx": onnx.FunAsrOnnx,
         "onnxruntime": onnx.OnnxRuntime,
         "sherpa_onnx": onnx.SherpaOnnx,
+        "openvino": OpenVino,
     }
     try:
         return makers[setup.library](files, setup)

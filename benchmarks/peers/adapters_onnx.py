@@ -121,6 +121,50 @@ class Features:
         return np.asarray((stacked + self._shift) * self._scale, np.float32)
 
 
+class Exported:
+    """What stands around an exported network: features before it, arg max and text after it."""
+
+    def __init__(self, files: Files) -> None:
+        self._features = Features(files)
+        self._ctc = files.family == "sense-voice"
+        if self._ctc:
+            import sentencepiece
+
+            self._pieces = sentencepiece.SentencePieceProcessor(str(files.exported / SPM))
+        else:
+            names = (files.directory / "tokens.json").read_text(encoding="utf-8")
+            self._tokens: list[str] = json.loads(names)
+
+    def inputs(self, audio: Sequence[Samples]) -> list[NDArray[Any]]:
+        """The network's inputs for some utterances, which are padded to the longest of them."""
+        features = [self._features(one) for one in audio]
+        lengths = np.array([len(one) for one in features], np.int32)
+        batch = np.zeros((len(features), int(lengths.max()), features[0].shape[1]), np.float32)
+        for row, one in zip(batch, features, strict=True):
+            row[: len(one)] = one
+        given: list[NDArray[Any]] = [batch, lengths]
+        if self._ctc:
+            given.append(np.full(len(features), LANGUAGE_AUTO, np.int32))
+            given.append(np.full(len(features), WITHOUT_ITN, np.int32))
+        return given
+
+    def texts(self, scores: NDArray[np.float32], counts: NDArray[Any]) -> list[str]:
+        """The texts of the network's scores [utterances, tokens, vocabulary]."""
+        ids = scores.argmax(-1)
+        read = self._greedy if self._ctc else self._sentence
+        return [read(row[: int(count)]) for row, count in zip(ids, counts, strict=True)]
+
+    def _sentence(self, ids: NDArray[np.int64]) -> str:
+        from safeasr.text.sentence import ids_to_tokens, sentence_postprocess
+
+        return sentence_postprocess(ids_to_tokens(ids.tolist(), self._tokens)).text
+
+    def _greedy(self, ids: NDArray[np.int64]) -> str:
+        changed = np.concatenate(([True], ids[1:] != ids[:-1]))
+        kept = ids[changed & (ids != 0)]
+        return str(self._pieces.decode(kept.tolist()))
+
+
 class OnnxRuntime:
     """ONNX Runtime without a library around it: features, one ``run``, arg max, text."""
 
@@ -139,44 +183,16 @@ class OnnxRuntime:
             providers=["CPUExecutionProvider"],
         )
         self._inputs = [one.name for one in self._session.get_inputs()]
-        self._features = Features(files)
-        self._ctc = files.family == "sense-voice"
-        if self._ctc:
-            import sentencepiece
-
-            self._pieces = sentencepiece.SentencePieceProcessor(str(files.exported / SPM))
-        else:
-            names = (files.directory / "tokens.json").read_text(encoding="utf-8")
-            self._tokens: list[str] = json.loads(names)
+        self._around = Exported(files)
 
     def transcribe(self, audio: Sequence[Any]) -> list[str]:
-        features = [self._features(one) for one in audio]
-        lengths = np.array([len(one) for one in features], np.int32)
-        batch = np.zeros((len(features), int(lengths.max()), features[0].shape[1]), np.float32)
-        for row, one in zip(batch, features, strict=True):
-            row[: len(one)] = one
-        given: list[Any] = [batch, lengths]
-        if self._ctc:
-            given.append(np.full(len(features), LANGUAGE_AUTO, np.int32))
-            given.append(np.full(len(features), WITHOUT_ITN, np.int32))
-        scores, counts = self._session.run(None, dict(zip(self._inputs, given, strict=True)))[:2]
-        ids = scores.argmax(-1)
-        read = self._greedy if self._ctc else self._sentence
-        return [read(row[: int(count)]) for row, count in zip(ids, counts, strict=True)]
+        given = dict(zip(self._inputs, self._around.inputs(audio), strict=True))
+        scores, counts = self._session.run(None, given)[:2]
+        return self._around.texts(scores, counts)
 
     def end_profile(self) -> str:
         """The file of the profile that was asked for."""
         return str(self._session.end_profiling())
-
-    def _sentence(self, ids: NDArray[np.int64]) -> str:
-        from safeasr.text.sentence import ids_to_tokens, sentence_postprocess
-
-        return sentence_postprocess(ids_to_tokens(ids.tolist(), self._tokens)).text
-
-    def _greedy(self, ids: NDArray[np.int64]) -> str:
-        changed = np.concatenate(([True], ids[1:] != ids[:-1]))
-        kept = ids[changed & (ids != 0)]
-        return str(self._pieces.decode(kept.tolist()))
 
     def stats(self) -> dict[str, Any]:
         return {}

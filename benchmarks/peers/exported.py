@@ -1,5 +1,7 @@
 """The ONNX files of a model: FunASR's own export, and a copy with sherpa-onnx's metadata.
 
+Also OpenVINO's int8 networks, where OpenVINO and NNCF are installed: ``exported_openvino``.
+
     python -m benchmarks.peers.exported FAMILY MODEL_DIRECTORY OUT
 
 Made once in a process of its own and kept in safeasr's cache, never in the repository.
@@ -133,5 +135,16 @@ def export(family: str, directory: Path, out: Path) -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def main() -> None:
+    """Make what the installed packages can make."""
+    from benchmarks.peers.adapters import Files
+    from benchmarks.peers.exported_openvino import can_quantize, quantize
+
+    files = Files(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
+    export(files.family, files.directory, files.exported)
+    if can_quantize():
+        quantize(files)
+
+
 if __name__ == "__main__":
-    export(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
+    main()

@@ -21,10 +21,10 @@ from typing import Any
 
 import psutil
 
+from benchmarks.common.usage import tree
 from benchmarks.peers.adapters import Files, UnavailableError
 from benchmarks.peers.setups import Setup
-from benchmarks.peers.usage import tree
-from safeasr.bench.closed_loop import Item
+from safeasr.bench.audio.clips import Clip
 
 ROOT = Path(__file__).resolve().parents[2]
 #: A load that takes longer has hung, in seconds.
@@ -43,14 +43,14 @@ class Worker:
         command = [sys.executable, "-m", "benchmarks.peers.worker", str(theirs.fileno())]
         paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
         self._process = subprocess.Popen(
-            [*command, setup.library],
+            command,
             pass_fds=[theirs.fileno()],
             stderr=self._log,
             stdin=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
         )
         theirs.close()
-        self._items: Sequence[Item] | None = None
+        self._items: Sequence[Clip] | None = None
         self._warm: Setup | None = None
         self._pipe.send(((files.family, files.directory, files.exported), setup))
         self.facts = self._answer()
@@ -72,13 +72,13 @@ class Worker:
         raise UnavailableError("; ".join([reason, *last]))
 
     def run(
-        self, setup: Setup, items: Sequence[Item], callers: int, passes: int, warm: int
+        self, setup: Setup, items: Sequence[Clip], callers: int, passes: int, warm: int
     ) -> dict[str, Any]:
         """One load, see ``worker.run``. ``warm``: utterances before the first of this set-up."""
         order: dict[str, Any] = {"setup": setup, "callers": callers, "passes": passes}
         if items is not self._items:
             self._items = items
-            order["items"] = [(one.name, one.audio, one.seconds) for one in items]
+            order["items"] = [(one.name, one.samples) for one in items]
         if self._warm != setup:
             order["warm"] = warm
             self._warm = setup
@@ -132,7 +132,7 @@ class Fleet:
         self,
         key: Hashable,
         setup: Setup,
-        items: Sequence[Item],
+        items: Sequence[Clip],
         callers: int,
         passes: int = 1,
         warm: int = 8,

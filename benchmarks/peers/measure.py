@@ -11,7 +11,7 @@ from benchmarks.peers.fleet import Fleet
 from benchmarks.peers.profile import Perf
 from benchmarks.peers.setups import Group, Setup
 from benchmarks.peers.summary import row, rtfx, texts_of
-from safeasr.bench.closed_loop import Item
+from safeasr.bench.audio.clips import Clip
 
 Say = Callable[[str], None]
 Load = dict[str, Any]
@@ -35,7 +35,7 @@ class Measurement:
         self,
         fleet: Fleet,
         groups: Sequence[Group],
-        items: Sequence[Item],
+        items: Sequence[Clip],
         say: Say,
         max_other_cpu: float = float("inf"),
     ) -> None:
@@ -68,7 +68,7 @@ class Measurement:
         setup: Setup,
         callers: int,
         passes: int = 1,
-        items: Sequence[Item] | None = None,
+        items: Sequence[Clip] | None = None,
         warm: int = 8,
     ) -> Load:
         patience = 2

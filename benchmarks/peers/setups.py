@@ -13,13 +13,14 @@ class Setup:
     """A library, loaded and called in a certain way.
 
     Attributes:
-        library: "safeasr", "funasr", "funasr_onnx", "onnxruntime" or "sherpa_onnx".
+        library: "safeasr", "funasr", "funasr_onnx", "onnxruntime", "sherpa_onnx" or "openvino".
         precision: "float32", "bf16" or "int8".
         threads: threads within an operator.
         slots: calls that run at the same time; 0: callers call the library themselves.
         batch: utterances in a call at most.
         locked: callers call the library themselves, one at a time.
         processes: the calls go to that many processes with a model each; 0: this process.
+        way: how the library is to compute, if it has several ways at a precision.
     """
 
     library: str
@@ -29,11 +30,14 @@ class Setup:
     batch: int = 1
     locked: bool = False
     processes: int = 0
+    way: str = ""
 
     @property
     def loaded(self) -> Setup:
         """What decides how the model is loaded; the rest only says how it is called."""
-        return Setup(self.library, self.precision, self.threads, processes=self.processes)
+        return Setup(
+            self.library, self.precision, self.threads, processes=self.processes, way=self.way
+        )
 
     def describe(self) -> str:
         """In words, for tables."""
@@ -45,7 +49,8 @@ class Setup:
         if not self.slots:
             return "as it is" if self.threads == 1 else f"{threads} a batch"
         calls = f"{self.slots} call" + ("s" if self.slots > 1 else "")
-        return f"{calls} x {threads}, batch {self.batch}"
+        way = f", {self.way}" if self.way else ""
+        return f"{calls} x {threads}, batch {self.batch}{way}"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -90,6 +95,7 @@ NAMES = {
     "funasr_onnx": "funasr_onnx",
     "onnxruntime": "ONNX Runtime bare",
     "sherpa_onnx": "sherpa-onnx",
+    "openvino": "OpenVINO",
 }
 
 
@@ -102,6 +108,34 @@ def _onnx(library: str, precision: str, cores: int, batches: tuple[int, ...]) ->
     ways += [Setup(library, precision, cores, 1, batch) for batch in batches]
     alone = tuple(Setup(library, precision, threads, 1) for threads in dict.fromkeys((1, cores)))
     return Group(_name(library, precision), tuple(dict.fromkeys(ways)), alone)
+
+
+#: Ways of OpenVINO by precision, see ``adapters_openvino``; the fastest of earlier runs first.
+OPENVINO = {
+    "float32": ("",),
+    "bf16": ("",),
+    "int8": ("calibrated", "calibrated, rest bf16", "weights"),
+}
+
+
+def _openvino(precision: str, cores: int) -> Group:
+    setups = tuple(
+        Setup("openvino", precision, threads, slots, batch, way=way)
+        for way in OPENVINO[precision]
+        # Twice as many calls as streams: while one is in Python, its stream has work.
+        for threads, slots, batch in (
+            (1, cores, 1),
+            (1, 2 * cores, 1),
+            (1, cores, 4),
+            (cores, 1, 1),
+        )
+    )
+    alone = tuple(
+        Setup("openvino", precision, threads, 1, way=way)
+        for way in OPENVINO[precision]
+        for threads in dict.fromkeys((1, cores))
+    )
+    return Group(_name("openvino", precision), tuple(dict.fromkeys(setups)), alone)
 
 
 def _safeasr(precision: str, cores: int) -> Group:
@@ -140,4 +174,5 @@ def groups(cores: int) -> list[Group]:
         *(_onnx("funasr_onnx", precision, cores, (1, 8)) for precision in ("float32", "int8")),
         *(_onnx("onnxruntime", precision, cores, (1, 4, 8)) for precision in ("float32", "int8")),
         *(_onnx("sherpa_onnx", precision, cores, (1, 8)) for precision in ("float32", "int8")),
+        *(_openvino(precision, cores) for precision in PRECISIONS),
     ]

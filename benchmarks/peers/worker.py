@@ -7,39 +7,21 @@ Imports little: whatever is imported here is in every system's memory.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import signal
 import sys
 import threading
 import time
-import types
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-import psutil
-
+from benchmarks.common.usage import cpu_seconds, machine_seconds, peak_mb, reset_peaks
 from benchmarks.peers.adapters import Adapter, Files, UnavailableError, load
 from benchmarks.peers.serving import Pool
 from benchmarks.peers.setups import Setup
-from benchmarks.peers.usage import cpu_seconds, peak_mb, reset_peaks
-
-
-def hollow_safeasr() -> None:
-    """Make ``safeasr.bench.closed_loop`` importable without the rest, which imports torch."""
-    found = importlib.util.find_spec("safeasr")
-    if found is None or "safeasr" in sys.modules:
-        return
-    package = types.ModuleType("safeasr")
-    package.__path__ = list(found.submodule_search_locations or [])
-    sys.modules["safeasr"] = package
-
-
-def machine_seconds() -> float:
-    """Processor time that the whole machine has spent so far."""
-    times = psutil.cpu_times()
-    return float(times.user + times.system + times.nice)
+from safeasr.bench.audio.clips import Clip
+from safeasr.bench.local import measure_calls
 
 
 def _front(
@@ -68,12 +50,10 @@ def run(
     adapter: Adapter, setup: Setup, items: list[Any], callers: int, passes: int, life_mb: float
 ) -> dict[str, Any]:
     """One load; seconds and MB."""
-    from safeasr.bench.closed_loop import closed_loop
-
     call, pool = _front(adapter, setup, callers)
     before = adapter.stats()
     busy, cpu = machine_seconds(), cpu_seconds()
-    load = closed_loop(call, items, callers, passes=passes)
+    load = measure_calls(call, items, callers, passes=passes)
     cpu = cpu_seconds() - cpu
     busy = machine_seconds() - busy
     after = adapter.stats()
@@ -85,13 +65,13 @@ def run(
     serving = peak_mb()
     return {
         "callers": callers,
-        "wall_s": load.wall_s,
+        "wall_s": load.run.duration_s,
         "cpu_s": cpu,
-        "other_cpu": max(0.0, busy - cpu) / load.wall_s,
-        "audio_s": load.audio_s,
-        "latencies_s": load.latencies_s,
-        "errors": dict(load.errors),
-        "texts": {name: sorted(texts) for name, texts in load.results.items()},
+        "other_cpu": max(0.0, busy - cpu) / load.run.duration_s,
+        "audio_s": load.run.audio_s,
+        "latencies_s": load.latencies_s.tolist(),
+        "errors": load.errors,
+        "texts": {name: sorted(texts) for name, texts in load.texts.items()},
         "mean_batch": requests / batches if batches else 1.0,
         "serving_mb": serving,
         "peak_mb": max(serving, life_mb),
@@ -110,20 +90,18 @@ def serve(pipe: Connection) -> None:
     except Exception as error:
         pipe.send({"unavailable": f"{type(error).__name__}: {error}"})
         return
-    from safeasr.bench.closed_loop import Item, closed_loop
-
     life_mb = peak_mb()
     pipe.send({"load_s": time.perf_counter() - began, "notes": adapter.notes, "load_mb": life_mb})
     reset_peaks()
-    items: list[Item] = []
+    items: list[Clip] = []
     while (order := pipe.recv()) is not None:
         if "items" in order:
-            items = [Item(*one) for one in order["items"]]
+            items = [Clip(*one) for one in order["items"]]
         # First runs allocate and tune; they are not the speed. Again after each change of set-up.
         if order.get("warm"):
             callers = order["callers"]
             call, pool = _front(adapter, order["setup"], callers)
-            closed_loop(call, items[: order["warm"]], min(callers, order["warm"]), passes=1)
+            measure_calls(call, items[: order["warm"]], min(callers, order["warm"]), passes=1)
             if pool is not None:
                 pool.close()
         answer = run(adapter, order["setup"], items, order["callers"], order["passes"], life_mb)
@@ -132,13 +110,11 @@ def serve(pipe: Connection) -> None:
 
 
 def main() -> None:
-    """Serve the pipe whose number is the first argument."""
+    """Serve the pipe whose number is the argument."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and ends us
     # What the libraries print must not mix with the tables of the parent.
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1)
-    if sys.argv[2] != "safeasr":
-        hollow_safeasr()
     # EOFError: the parent is gone.
     with Connection(int(sys.argv[1])) as pipe, contextlib.suppress(EOFError):
         serve(pipe)

@@ -21,10 +21,11 @@ import soundfile
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common.audio import RATE, long_items
+from benchmarks.common.audio import long_clips
 from benchmarks.common.facts import RESULTS, write_result
 from benchmarks.recordings.models import pipeline_models
 from benchmarks.recordings.worker import Process
+from safeasr.bench.audio.clips import SAMPLE_RATE
 
 FUNASR = "FunASR, ncpu=1"
 SETUPS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -37,16 +38,16 @@ SETUPS: dict[str, tuple[str, dict[str, Any]]] = {
 
 def write_recording(path: Path, seconds: float) -> str:
     """Turns of speech with pauses between them; returns what they are made of."""
-    kind, items = long_items(60)
+    kind, items = long_clips(60)
     random = np.random.default_rng(1)
-    left = int(seconds * RATE)
-    with soundfile.SoundFile(path, "w", RATE, 1, "PCM_16") as file:
+    left = int(seconds * SAMPLE_RATE)
+    with soundfile.SoundFile(path, "w", SAMPLE_RATE, 1, "PCM_16") as file:
         while left > 0:
-            turn = items[int(random.integers(len(items)))].audio[:left]
+            turn = items[int(random.integers(len(items)))].samples[:left]
             file.write(turn)
-            pause = np.zeros(min(int(random.uniform(0.2, 1.5) * RATE), left - len(turn)), "float32")
-            file.write(pause)
-            left -= len(turn) + len(pause)
+            pause = min(int(random.uniform(0.2, 1.5) * SAMPLE_RATE), left - len(turn))
+            file.write(np.zeros(pause, "float32"))
+            left -= len(turn) + pause
     return kind
 
 

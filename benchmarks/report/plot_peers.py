@@ -1,4 +1,4 @@
-"""The figure of the comparison with FunASR and the ONNX run-times."""
+"""The figure of the comparison with FunASR, the ONNX run-times and OpenVINO."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ COLORS = {
     "funasr_onnx": "#e69f00",
     "onnxruntime": "#009e73",
     "sherpa_onnx": "#cc79a7",
+    "openvino": "#56b4e9",
 }
 STYLES = {"float32": "-", "bf16": ":", "int8": "--"}
 

@@ -20,7 +20,7 @@ from benchmarks.common.facts import RESULTS, write_result
 from benchmarks.common.models import full_size_model
 from benchmarks.urgency.measure import an_hour, percentiles, segments_of, timed
 from safeasr import AutoModel
-from safeasr.bench.closed_loop import speech_like
+from safeasr.bench.audio.noise import speech_like
 from safeasr.families.terms import Terms
 from safeasr.pipeline.stepwise import is_recognizer
 

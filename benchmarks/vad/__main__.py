@@ -17,11 +17,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common.audio import RATE
 from benchmarks.common.facts import RESULTS, write_result
 from benchmarks.common.vad_model import vad_model
-from benchmarks.vad.jobs import CHUNKS_MS, Job, long_recording, recordings
+from benchmarks.vad.jobs import long_recording, streams
 from benchmarks.vad.measure import measure_streams, measure_whole
+from safeasr.bench.audio.clips import SAMPLE_RATE
 
 
 def show(result: dict[str, Any], console: Console) -> None:
@@ -62,16 +62,15 @@ def main() -> None:
     console = Console()
 
     directory = vad_model()
-    kind, found = recordings(arguments.count, arguments.seconds)
-    jobs = [Job(name, chunk, samples) for chunk in CHUNKS_MS for name, samples in found]
+    kind, clips = streams(arguments.count, arguments.seconds)
     long, samples = long_recording()
     result: dict[str, Any] = {
         "model": "published" if "benchmark-models" not in directory.parts else "random weights",
         "audio": kind,
         "threads": arguments.threads,
-        "streams": measure_streams(directory, jobs, arguments.threads, arguments.passes, console),
+        "streams": measure_streams(directory, clips, arguments.threads, arguments.passes, console),
         "long": long,
-        "long_s": round(len(samples) / RATE, 1),
+        "long_s": round(len(samples) / SAMPLE_RATE, 1),
         "rounds": arguments.rounds,
         "whole": measure_whole(directory, samples, arguments.rounds, console),
     }

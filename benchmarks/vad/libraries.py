@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
 import multiprocessing
 import os
-import threading
-import time
 from collections import Counter
-from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from benchmarks.vad.jobs import CHUNKS_MS, Samples, pieces
+from safeasr.bench.audio.clips import Clip
+from safeasr.bench.load.records import Outcome
+from safeasr.bench.local import measure_calls
 
-from benchmarks.vad.jobs import CHUNKS_MS, Job, Samples
-
-#: A thread of FunASR's can hang; what has not ended by then is counted as such.
+#: A call of FunASR's can hang; what has not ended by then is counted as such, in seconds.
 PATIENCE_S = 300.0
 #: What each chunk of a stream brought.
 Answer = list[list[list[int]]]
@@ -43,13 +42,13 @@ class _FunAsr:
     def whole(self, samples: Samples) -> Any:
         return _plain(self._shared.generate(samples)[0]["value"])
 
-    def stream(self, job: Job) -> Answer:
+    def stream(self, samples: Samples, chunk_ms: int) -> Answer:
         cache: dict[str, Any] = {}
-        pieces = job.pieces()
+        chunks = pieces(samples, chunk_ms)
         answer = []
-        for index, piece in enumerate(pieces):
+        for index, piece in enumerate(chunks):
             result = self._shared.generate(
-                piece, cache=cache, is_final=index == len(pieces) - 1, chunk_size=job.chunk_ms
+                piece, cache=cache, is_final=index == len(chunks) - 1, chunk_size=chunk_ms
             )
             answer.append(_plain(result[0]["value"]))
         return answer
@@ -67,12 +66,12 @@ class _SafeAsr:
     def whole(self, samples: Samples) -> Any:
         return _plain(self._model.generate(samples)[0]["value"])
 
-    def stream(self, job: Job) -> Answer:
-        stream = self._model.stream(chunk_size=job.chunk_ms)
-        pieces = job.pieces()
+    def stream(self, samples: Samples, chunk_ms: int) -> Answer:
+        stream = self._model.stream(chunk_size=chunk_ms)
+        chunks = pieces(samples, chunk_ms)
         return [
-            _plain(stream.feed(piece, index == len(pieces) - 1)["value"])
-            for index, piece in enumerate(pieces)
+            _plain(stream.feed(piece, index == len(chunks) - 1)["value"])
+            for index, piece in enumerate(chunks)
         ]
 
 
@@ -80,62 +79,43 @@ def _plain(segments: Any) -> list[list[int]]:
     return [[int(start), int(end)] for start, end in segments]
 
 
-def _parallel(threads: int, count: int, work: Callable[[int], None]) -> tuple[float, int]:
-    """Numbers 0 to count - 1 in turn from several threads; seconds, and how many never ended."""
-    lock = threading.Lock()
-    taken = ended = 0
-    start = threading.Barrier(threads + 1)
-
-    def run() -> None:
-        nonlocal taken, ended
-        start.wait()
-        while True:
-            with lock:
-                if taken == count:
-                    return
-                number = taken
-                taken += 1
-            work(number)
-            with lock:
-                ended += 1
-
-    workers = [threading.Thread(target=run, daemon=True) for _ in range(threads)]
-    for worker in workers:
-        worker.start()
-    began = time.perf_counter()
-    start.wait()
-    for worker in workers:
-        worker.join(max(0.1, began + PATIENCE_S - time.perf_counter()))
-    return time.perf_counter() - began, count - ended
-
-
 def _streams(
-    library: Any, jobs: list[Job], expected: list[Answer], threads: int, passes: int
+    library: Any, clips: list[Clip], expected: list[str], threads: int, passes: int
 ) -> dict[str, Any]:
     """Chunk sizes in company, as the callers of a server would have them."""
+
+    def call(samples: Samples, chunk_ms: int) -> str:
+        return json.dumps(library.stream(samples, chunk_ms))
+
+    load = measure_calls(call, clips, threads, passes=passes, timeout_s=PATIENCE_S)
     outcomes: dict[int, Counter[str]] = {chunk: Counter() for chunk in CHUNKS_MS}
-    order = np.random.default_rng(0).permutation(passes * len(jobs)) % len(jobs)
-    lock = threading.Lock()
-
-    def work(number: int) -> None:
-        job = jobs[order[number]]
-        try:
-            outcome = "equal" if library.stream(job) == expected[order[number]] else "wrong"
-        except Exception as error:
-            outcome = type(error).__name__
-        with lock:
-            outcomes[job.chunk_ms][outcome] += 1
-
-    wall, _ = _parallel(threads, len(order), work)
-    return {"wall_s": wall, "outcomes": {chunk: dict(n) for chunk, n in outcomes.items()}}
+    records = load.records
+    for clip, outcome, what in zip(records.clip, records.outcome, records.what, strict=True):
+        if outcome == Outcome.ANSWERED:
+            kind = "equal" if records.answers[what][1].text == expected[clip] else "wrong"
+        elif outcome == Outcome.LOST:
+            kind = "never ended"
+        else:
+            kind = records.errors[what][0]
+        outcomes[clips[clip].options["chunk_ms"]][kind] += 1
+    return {
+        "wall_s": load.run.duration_s,
+        "outcomes": {chunk: dict(n) for chunk, n in outcomes.items()},
+    }
 
 
 def _whole(library: Any, samples: Samples, threads: int, calls: int) -> dict[str, Any]:
-    answers: list[Any] = []
-    cpu = time.process_time()
-    wall, _ = _parallel(threads, calls, lambda _: answers.append(library.whole(samples.copy())))
-    cpu = time.process_time() - cpu
-    return {"wall_s": wall, "cpu_s": cpu, "answers": answers}
+    def call(samples: Samples) -> str:
+        return json.dumps(library.whole(samples.copy()))
+
+    load = measure_calls(call, [Clip("whole", samples)], threads, passes=calls)
+    records = load.records
+    answers = [
+        records.answers[what][1].text
+        for outcome, what in zip(records.outcome, records.what, strict=True)
+        if outcome == Outcome.ANSWERED
+    ]
+    return {"wall_s": load.run.duration_s, "cpu_s": load.cpu_s, "answers": answers}
 
 
 def _serve(pipe: Connection, library: str, directory: str) -> None:
@@ -148,9 +128,9 @@ def _serve(pipe: Connection, library: str, directory: str) -> None:
         name, arguments = order
         if name == "alone":
             answers = []
-            for job in arguments[0]:
+            for clip in arguments[0]:
                 model.fresh()
-                answers.append(model.stream(job))
+                answers.append(json.dumps(model.stream(clip.samples, **clip.options)))
             pipe.send(answers)
         elif name == "streams":
             model.fresh()

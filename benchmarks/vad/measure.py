@@ -8,26 +8,26 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.common.audio import RATE
-from benchmarks.vad.jobs import CHUNKS_MS, Job, Samples
+from benchmarks.vad.jobs import CHUNKS_MS, Samples
 from benchmarks.vad.libraries import Process
+from safeasr.bench.audio.clips import Clip
 
 
 def measure_streams(
-    directory: Path, jobs: list[Job], threads: int, passes: int, console: Console
+    directory: Path, clips: list[Clip], threads: int, passes: int, console: Console
 ) -> list[dict[str, Any]]:
     """Both libraries on the same streams, beside FunASR's own answers from one thread."""
     alone = Process("funasr", directory)
-    expected = alone.ask("alone", jobs)
+    expected = alone.ask("alone", clips)
     alone.close()
-    console.print(f"{len(jobs)} streams from one thread of FunASR: done", highlight=False)
+    console.print(f"{len(clips)} streams from one thread of FunASR: done", highlight=False)
     rows = []
     for library in ("funasr", "safeasr"):
         process = Process(library, directory)
-        run = process.ask("streams", jobs, expected, threads, passes)
+        run = process.ask("streams", clips, expected, threads, passes)
         process.close()
         for chunk in CHUNKS_MS:
-            mine = [job for job in jobs if job.chunk_ms == chunk]
+            mine = [clip for clip in clips if clip.options["chunk_ms"] == chunk]
             counts = dict(run["outcomes"][chunk])
             row: dict[str, Any] = {
                 "library": library,
@@ -36,10 +36,10 @@ def measure_streams(
             }
             row["equal"] = counts.pop("equal", 0)
             row["wrong"] = counts.pop("wrong", 0)
-            row["exceptions"] = counts
-            row["never_ended"] = row["streams"] - row["equal"] - row["wrong"] - sum(counts.values())
+            never_ended = counts.pop("never ended", 0)
+            row["exceptions"], row["never_ended"] = counts, never_ended
             rows.append(row)
-        audio = sum(len(job.samples) for job in jobs) / RATE * passes
+        audio = sum(clip.seconds for clip in clips) * passes
         rows[-1]["wall_s_of_all"] = round(run["wall_s"], 2)
         rows[-1]["audio_s_of_all"] = round(audio, 1)
         console.print(f"{library}, {threads} threads: done", highlight=False)

@@ -16,7 +16,8 @@ import pytest
 
 from safeasr.bench.audio.clips import Clip
 from safeasr.bench.targets.base import Answer, Event, Options, RefusedError, TargetError
-from safeasr.bench.targets.python_callable import PythonCallable, as_answer
+from safeasr.bench.targets.functions import as_answer
+from safeasr.bench.targets.python_callable import PythonCallable
 
 CLIP = Clip("clip", np.zeros(1600, np.float32), options={"hotword": "a"})
 

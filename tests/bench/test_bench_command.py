@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
-import os
-import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -18,12 +15,11 @@ from rich.console import Console
 from safeasr.bench.campaign import Campaign
 from safeasr.bench.findings.report_file import read_report
 from safeasr.bench.findings.results import Report
-from safeasr.bench.load.fleet import Progress
+from safeasr.bench.load.loaded import Progress
 from safeasr.bench.load.loads import Closed, Load, Sessions
 from safeasr.cli.app import run
 from safeasr.cli.bench import calls, conducting, showing
 from safeasr.cli.bench.conducting import with_options
-from support.waiting import until
 
 HERE = Path(__file__).parent
 
@@ -130,6 +126,8 @@ def test_find_max(tmp_path: Path) -> None:
         (["--seconds", "soon"], "'soon'"),
         (["--requests", "5", "--rate", "5"], "--requests goes with --concurrency"),
         (["--requests", "5", "--ramp", "1:5"], "--requests goes with --concurrency"),
+        (["--requests", "5", "--seconds", "5"], "one of --requests and --seconds"),
+        (["--requests", "5", "--soak", "2h"], "one of --requests and --seconds"),
         (["--ramp", "1:5", "--find-max", "errors=0"], "give --rate"),
         (["--concurrency", "1,4,16", "--find-max", "errors=0"], "only one level of callers"),
         (["live", "--sessions", "1,8", "--find-max", "errors=0"], "only one level of sessions"),
@@ -163,26 +161,6 @@ def test_wrong_usage_is_named(
     # Typer folds them into a box.
     assert said in " ".join(out.err.replace("│", " ").split()), out.err
     assert "Traceback" not in out.err
-
-
-def test_ctrl_c_writes_what_ran(tmp_path: Path) -> None:
-    path, under_way = tmp_path / "report.json", tmp_path / "under way"
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "safeasr", "bench", "-t", "made_up_module:counted"),
-            *("--concurrency", "2", "--seconds", "120s", "--json", str(path)),
-        ],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        env={**os.environ, "MADE_UP_CALLS": str(under_way)},
-        start_new_session=True,
-    )
-    until(lambda: under_way.exists() or process.poll() is not None)
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
-    report = json.loads(path.read_text(encoding="utf-8"))
-    assert report["interrupted"] and report["runs"][0]["counts"]["right"] > 10
 
 
 def test_nothing_of_torch_for_a_server(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from safeasr.bench.findings.latency import summarise
 from safeasr.bench.findings.resources import Sample, Sampler, listener_of
 from safeasr.bench.findings.results import Run, Second
 from safeasr.bench.findings.timeline import memory_slope, seconds_of
-from safeasr.bench.load.fleet import Loaded, Progress
+from safeasr.bench.load.loaded import Loaded, Progress
 from safeasr.bench.load.records import Outcome, Records, merged
 from safeasr.bench.load.wheel import Wheel
 from safeasr.bench.targets.base import Answer

@@ -8,20 +8,24 @@ import math
 import numpy as np
 import pytest
 
+from safeasr.bench.audio.clips import Clip
+from safeasr.bench.audio.scripts import scripts
 from safeasr.bench.campaign import at_level
 from safeasr.bench.find_max import Found, find_max
+from safeasr.bench.findings.figures import figures_of
 from safeasr.bench.findings.goals import Goal
 from safeasr.bench.findings.judge import judge
 from safeasr.bench.findings.latency import summarise
 from safeasr.bench.findings.results import Run
-from safeasr.bench.load.drive import Drive, drive_calls, error_kind, message_of
-from safeasr.bench.load.fleet import Loaded
-from safeasr.bench.load.live import drive_sessions, scripts
+from safeasr.bench.load.calls import drive_calls
+from safeasr.bench.load.drive import Drive
+from safeasr.bench.load.live import drive_sessions
+from safeasr.bench.load.loaded import Loaded
 from safeasr.bench.load.loads import Closed, Load, Rate, Sessions
-from safeasr.bench.load.records import Outcome, Records
-from safeasr.bench.measure import _add_latencies, _add_speed
+from safeasr.bench.load.records import Outcome, Records, error_kind, message_of
 from safeasr.bench.targets.base import Answer, RefusedError
 from safeasr.bench.targets.failures import RequestError
+from safeasr.errors import InputError
 from support.made_up_targets import MadeUp, refuses, silent_clips
 from support.virtual_time import run_in_virtual_time
 
@@ -32,8 +36,9 @@ def run(
     """The records of a load on a target that `make` makes on the loop, and its second 0."""
 
     async def main() -> tuple[Records, float]:
-        drive = Drive(make(), silent_clips(clips), asyncio.get_running_loop().time() + 0.5)  # type: ignore[operator]
-        await (drive_sessions if isinstance(load.kind, Sessions) else drive_calls)(drive, load)
+        drive = Drive(silent_clips(clips), asyncio.get_running_loop().time() + 0.5)
+        way = drive_sessions if isinstance(load.kind, Sessions) else drive_calls
+        await way(drive, make(), load)  # type: ignore[operator]
         assert drive.in_flight == 0
         return drive.records, drive.begin
 
@@ -208,6 +213,28 @@ def test_scripts_are_clips_with_pauses() -> None:
     assert all((a.samples == b.samples).all() for a, b in zip(made, again, strict=True))
 
 
+def test_a_script_has_the_options_of_all_that_is_said_in_it() -> None:
+    clips = [
+        Clip(f"clip {n}", np.full(16000, n, np.float32), options={"hotword": f"word {n % 3}"})
+        for n in range(6)
+    ]
+    made = scripts(clips, 2, 5.0)
+    assert [one.options["hotword"] for one in made] == ["word 0", "word 1", "word 2"]
+    for script in made:
+        said = {int(sample) for sample in script.samples if sample >= 1} or {0}
+        assert {f"word {n % 3}" for n in said} == {script.options["hotword"]}
+    many = [Clip(str(n), clips[0].samples, options={"n": n}) for n in range(65)]
+    with pytest.raises(InputError, match="65 different sets of options"):
+        scripts(many, 2, 5.0)
+
+
+def test_speakers_say_all_clips_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    for sessions in (1, 2, 7, 8):
+        load = Load(Sessions(sessions, rounds=8, paced=False))
+        records, _ = run(monkeypatch, MadeUp, load, clips=8)
+        assert np.bincount(records.clip).tolist() == [sessions] * 8
+
+
 def test_a_stall_is_no_fault_of_the_tester(monkeypatch: pytest.MonkeyPatch) -> None:
     load = Load(Rate(200.0, 8.0, most_in_flight=20), timeout_s=600)
     stalled = lambda: MadeUp(lambda number: 0.01, stalls=[(3.0, 5.0)])  # noqa: E731
@@ -253,10 +280,7 @@ def test_what_never_came_took_as_long_as_one_waited(monkeypatch: pytest.MonkeyPa
     load = Load(Rate(50.0, 4.0), timeout_s=2.0)
     slow = lambda: MadeUp(lambda number: 0.1 if number % 3 else 100.0)  # noqa: E731
     records, begin = run(monkeypatch, slow, load)
-    loaded = Loaded(records, begin, begin + 6.0, np.zeros(0), [])
-    found = Run("t", load.as_dict())
-    _add_speed(found, loaded, silent_clips(4))
-    _add_latencies(found, loaded, load)
+    found, _ = figures_of("t", load, Loaded(records, begin, begin + 6.0), silent_clips(4))
     assert found.latency.p50 == pytest.approx(100) and found.latency.p95 == pytest.approx(2000)
     assert found.duration_s < 4.2  # until the last answer, not until one gave up
 

@@ -16,7 +16,7 @@ import torch
 
 import safeasr
 from safeasr import AutoModel
-from safeasr.bench.closed_loop import speech_like
+from safeasr.bench.audio.noise import speech_like
 from support.paths import ROOT
 
 sys.path.insert(0, str(ROOT))  # benchmarks is no part of the installed package

@@ -32,7 +32,8 @@ from benchmarks.peers.summary import (
     row,
 )
 
-from safeasr.bench.closed_loop import closed_loop, synthetic_items
+from safeasr.bench.audio.noise import noise_clips
+from safeasr.bench.local import measure_calls
 
 DEMO = Path(safeasr.__file__).parent / "models" / "demo"
 #: Libraries beside safeasr and FunASR, and the packages that they need.
@@ -157,11 +158,11 @@ def test_a_pool_answers_all_and_batches_what_is_alike() -> None:
             seen.append([len(one) for one in audio])
         return [str(len(one)) for one in audio]
 
-    items = synthetic_items(12, 0.1, 0.4)
+    items = noise_clips(12, 0.1, 0.4)
     pool = Pool(transcribe, slots=1, batch=4, callers=12)
-    load = closed_loop(pool, items, 12, passes=1)
+    load = measure_calls(pool, items, 12, passes=1)
     pool.close()
-    assert load.results == {item.name: {str(len(item.audio))} for item in items}
+    assert load.texts == {item.name: {str(len(item.samples))} for item in items}
     assert max(map(len, seen)) == 4
     assert pool.requests == 12
     assert pool.batches == len(seen)

@@ -21,11 +21,11 @@ import pytest
 import torch
 
 from safeasr import AutoModel, InferenceError, OutOfMemoryError, _ext
-from safeasr.bench.closed_loop import Item
+from safeasr.bench.audio.clips import Clip
+from safeasr.bench.audio.manifest import embedded_clips
 from support.paths import ROOT
 
 sys.path.insert(0, str(ROOT))  # benchmarks is not installed
-from benchmarks.common.audio import demo_items
 
 pytestmark = pytest.mark.skipif(
     "FAKE_CUDA" not in os.environ, reason="needs tests/fake_cuda/run.sh"
@@ -83,18 +83,18 @@ def cuda() -> Iterator[FakeCuda]:
 
 
 @pytest.fixture(scope="module")
-def items() -> list[Item]:
-    return demo_items()
+def items() -> list[Clip]:
+    return embedded_clips()
 
 
 def load(model: str, device: str = "cuda:0", **options: Any) -> AutoModel:
     return AutoModel(model, device=device, disable_pbar=True, **{"num_workers": 2, **options})
 
 
-def ask(model: AutoModel, name: str, item: Item) -> str:
+def ask(model: AutoModel, name: str, item: Clip) -> str:
     if name != "demo-streaming":
-        return str(model.generate(item.audio)[0]["text"])
-    stream, audio = model.stream(**LIVE), item.audio
+        return str(model.generate(item.samples)[0]["text"])
+    stream, audio = model.stream(**LIVE), item.samples
     return "|".join(
         stream.feed(audio[i : i + 9600], i + 9600 >= len(audio))["text"]
         for i in range(0, len(audio), 9600)
@@ -102,7 +102,7 @@ def ask(model: AutoModel, name: str, item: Item) -> str:
 
 
 def answers(
-    model: AutoModel, name: str, items: list[Item], expected: list[str] | None
+    model: AutoModel, name: str, items: list[Clip], expected: list[str] | None
 ) -> Counter[str]:
     """What comes of all items from eight threads."""
 
@@ -130,7 +130,7 @@ def answers(
     ],
 )
 def test_memory_runs_out_at_any_place(
-    cuda: FakeCuda, items: list[Item], name: str, options: dict[str, Any]
+    cuda: FakeCuda, items: list[Clip], name: str, options: dict[str, Any]
 ) -> None:
     with load(name, "cpu") as model:
         expected = [ask(model, name, item) for item in items]
@@ -155,7 +155,7 @@ def test_memory_runs_out_at_any_place(
 @pytest.mark.skipif(UNCACHED, reason="without its cache torch's destructors throw")
 @pytest.mark.parametrize("options", [{}, {"cuda_graphs": True}])
 def test_a_broken_device_ends_no_process(
-    cuda: FakeCuda, items: list[Item], options: dict[str, Any]
+    cuda: FakeCuda, items: list[Clip], options: dict[str, Any]
 ) -> None:
     with (
         load("demo", "cpu") as cpu,
@@ -178,9 +178,9 @@ def test_a_broken_device_ends_no_process(
     [("demo", {}), ("demo-streaming", {}), ("demo-streaming", {"cuda_graphs": True})],
 )
 def test_a_device_that_breaks_at_any_call(
-    cuda: FakeCuda, items: list[Item], name: str, options: dict[str, Any]
+    cuda: FakeCuda, items: list[Clip], name: str, options: dict[str, Any]
 ) -> None:
-    shortest = min(items, key=lambda item: len(item.audio))
+    shortest = min(items, key=lambda item: len(item.samples))
     _ext.keep_slower_graphs(True)
     try:
         with load(name, num_workers=1, **options) as model:
@@ -205,7 +205,7 @@ def test_a_device_that_breaks_at_any_call(
 
 
 @pytest.mark.skipif(UNCACHED, reason="graphs need torch's cache")
-def test_graphs_are_recorded_beside_other_threads(cuda: FakeCuda, items: list[Item]) -> None:
+def test_graphs_are_recorded_beside_other_threads(cuda: FakeCuda, items: list[Clip]) -> None:
     """Two devices, recordings beside live streams, models that are closed and opened again."""
     with load("demo-streaming", "cpu") as model:
         live = [ask(model, "demo-streaming", item) for item in items]
@@ -235,7 +235,7 @@ def test_graphs_are_recorded_beside_other_threads(cuda: FakeCuda, items: list[It
     assert cuda.count("replays") > replays
 
 
-def test_models_that_are_opened_again_do_not_add_up(cuda: FakeCuda, items: list[Item]) -> None:
+def test_models_that_are_opened_again_do_not_add_up(cuda: FakeCuda, items: list[Clip]) -> None:
     def held() -> int:
         with load("demo") as model:
             answers(model, "demo", items, None)
@@ -247,7 +247,7 @@ def test_models_that_are_opened_again_do_not_add_up(cuda: FakeCuda, items: list[
     assert max(held() for _ in range(10)) - first <= 4 * SCRATCH
 
 
-def test_a_batch_waits_for_its_results_alone(cuda: FakeCuda, items: list[Item]) -> None:
+def test_a_batch_waits_for_its_results_alone(cuda: FakeCuda, items: list[Clip]) -> None:
     whole = ("waits for a device", "waits for a default stream", "copies host to device, pageable")
     with load("demo") as model, load("demo-streaming") as streaming:
         answers(model, "demo", items, None)

@@ -18,12 +18,14 @@ import pytest
 import torch
 
 from safeasr import AudioError, AutoModel, OutOfMemoryError, _ext
-from safeasr.bench.closed_loop import Item, closed_loop, synthetic_items
+from safeasr.bench.audio.clips import Clip
+from safeasr.bench.audio.manifest import embedded_clips
+from safeasr.bench.audio.noise import noise_clips
+from safeasr.bench.local import measure_calls
 from safeasr.nets.precision import PRECISIONS
 from support.paths import ROOT
 
 sys.path.insert(0, str(ROOT))  # benchmarks is not installed
-from benchmarks.common.audio import demo_items
 from benchmarks.cuda.equality import (
     EQUAL_TOKENS,
     ask_segments,
@@ -45,12 +47,12 @@ def load(model: Path | str = "demo", device: str = DEVICE, **options: Any) -> Au
 
 
 @pytest.fixture(scope="module")
-def items() -> list[Item]:
-    return demo_items()
+def items() -> list[Clip]:
+    return embedded_clips()
 
 
 @pytest.fixture(scope="module")
-def expected(items: list[Item]) -> dict[str, set[str]]:
+def expected(items: list[Clip]) -> dict[str, set[str]]:
     with load(device="cpu", num_workers=2) as model:
         return ask_texts(model, items, 2)
 
@@ -67,7 +69,7 @@ def test_the_default_is_the_cuda_device() -> None:
 
 
 def test_texts_are_the_cpus_from_many_threads(
-    items: list[Item], expected: dict[str, set[str]]
+    items: list[Clip], expected: dict[str, set[str]]
 ) -> None:
     with load() as model:
         found = ask_texts(model, items, THREADS)
@@ -81,7 +83,7 @@ def test_texts_are_the_cpus_from_many_threads(
     ("precision", "option"), [("float16", "fp16"), ("bfloat16", "bf16")], ids=["fp16", "bf16"]
 )
 def test_narrow_precisions(
-    items: list[Item], expected: dict[str, set[str]], precision: str, option: str
+    items: list[Clip], expected: dict[str, set[str]], precision: str, option: str
 ) -> None:
     if precision not in PRECISIONS or (DEVICE == "cpu" and precision == "float16"):
         pytest.skip(f"{precision} is not there on {DEVICE}")
@@ -91,7 +93,7 @@ def test_narrow_precisions(
     assert row["equal_tokens"] >= EQUAL_TOKENS[precision]
 
 
-def test_live_sessions_say_what_they_say_on_the_cpu(items: list[Item]) -> None:
+def test_live_sessions_say_what_they_say_on_the_cpu(items: list[Clip]) -> None:
     with load("demo-streaming", device="cpu") as model:
         exact = ask_streams(model, items, 2)
     with load("demo-streaming") as model:
@@ -100,7 +102,7 @@ def test_live_sessions_say_what_they_say_on_the_cpu(items: list[Item]) -> None:
 
 
 @pytest.mark.skipif(not _ext.graphs_supported(DEVICE), reason="this build records no graphs")
-def test_replayed_steps_say_the_same(items: list[Item]) -> None:
+def test_replayed_steps_say_the_same(items: list[Clip]) -> None:
     with load("demo-streaming", device="cpu") as model:
         exact = ask_streams(model, items, 2)
     _ext.keep_slower_graphs(True)
@@ -115,9 +117,9 @@ def test_replayed_steps_say_the_same(items: list[Item]) -> None:
     assert graphs["replayed"] > 0
 
 
-def test_segments_are_the_cpus(items: list[Item]) -> None:
-    audio = [np.concatenate([one.audio for one in items[i : i + 4]]) for i in range(12)]
-    joined = [Item(str(i), one, 0.0) for i, one in enumerate(audio)]
+def test_segments_are_the_cpus(items: list[Clip]) -> None:
+    audio = [np.concatenate([one.samples for one in items[i : i + 4]]) for i in range(12)]
+    joined = [Clip(str(i), one) for i, one in enumerate(audio)]
     with load("demo-vad", device="cpu") as model:
         exact = ask_segments(model, joined, 2)
     with load("demo-vad") as model:
@@ -127,7 +129,7 @@ def test_segments_are_the_cpus(items: list[Item]) -> None:
 @pytest.mark.parametrize("kind", ["paraformer", "sense-voice"])
 def test_random_networks_say_nearly_the_same(kind: str) -> None:
     # Weights at random have no margins: where tokens are equally good, rounding chooses.
-    noise, model = synthetic_items(24, 1.0, 8.0), model_dir(kind, small=True)
+    noise, model = noise_clips(24, 1.0, 8.0), model_dir(kind, small=True)
     with load(model, device="cpu") as one:
         exact = ask_texts(one, noise, 2)
     with load(model) as one:
@@ -137,9 +139,9 @@ def test_random_networks_say_nearly_the_same(kind: str) -> None:
     assert len({min(texts) for texts in exact.values()}) > 12
 
 
-def test_times_are_the_cpus(items: list[Item]) -> None:
+def test_times_are_the_cpus(items: list[Clip]) -> None:
     def ask(model: AutoModel) -> list[dict[str, Any]]:
-        return [model.generate(one.audio, key="a", pred_timestamp=True)[0] for one in items]
+        return [model.generate(one.samples, key="a", pred_timestamp=True)[0] for one in items]
 
     with load(device="cpu") as model:
         exact = ask(model)
@@ -151,19 +153,19 @@ def test_times_are_the_cpus(items: list[Item]) -> None:
         assert np.abs(spans).max(initial=0) <= 20  # ms: a third of a row of the encoder
 
 
-def test_bad_audio_fails_alone(items: list[Item], expected: dict[str, set[str]]) -> None:
-    wrong = [Item(f"wrong-{i}", np.full(8000, np.nan, np.float32), 0.5) for i in range(8)]
+def test_bad_audio_fails_alone(items: list[Clip], expected: dict[str, set[str]]) -> None:
+    wrong = [Clip(f"wrong-{i}", np.full(8000, np.nan, np.float32)) for i in range(8)]
     mixed = [one for pair in zip(items, wrong * 2, strict=True) for one in pair]
     with load() as model:
-        found = closed_loop(
+        found = measure_calls(
             lambda audio: str(model.generate(audio)[0]["text"]), mixed, THREADS, passes=1
         )
     assert found.errors == {AudioError.__name__: len(items)}
-    assert found.results == expected
+    assert found.texts == expected
 
 
 def test_a_call_does_not_depend_on_the_callers_stream(
-    items: list[Item], expected: dict[str, set[str]]
+    items: list[Clip], expected: dict[str, set[str]]
 ) -> None:
     if not DEVICE.startswith("cuda"):
         pytest.skip("about CUDA's streams")
@@ -172,7 +174,7 @@ def test_a_call_does_not_depend_on_the_callers_stream(
         busy = torch.randn(4096, 4096, device=DEVICE)
         for _ in range(50):
             busy = busy @ busy
-        assert {model.generate(items[0].audio)[0]["text"]} == expected[items[0].name]
+        assert {model.generate(items[0].samples)[0]["text"]} == expected[items[0].name]
 
 
 @only_cuda
@@ -192,16 +194,16 @@ def test_one_copy_of_the_weights_whatever_the_number_of_workers() -> None:
     assert many - one < one / 2
 
 
-def ask_all(model: AutoModel, items: Sequence[Item]) -> tuple[int, dict[str, int]]:
-    load = closed_loop(
+def ask_all(model: AutoModel, items: Sequence[Clip]) -> tuple[int, dict[str, int]]:
+    load = measure_calls(
         lambda audio: str(model.generate(audio)[0]["text"]), items, THREADS, passes=1
     )
-    return len(load.latencies_s), dict(load.errors)
+    return load.run.counts.right, load.errors
 
 
 @only_cuda
 def test_without_memory_for_the_batches_all_is_answered_or_says_so() -> None:
-    noise = synthetic_items(64, 5.0, 15.0)
+    noise = noise_clips(64, 5.0, 15.0)
     sizes = {"max_batch_size": 256, "max_batch_frames": 100_000}
     total = torch.cuda.get_device_properties(DEVICE).total_memory
     with load(model_dir("paraformer", small=True), **sizes) as model:
@@ -220,13 +222,13 @@ def test_without_memory_for_the_batches_all_is_answered_or_says_so() -> None:
         assert ask_all(model, noise) == (64, {})
 
 
-def test_streams_and_recordings_together_end_once(items: list[Item]) -> None:
+def test_streams_and_recordings_together_end_once(items: list[Clip]) -> None:
     with load("demo-streaming") as live, load() as model:
         failed: list[str] = []
 
         def talk(number: int) -> None:
             try:
-                wave = items[number % len(items)].audio
+                wave = items[number % len(items)].samples
                 if number % 2:
                     model.generate(wave)
                     return
@@ -249,7 +251,7 @@ def test_streams_and_recordings_together_end_once(items: list[Item]) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
-def test_two_devices_share_the_work(items: list[Item], expected: dict[str, set[str]]) -> None:
+def test_two_devices_share_the_work(items: list[Clip], expected: dict[str, set[str]]) -> None:
     with load(device="cuda:0,cuda:1", max_batch_size=2) as model:
         found = ask_texts(model, items * 4, THREADS)
         shares = {one["device"]: one["completed"] for one in model.stats()["devices"]}

@@ -1,1 +1,1 @@
-"""Load for measurements: callers in a closed loop, and live sessions."""
+"""Load tests of speech recognisers: `safeasr bench`, and loads in a line of Python (local.py)."""

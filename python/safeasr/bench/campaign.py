@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -15,7 +12,9 @@ from safeasr.bench.find_max import find_max
 from safeasr.bench.findings.environment import environment
 from safeasr.bench.findings.goals import Goal
 from safeasr.bench.findings.results import Report, Run
-from safeasr.bench.load.fleet import Alone, Fleet, Progress
+from safeasr.bench.interrupts import Interrupts
+from safeasr.bench.load.fleet import Fleet
+from safeasr.bench.load.loaded import Alone, Progress
 from safeasr.bench.load.loads import Closed, Load, Rate, Sessions
 from safeasr.bench.measure import measure, target_pids
 from safeasr.bench.targets.base import Options, TargetError
@@ -73,8 +72,13 @@ class Campaign:
     source: str = ""
 
 
-def conduct(campaign: Campaign, watch: Watch) -> Report:
+def conduct(campaign: Campaign, watch: Watch, interrupts: Interrupts) -> Report:
     """Do it all. Ctrl-C ends the load that runs, and the report tells of what ran until then.
+
+    Args:
+        campaign: what to do.
+        watch: is told how it goes.
+        interrupts: entered; they wait from when this returns, so that the report can be written.
 
     Raises:
         TargetError: no target could be used.
@@ -88,43 +92,32 @@ def conduct(campaign: Campaign, watch: Watch) -> Report:
         "references": sum(clip.reference is not None for clip in campaign.clips),
     }
     try:
-        with _terminated_like_interrupted():
-            for spec, options in campaign.targets:
-                try:
-                    _one_target(campaign, spec, options, report, watch)
-                except TargetError as error:
-                    # What was measured before is worth a report all the same.
-                    report.failed.append({"target": spec, "message": str(error)})
-                if report.interrupted:
-                    break
+        for spec, options in campaign.targets:
+            try:
+                _one_target(campaign, spec, options, report, watch, interrupts)
+            except TargetError as error:
+                # What was measured before is worth a report all the same.
+                report.failed.append({"target": spec, "message": str(error)})
+            if interrupts.came:
+                break
+        interrupts.wait()
     except KeyboardInterrupt:
+        interrupts.wait()
         if not report.runs:
             raise
-        report.interrupted = True
+    report.interrupted = interrupts.came
     if report.failed and not report.runs:
         raise TargetError("\n".join(one["message"] for one in report.failed))
     return report
 
 
-@contextlib.contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM, by which CI servers and `timeout` end a command, as Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def _one_target(
-    campaign: Campaign, spec: str, options: Options, report: Report, watch: Watch
+    campaign: Campaign,
+    spec: str,
+    options: Options,
+    report: Report,
+    watch: Watch,
+    interrupts: Interrupts,
 ) -> None:
     watch.opening(spec)
     # A call that waits for a thread of the tester would be the tester's delay.
@@ -149,15 +142,15 @@ def _one_target(
         pids = target_pids(spec, fleet, campaign.pids)
 
         def run(load: Load) -> Run | None:
-            if fleet.stopped:
+            if interrupts.came:
                 return None
             watch.loading(spec, load)
             begin = time.monotonic()
-            found = measure(
-                fleet, load, campaign.clips, alone, pids, lambda p: watch.progress(p, begin)
-            )
-            report.runs.append(found)
-            report.interrupted = fleet.stopped
+            with interrupts.waiting(fleet.stop):
+                found = measure(
+                    fleet, load, campaign.clips, alone, pids, lambda p: watch.progress(p, begin)
+                )
+                report.runs.append(found)
             watch.ended(found)
             return found
 

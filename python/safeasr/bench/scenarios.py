@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from safeasr.bench.audio.manifest import embedded_clips
+from safeasr.bench.audio.scripts import scripts
 from safeasr.bench.campaign import Campaign
-from safeasr.bench.load.live import scripts
 from safeasr.bench.load.loads import Closed, Load, Sessions
 from safeasr.bench.targets.base import Options
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from safeasr.bench.findings.resources import Sample
 from safeasr.bench.findings.results import Second
-from safeasr.bench.load.fleet import Loaded, Progress
+from safeasr.bench.load.loaded import Loaded, Progress
 from safeasr.bench.load.records import Outcome
 
 __all__ = ["memory_slope", "seconds_of"]

@@ -4,81 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from safeasr.bench.audio.clips import Clip
 from safeasr.bench.load.generator import generate
+from safeasr.bench.load.loaded import Alone, Loaded, Progress
 from safeasr.bench.load.loads import Load, Sessions
-from safeasr.bench.load.records import Records, merged
-from safeasr.bench.targets.base import Answer, Options, TargetError
+from safeasr.bench.load.printed import last_lines
+from safeasr.bench.load.records import merged
+from safeasr.bench.targets.base import Options, TargetError
 
-__all__ = ["Alone", "Fleet", "Loaded", "Progress"]
+__all__ = ["Fleet"]
 
 _START_S = 0.5  # from the order to begin to the first request
-
-
-@dataclass
-class Alone:
-    """What a target says of each clip alone.
-
-    Attributes:
-        answers: by the clip's number; None where it failed.
-        errors: of those: clip, kind, message.
-    """
-
-    answers: list[Answer | None] = field(default_factory=list)
-    errors: list[tuple[str, str, str]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How a load goes.
-
-    Attributes:
-        at: moment by :func:`time.monotonic`.
-        asked: requests that were begun.
-        in_flight: those under way.
-        ended: those that ended.
-        stats: the target's own numbers.
-    """
-
-    at: float
-    asked: int
-    in_flight: int
-    ended: int
-    stats: dict[str, float]
-
-
-@dataclass
-class Loaded:
-    """What a load left.
-
-    Attributes:
-        records: of all requests that ended.
-        begin: second 0, by :func:`time.monotonic`.
-        end: moment of the last answer.
-        lags: how late the sending loops were, (n,) in seconds.
-        progress: how it went.
-        given_up: requests that were under way when the load was stopped.
-    """
-
-    records: Records
-    begin: float
-    end: float
-    lags: NDArray[np.float64]
-    progress: list[Progress]
-    given_up: int = 0
+_LOOK_S = 0.2  # how often one looks whether the load is to be stopped
 
 
 class Fleet:
@@ -104,6 +51,7 @@ class Fleet:
         self._pipes: list[Connection] = []
         self._processes: list[Any] = []
         self._folder = tempfile.TemporaryDirectory(prefix="safeasr-bench-")
+        self._stop_asked = False
         self.stopped = False
         self.about: dict[str, Any] = {}
 
@@ -155,11 +103,8 @@ class Fleet:
             self._folder.cleanup()
 
     def stop(self) -> None:
-        """Begin nothing new and give up what is under way."""
-        self.stopped = True
-        for pipe in self._pipes:
-            with contextlib.suppress(OSError):
-                pipe.send(("stop",))
+        """Begin nothing new and give up what is under way, soon. A signal handler may call it."""
+        self._stop_asked = True
 
     def alone(
         self,
@@ -182,8 +127,10 @@ class Fleet:
             elif kind == "alone ended":
                 return found
 
-    def run(self, load: Load, on_progress: Callable[[Progress], None]) -> Loaded:
-        """Run a load to its end, or until Ctrl-C or :meth:`stop`.
+    def run(
+        self, load: Load, on_progress: Callable[[Progress], None] = lambda progress: None
+    ) -> Loaded:
+        """Run a load to its end, or until :meth:`stop`.
 
         Raises:
             TargetError: a generator died, with the last lines of what it printed.
@@ -194,13 +141,18 @@ class Fleet:
         latest: dict[int, Progress] = {}
         fresh: set[int] = set()
         progress: list[Progress] = []
-        ended: dict[int, tuple[Records, Any, float, int]] = {}
+        ended: dict[int, Loaded] = {}
         while len(ended) < len(self._pipes):
+            if self._stop_asked and not self.stopped:
+                self.stopped = True
+                for pipe in self._pipes:
+                    with contextlib.suppress(OSError):
+                        pipe.send(("stop",))
             waiting = [p for i, p in enumerate(self._pipes) if i not in ended]
-            for pipe in self._ready(waiting):
-                assert isinstance(pipe, Connection)
-                number = self._pipes.index(pipe)
-                kind, *values = self._receive(pipe)
+            for ready in wait(waiting, _LOOK_S):
+                assert isinstance(ready, Connection)
+                number = self._pipes.index(ready)
+                kind, *values = self._receive(ready)
                 if kind == "progress":
                     latest[number] = Progress(*values)
                     fresh.add(number)
@@ -209,21 +161,20 @@ class Fleet:
                         on_progress(progress[-1])
                         fresh.clear()
                 elif kind == "ended":
-                    ended[number] = (values[0], values[1], values[2], values[3])
+                    records, lags, end, given_up, cpu_s = values
+                    ended[number] = Loaded(
+                        records, begin, end, np.asarray(lags), given_up=given_up, cpu_s=cpu_s
+                    )
         parts = [ended[number] for number in sorted(ended)]
-        lags = np.concatenate([np.asarray(lag, dtype=np.float64) for _, lag, _, _ in parts])
-        records = merged([records for records, *_ in parts])
-        end = max(end for _, _, end, _ in parts)
-        return Loaded(records, begin, end, lags, progress, sum(count for *_, count in parts))
-
-    def _ready(self, pipes: Sequence[Connection]) -> Sequence[Any]:
-        try:
-            return wait(pipes)
-        except KeyboardInterrupt:
-            if self.stopped:  # a second one: at once
-                raise
-            self.stop()
-            return ()
+        return Loaded(
+            merged([part.records for part in parts]),
+            begin,
+            max(part.end for part in parts),
+            np.concatenate([part.lags for part in parts]),
+            progress,
+            sum(part.given_up for part in parts),
+            sum(part.cpu_s for part in parts),
+        )
 
     def _expect(self, pipe: Connection, kind: str) -> tuple[Any, ...]:
         found, *values = self._receive(pipe)
@@ -242,11 +193,7 @@ class Fleet:
         number = self._pipes.index(pipe)
         self._processes[number].join(5)
         code = self._processes[number].exitcode
-        lines: list[str] = []
-        path = Path(self._folder.name) / f"{number}.log"
-        with contextlib.suppress(OSError), path.open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
-            lines = log.read().decode(errors="replace").splitlines()[-5:]
+        lines = last_lines(Path(self._folder.name) / f"{number}.log", 5)
         said = "\n".join(["", *lines])
         return TargetError(f"{self.spec}: the process that held it ended with {code}{said}")
 

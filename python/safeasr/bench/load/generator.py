@@ -21,12 +21,17 @@ import time
 import traceback
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from safeasr.bench.audio.clips import Clip
-from safeasr.bench.load.drive import Drive, drive_calls, error_kind, message_of
+from safeasr.bench.load.calls import drive_calls
+from safeasr.bench.load.drive import Drive
 from safeasr.bench.load.live import drive_sessions
-from safeasr.bench.load.loads import Load, Sessions
+from safeasr.bench.load.loads import Load, Rate, Sessions
+from safeasr.bench.load.printed import PrintedLog
+from safeasr.bench.load.records import error_kind, message_of
+from safeasr.bench.load.threads import drive_threads
 from safeasr.bench.targets.base import Answer, Options, Target, TargetError
 from safeasr.bench.targets.table import make_target
 
@@ -45,10 +50,10 @@ def generate(pipe: Connection, part: int, parts: int, log: str) -> None:
         parts: of how many.
         log: file for what libraries print.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, who says "stop"
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
+    # Both are the parent's, who says "stop", also where they are sent to all of a group.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    PrintedLog(Path(log)).take_output()
     with contextlib.suppress(BrokenPipeError):
         asyncio.run(_Generator(pipe, part, parts).live())
     # Threads of a target that hang in a call must not hold up the end.
@@ -151,38 +156,52 @@ class _Generator:
 
     async def _load(self, load: Load, begin: float) -> None:
         assert self._target is not None
-        self._drive = drive = Drive(self._target, self._clips, begin)
+        self._drive = drive = Drive(self._clips, begin)
         own = load.share(self._part, self._parts)
         watch = asyncio.ensure_future(self._watch(drive))
         # A collection of everything that a million requests left would stop the schedule.
         gc.collect()
         gc.freeze()
+        cpu = time.process_time()
         try:
             if own is not None:
-                run = drive_sessions if isinstance(own.kind, Sessions) else drive_calls
-                await run(drive, own, self._part, self._parts)
+                await self._run(drive, self._target, own)
         finally:
+            cpu = time.process_time() - cpu
             watch.cancel()
             self._drive = None
             gc.unfreeze()
-        given_up = drive.asked - len(drive.records)
-        self._pipe.send(("ended", drive.records, drive.lags, time.monotonic(), given_up))
+        end, given_up = time.monotonic(), drive.asked - len(drive.records)
+        await self._tell(drive)  # so that the target's counters are those of the whole load
+        self._pipe.send(("ended", drive.records, drive.lags, end, given_up, cpu))
+
+    async def _run(self, drive: Drive, target: Target, load: Load) -> None:
+        blocking = getattr(target, "blocking", None)
+        if blocking is not None and not isinstance(load.kind, Rate):
+            await asyncio.to_thread(drive_threads, drive, blocking, load)
+            return
+        run = drive_sessions if isinstance(load.kind, Sessions) else drive_calls
+        await run(drive, target, load, self._part, self._parts)
+
+    async def _tell(self, drive: Drive) -> None:
+        """Tell the parent how it goes."""
+        assert self._target is not None
+        stats: dict[str, float] = {}
+        with contextlib.suppress(Exception):
+            stats = await asyncio.wait_for(self._target.stats(), 5)
+        self._pipe.send(
+            (
+                *("progress", time.monotonic(), drive.asked, drive.in_flight),
+                *(len(drive.records), stats),
+            )
+        )
 
     async def _watch(self, drive: Drive) -> None:
         """Tell the parent twice a second how it goes, and note how late this loop itself is."""
-        assert self._target is not None
         due = time.monotonic()
         while True:
             due += PROGRESS_S
-            stats: dict[str, float] = {}
-            with contextlib.suppress(Exception):
-                stats = await asyncio.wait_for(self._target.stats(), 5)
-            self._pipe.send(
-                (
-                    *("progress", time.monotonic(), drive.asked, drive.in_flight),
-                    *(len(drive.records), stats),
-                )
-            )
+            await self._tell(drive)
             while (wait := due - time.monotonic()) > 0:
                 ask = min(wait, LOOK_S)
                 began = time.monotonic()

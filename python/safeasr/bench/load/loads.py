@@ -80,16 +80,18 @@ class Sessions:
         sessions: how many.
         seconds: how long they begin new utterances.
         chunk_ms: audio in each message.
-        paced: False: each sends as fast as the target takes it, and says each utterance `rounds`
-            times, whatever `seconds` is.
-        rounds: see `paced`.
+        paced: False: each sends as fast as the target takes it.
+        rounds: how many utterances each says; None: as many as begin in time.
+        spread_s: time in which they begin, one after the other, in seconds; None: that of the
+            longest clip, but no more than half of `seconds`.
     """
 
     sessions: int
     seconds: float = 10.0
     chunk_ms: int = 600
     paced: bool = True
-    rounds: int = 1
+    rounds: int | None = None
+    spread_s: float | None = None
 
     @property
     def label(self) -> str:

@@ -10,9 +10,9 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from safeasr.bench.targets.base import Answer
+from safeasr.bench.targets.base import Answer, Event, RefusedError
 
-__all__ = ["Outcome", "Records", "merged"]
+__all__ = ["NEVER", "Heard", "Outcome", "Records", "error_kind", "merged", "message_of"]
 
 NEVER = float("nan")
 
@@ -24,6 +24,41 @@ class Outcome(IntEnum):
     FAILED = 1
     REFUSED = 2
     LOST = 3
+
+
+@dataclass
+class Heard:
+    """When a session heard what first and last."""
+
+    partial: float = NEVER
+    final: float = NEVER
+    second: float = NEVER
+
+    def note(self, event: Event) -> None:
+        """Something came."""
+        if not event.text:
+            return
+        if event.kind == "partial":
+            if self.partial != self.partial:
+                self.partial = event.at
+            return
+        if self.final != self.final:
+            self.final = event.at
+        if event.kind == "second":
+            self.second = event.at
+
+
+def error_kind(error: BaseException) -> str:
+    """What an error is counted under: what it calls itself, or its type's name."""
+    return str(getattr(error, "kind", "") or type(error).__name__)
+
+
+def message_of(error: BaseException) -> str:
+    """What it says, in one line, without the kind that some put before it."""
+    said = getattr(error, "message", None)
+    if said is None:
+        said = str(error) or repr(error)
+    return " ".join(str(said).split())[:500]
 
 
 @dataclass
@@ -87,6 +122,16 @@ class Records:
             found = self._known[kind] = len(self.errors)
             self.errors.append((kind, message))
         return found
+
+    def failed(self, error: BaseException) -> tuple[Outcome, int]:
+        """What a request became that ended with an error, and the error's number."""
+        refused = isinstance(error, RefusedError)
+        outcome = Outcome.REFUSED if refused else Outcome.FAILED
+        return outcome, self.error(error_kind(error), message_of(error))
+
+    def nothing(self, clip: str, within_s: float) -> int:
+        """Number of the error that a clip was not answered in time."""
+        return self.error("no answer", f"{clip}: none within {within_s:g} s")
 
     def add(
         self,

@@ -16,7 +16,18 @@ from numpy.typing import NDArray
 
 from safeasr.bench.audio.clips import Clip
 
-__all__ = ["Answer", "Event", "OnEvent", "RefusedError", "Session", "Target", "TargetError"]
+__all__ = [
+    "Answer",
+    "Blocking",
+    "BlockingSession",
+    "Event",
+    "OnEvent",
+    "Options",
+    "RefusedError",
+    "Session",
+    "Target",
+    "TargetError",
+]
 
 
 @dataclass(frozen=True)
@@ -102,8 +113,34 @@ class Session(Protocol):
         """Let go of everything, at whatever point the session is. Never raises."""
 
 
+class BlockingSession(Protocol):
+    """One speaker, live, of a target that blocks; see :class:`Session`. Each chunk is answered."""
+
+    def send(self, samples: NDArray[np.float32], last: bool) -> None:
+        """Hand over the next samples (n,), 16 kHz; returns when they are answered."""
+
+    def answer(self) -> Answer:
+        """All that was said. After the last `send`."""
+
+    def abandon(self) -> None:
+        """Let go of everything. Never raises."""
+
+
+class Blocking(Protocol):
+    """Something that recognises speech while its caller waits; any number of threads may call."""
+
+    def call(self, clip: Clip) -> Answer:
+        """Recognise one clip; raises as :meth:`Target.transcribe` does."""
+
+    def begin(self, clip: Clip, on_event: OnEvent) -> BlockingSession:
+        """Begin a live session; see :meth:`Target.session`."""
+
+
 class Target(Protocol):
     """Something that recognises speech.
+
+    Targets in this process also have `blocking`, a :class:`Blocking` or None: those that have one
+    are called from threads of the load's own, unless requests come at a rate.
 
     Attributes:
         name: as the user wrote it, such as ``inproc:funasr``.

@@ -30,6 +30,7 @@ from safeasr.bench.targets.failures import (
     TimedOutError,
     refusal_or_failure,
 )
+from safeasr.bench.targets.tls import certificate_error
 
 try:
     from websockets.speedups import apply_mask
@@ -166,7 +167,7 @@ class Channel:
                 "timeout", f"no connection within {options.timeout_s:g} s"
             ) from error
         except ssl.SSLCertVerificationError as error:
-            raise RequestError("certificate", error.verify_message) from error
+            raise certificate_error(error.verify_message) from error
         except InvalidHandshake as error:
             raise RequestError("no websocket", error) from error
         except (OSError, EOFError) as error:

@@ -5,13 +5,12 @@
 ``funasr-procs:N``            N processes with a model each, which take calls in turn
 ``funasr-onnx``               the package funasr-onnx: ONNX programs, one session
 
-Both libraries are called in the same way and with the same options, from threads of the target's
-own. A live session is what FunASR's README shows: ``generate(chunk, cache=cache, is_final=...)``.
+Both libraries are called in the same way and with the same options, from threads. A live session is
+what FunASR's README shows: ``generate(chunk, cache=cache, is_final=...)``.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib
 import json
@@ -26,8 +25,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safeasr.bench.audio.clips import Clip
-from safeasr.bench.targets.base import Answer, Event, OnEvent, Options, RefusedError, TargetError
+from safeasr.bench.targets.base import (
+    Answer,
+    Blocking,
+    Event,
+    OnEvent,
+    Options,
+    RefusedError,
+    Session,
+    TargetError,
+)
 from safeasr.bench.targets.libraries import Model, load
+from safeasr.bench.targets.threaded import ThreadedSession, in_thread
 
 __all__ = ["InProcess", "answer_of", "joined", "make"]
 
@@ -83,7 +92,7 @@ class InProcess:
         """Make the model."""
         began = time.monotonic()
         try:
-            self._model = await self._in_thread(self._make_model)
+            self._model = await in_thread(self._pool, self._make_model)
         except TargetError:
             raise
         except Exception as error:
@@ -96,14 +105,18 @@ class InProcess:
             about[package] = getattr(importlib.import_module(package), "__version__", "?")
         return about
 
+    @property
+    def blocking(self) -> Blocking:
+        """The model is called from threads, as people call it."""
+        return self
+
     async def transcribe(self, clip: Clip) -> Answer:
         """Call the model in a thread of its own."""
-        answer: Answer = await self._in_thread(partial(self._call, clip))
-        return answer
+        return await in_thread(self._pool, partial(self.call, clip))
 
-    async def session(self, clip: Clip, on_event: OnEvent) -> CachedSession:
+    async def session(self, clip: Clip, on_event: OnEvent) -> Session:
         """A stream with a cache of its own."""
-        return CachedSession(self, clip.options, on_event)
+        return await ThreadedSession.begin(self._pool, self, clip, on_event)
 
     async def stats(self) -> dict[str, float]:
         """What of `model.stats()` changes under load."""
@@ -115,7 +128,7 @@ class InProcess:
         """Close the model, if it can be, and let the threads go."""
         close = getattr(self._model, "close", None)
         if callable(close):
-            await self._in_thread(close)
+            await in_thread(self._pool, close)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def generate(self, samples: NDArray[np.float32], **options: Any) -> Any:
@@ -132,21 +145,21 @@ class InProcess:
                 raise RefusedError("QueueFullError", str(error)) from error
             raise
 
-    def _call(self, clip: Clip) -> Answer:
+    def call(self, clip: Clip) -> Answer:
+        """Recognise one clip; `sent` and `done` are those of the model's own call."""
         sent = time.monotonic()
         results = self.generate(clip.samples, **clip.options)
         done = time.monotonic()
         answer = answer_of(results)
         return Answer(answer.text, answer.times, answer.finals, sent, done)
 
-    def _in_thread(self, call: Callable[[], Any]) -> asyncio.Future[Any]:
-        return asyncio.get_running_loop().run_in_executor(self._pool, call)
+    def begin(self, clip: Clip, on_event: OnEvent) -> CachedSession:
+        """A stream with a cache of its own."""
+        return CachedSession(self, clip.options, on_event)
 
 
 class CachedSession:
     """A stream by ``generate(cache=...)``: every chunk is answered."""
-
-    answers_each_chunk = True
 
     def __init__(self, target: InProcess, options: dict[str, Any], on_event: OnEvent) -> None:
         self._target = target
@@ -154,15 +167,9 @@ class CachedSession:
         self._on_event = on_event
         self._parts: list[str] = []
         self._segments: list[Any] = []
-        self._sent: float | None = None
 
-    async def send(self, samples: NDArray[np.float32], last: bool) -> None:
+    def send(self, samples: NDArray[np.float32], last: bool) -> None:
         """Call the model with the next chunk; returns with its answer."""
-        await self._target._in_thread(partial(self._feed, samples, last))
-
-    def _feed(self, samples: NDArray[np.float32], last: bool) -> None:
-        if self._sent is None:
-            self._sent = time.monotonic()
         results = self._target.generate(samples, is_final=last, **self._options)
         for one in results:
             if "value" in one:
@@ -171,12 +178,11 @@ class CachedSession:
             self._parts.append(str(one.get("text", "")))
             self._on_event(Event("final" if last else "partial", text, time.monotonic()))
 
-    async def answer(self) -> Answer:
+    def answer(self) -> Answer:
         """All texts, joined as they came; of a detector, its segments."""
-        text = json.dumps(self._segments) if self._segments else joined(self._parts)
-        return Answer(text)
+        return Answer(json.dumps(self._segments) if self._segments else joined(self._parts))
 
-    async def abandon(self) -> None:
+    def abandon(self) -> None:
         """Nothing is held but the cache."""
 
 

@@ -23,7 +23,7 @@ from safeasr.bench.targets.failures import (
     refusal_or_failure,
 )
 from safeasr.bench.targets.metrics import MetricsPage
-from safeasr.bench.targets.tls import tls
+from safeasr.bench.targets.tls import certificate_error, tls
 from safeasr.printable import printable
 
 __all__ = ["OpenAIHttp"]
@@ -189,8 +189,9 @@ class OpenAIHttp:
                 "timeout", f"{type(error).__name__} of {limits['read']:g} s"
             ) from error
         except httpx.ConnectError as error:
-            kind = "certificate" if "CERTIFICATE" in str(error) else "cannot connect"
-            raise RequestError(kind, error) from error
+            if "CERTIFICATE" in str(error):
+                raise certificate_error(error) from error
+            raise RequestError("cannot connect", error) from error
         except httpx.HTTPError as error:
             raise DisconnectedError("disconnected", f"{type(error).__name__} {error}") from error
         finally:

@@ -8,62 +8,36 @@ import inspect
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from functools import partial
+from typing import Any
 
 from safeasr.bench.audio.clips import Clip
 from safeasr.bench.targets.base import (
     Answer,
-    Event,
+    Blocking,
     OnEvent,
     Options,
     RefusedError,
     Session,
     TargetError,
 )
+from safeasr.bench.targets.functions import Function, as_answer, is_refusal
+from safeasr.bench.targets.threaded import ThreadedSession, in_thread
 from safeasr.printable import printable
 
-__all__ = ["LiveRecogniser", "PythonCallable", "as_answer"]
-
-
-class LiveRecogniser(Protocol):
-    """What the method `session()` of a class returns, for live sessions. `close()` is optional."""
-
-    def feed(self, samples: NDArray[np.float32], last: bool) -> str:
-        """Take the next samples (n,), 16 kHz; returns what is new since the last call, or "".
-
-        Called from several threads, for one session never at the same time. May be async.
-        """
-
-
-def as_answer(said: Any, sent: float | None = None, done: float | None = None) -> Answer:
-    """What a function returned: a str, a dict with "text", a list of such dicts, or anything.
-
-    A list of several is several answers to one request: wrong, unless it is so alone, too.
-    """
-    if isinstance(said, Answer):
-        return said
-    several = list(said) if isinstance(said, (list, tuple)) else [said]
-    texts = [one.get("text", one) if isinstance(one, dict) else one for one in several]
-    times: list[Any] = []
-    for one in several:
-        if isinstance(one, dict) and one.get("timestamp"):
-            times += [tuple(pair) for pair in one["timestamp"]]
-    text = " ".join("" if text is None else str(text) for text in texts)
-    return Answer(text, tuple(times), len(several), sent, done)
+__all__ = ["PythonCallable"]
 
 
 class PythonCallable:
     """A function, or a class that is made once with no arguments and called.
 
-    It is called with the samples (n,), float32, 16 kHz, and the clip's options by name, from
-    `Options.threads` threads; an async one on the tester's event loop, as many at a time as are
-    asked for. Exceptions called QueueFullError, or with a true attribute `refused`, are refusals.
-    A class with a method `session()` takes live sessions, see :class:`LiveRecogniser`.
+    It is called with the samples (n,), float32, 16 kHz, and the clip's options by name, from as
+    many threads as there are callers; an async one on the tester's event loop, as many at a time as
+    are asked for. Exceptions called QueueFullError, or with a true attribute `refused`, are
+    refusals. A class with a method `session()` takes live sessions, see
+    :class:`safeasr.bench.targets.functions.LiveRecogniser`.
     """
 
     remote = False
@@ -71,9 +45,15 @@ class PythonCallable:
     def __init__(self, spec: str, options: Options) -> None:
         """Of ``module:name`` or ``module:name.name``, found from the working directory too."""
         self.name = spec
-        self._options = options
-        self._call: Any = None
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool = ThreadPoolExecutor(max(1, options.threads), "safeasr-bench-call")
+        self._found: Any = None
+        self._function = Function()
+        self._async = False
+
+    @property
+    def blocking(self) -> Blocking | None:
+        """What is called from threads; None: it is async."""
+        return None if self._async else self._function
 
     async def open(self) -> dict[str, Any]:
         """Import it; a class is made.
@@ -81,16 +61,28 @@ class PythonCallable:
         Raises:
             TargetError: there is none, or it cannot be made.
         """
-        # A model may take long to load, and nothing else is to be late by that.
-        self._pool = ThreadPoolExecutor(max(1, self._options.threads), "safeasr-bench-call")
         loop = asyncio.get_running_loop()
-        self._call = await loop.run_in_executor(self._pool, self._load)
+
+        async def wait_for(said: Awaitable[Any]) -> Any:
+            return await said
+
+        def awaited(said: Awaitable[Any]) -> Any:
+            return asyncio.run_coroutine_threadsafe(wait_for(said), loop).result()
+
+        # A model may take long to load, and nothing else is to be late by that.
+        self._found = await in_thread(self._pool, self._load)
+        self._async = _is_async(self._found)
+        recognise = self._found if callable(self._found) else None
+        begin = getattr(self._found, "session", None)
+        live = callable(begin)
+        self._function = Function(
+            recognise, begin if live else None, awaited=awaited, name=self.name
+        )
         return {
             "protocol": "Python",
-            "callable": f"{type(self._call).__name__} {self.name}",
-            "async": _is_async(self._call),
-            "threads": self._options.threads,
-            "live": callable(getattr(self._call, "session", None)),
+            "callable": f"{type(self._found).__name__} {self.name}",
+            "async": self._async,
+            "live": live,
         }
 
     def _load(self) -> Any:
@@ -116,33 +108,16 @@ class PythonCallable:
             RefusedError: see the class.
             Exception: whatever it raises.
         """
-        if not callable(self._call):
-            raise TargetError(f"{self.name} takes live sessions only")
-        said, sent, done = await self._run(self._call, clip.samples, **clip.options)
-        return as_answer(said, sent, done)
-
-    async def _run(
-        self, call: Callable[..., Any], /, *arguments: Any, **options: Any
-    ) -> tuple[Any, float, float]:
-        """A call, in a thread unless it is async: what it returned, and from when to when."""
-
-        def timed() -> tuple[Any, float, float]:
-            began = time.monotonic()
-            said = call(*arguments, **options)
-            return said, began, time.monotonic()
-
+        if not self._async:
+            return await in_thread(self._pool, partial(self._function.call, clip))
+        sent = time.monotonic()
         try:
-            if _is_async(call):
-                began = time.monotonic()
-                return await call(*arguments, **options), began, time.monotonic()
-            said, began, done = await asyncio.get_running_loop().run_in_executor(self._pool, timed)
-            if inspect.isawaitable(said):
-                return await said, began, time.monotonic()
-            return said, began, done
+            said = await self._found(clip.samples, **clip.options)
         except Exception as error:
-            if type(error).__name__ == "QueueFullError" or getattr(error, "refused", False) is True:
+            if is_refusal(error):
                 raise RefusedError(type(error).__name__, printable(error)) from error
             raise
+        return as_answer(said, sent, time.monotonic())
 
     async def session(self, clip: Clip, on_event: OnEvent) -> Session:
         """Begin a live session: `session(**options)` of the object.
@@ -151,22 +126,15 @@ class PythonCallable:
             TargetError: it has no such method.
             RefusedError: see the class.
         """
-        begin = getattr(self._call, "session", None)
-        if not callable(begin):
-            raise TargetError(
-                f"{self.name} takes recordings only: live sessions need a class with a method "
-                "session() that returns an object with feed(samples, last) -> str"
-            )
-        speaker, _, _ = await self._run(begin, **clip.options)
-        return _CallableSession(self._run, speaker, on_event)
+        return await ThreadedSession.begin(self._pool, self._function, clip, on_event)
 
     async def stats(self) -> dict[str, float]:
         """What the object's `stats()` says, if it has one: the numbers of a dict."""
-        ask = getattr(self._call, "stats", None)
+        ask = getattr(self._found, "stats", None)
         if not callable(ask):
             return {}
         try:
-            said, _, _ = await self._run(ask)
+            said = await in_thread(self._pool, partial(self._function.run, ask))
         except Exception:
             return {}
         if not isinstance(said, dict):
@@ -175,54 +143,12 @@ class PythonCallable:
 
     async def close(self) -> None:
         """Call the object's `close()`, if it has one; calls that run are not waited for."""
-        end = getattr(self._call, "close", None)
+        end = getattr(self._found, "close", None)
         try:
-            if callable(end) and self._pool is not None:
-                await self._run(end)
+            if callable(end):
+                await in_thread(self._pool, partial(self._function.run, end))
         finally:
-            if self._pool is not None:
-                self._pool.shutdown(wait=False, cancel_futures=True)
-
-
-class _CallableSession:
-    """A live session of a user's object."""
-
-    answers_each_chunk = True
-
-    def __init__(
-        self,
-        run: Callable[..., Any],
-        speaker: Any,
-        on_event: OnEvent,
-    ) -> None:
-        self._run = run
-        self._speaker = speaker
-        self._on_event = on_event
-        self._text = ""
-        self._done: float | None = None
-
-    async def send(self, samples: NDArray[np.float32], last: bool) -> None:
-        """See :class:`Session`."""
-        said, _, done = await self._run(self._speaker.feed, samples, last)
-        text = "" if said is None else str(said)
-        self._text += text
-        self._done = done
-        self._on_event(Event("final" if last else "partial", text, done))
-
-    async def answer(self) -> Answer:
-        """See :class:`Session`."""
-        await self.abandon()
-        return Answer(self._text.strip(), done=self._done)
-
-    async def abandon(self) -> None:
-        """See :class:`Session`."""
-        end = getattr(self._speaker, "close", None)
-        self._speaker = None
-        if callable(end):
-            try:
-                await self._run(end)
-            except Exception:
-                return
+            self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _is_async(call: Any) -> bool:

@@ -106,6 +106,10 @@ def _call_loads(
         raise typer.BadParameter("give one of --concurrency, --rate and --ramp")
     if requests is not None and (rate is not None or ramp is not None):
         raise typer.BadParameter("--requests goes with --concurrency: rates end by --seconds")
+    if requests is not None and (seconds is not None or soak is not None):
+        raise typer.BadParameter(
+            "give one of --requests and --seconds (or --soak): each says when a load ends"
+        )
     if ramp is not None and find_max is not None:
         raise typer.BadParameter("--ramp has no level that --find-max could vary: give --rate")
     duration = o.duration_of(seconds, soak)

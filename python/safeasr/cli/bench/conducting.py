@@ -17,6 +17,7 @@ from safeasr.bench.campaign import Campaign, conduct
 from safeasr.bench.findings.goals import Goal
 from safeasr.bench.findings.report_file import write_report
 from safeasr.bench.findings.results import Report
+from safeasr.bench.interrupts import Interrupts
 from safeasr.bench.report.html import write_html
 from safeasr.bench.report.junit import write_junit
 from safeasr.bench.report.terminal import print_report
@@ -102,20 +103,20 @@ def conduct_and_show(campaign: Campaign, outputs: Outputs) -> None:
             "warning: there are references, but no error rates without the package jiwer: "
             "pip install 'safeasr[bench]'"
         )
-    try:
-        with Shown(console) as shown:
-            report = conduct(campaign, shown)
-    except TargetError as error:
-        _complain_at_length(f"error: {error}")
-        raise typer.Exit(1) from None
-    # Before anything is printed: who reads the terminal's report may have left (`| head`).
-    written = _write(report, outputs)
-    print_report(report, Console())
-    unusable = getattr(report, "failed", [])
-    for one in unusable:
+    with Interrupts() as interrupts:
+        try:
+            with Shown(console) as shown:
+                report = conduct(campaign, shown, interrupts)
+        except TargetError as error:
+            _complain_at_length(f"error: {error}")
+            raise typer.Exit(1) from None
+        # Before anything is printed: who reads the terminal's report may have left (`| head`).
+        written = _write(report, outputs)
+        print_report(report, Console())
+    for one in report.failed:
         _complain_at_length(f"error: {one['message']}")
-    failed = _raised(report, outputs.alarms) or not written or bool(unusable)
-    if report.interrupted:
+    failed = _raised(report, outputs.alarms) or not written or bool(report.failed)
+    if interrupts.came:
         raise typer.Exit(130)
     if failed:
         raise typer.Exit(1)

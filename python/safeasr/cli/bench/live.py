@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from safeasr.bench.audio.scripts import scripts
 from safeasr.bench.campaign import Campaign
-from safeasr.bench.load.live import scripts
 from safeasr.bench.load.loads import Load, Sessions
 from safeasr.cli.bench import options as o
 from safeasr.cli.bench.conducting import command_line, conduct_and_show, outputs_of, with_options

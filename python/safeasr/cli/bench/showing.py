@@ -15,7 +15,7 @@ from rich.progress import (
 )
 
 from safeasr.bench.findings.results import Run
-from safeasr.bench.load.fleet import Progress as Going
+from safeasr.bench.load.loaded import Progress as Going
 from safeasr.bench.load.loads import Closed, Load, Sessions
 
 __all__ = ["Shown"]
@@ -110,7 +110,7 @@ def _seconds(load: Load) -> float | None:
     kind = load.kind
     if isinstance(kind, Closed) and kind.requests is not None:
         return None
-    if isinstance(kind, Sessions) and not kind.paced:
+    if isinstance(kind, Sessions) and kind.rounds is not None:
         return None
     return kind.seconds
 

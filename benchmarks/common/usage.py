@@ -1,4 +1,4 @@
-"""Processor time and memory of a process and its children. Linux."""
+"""Processor time and memory of a process and its children, and of the machine. Linux."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ def cpu_seconds(pid: int | None = None) -> float:
             times = one.cpu_times()
             total += times.user + times.system
     return total
+
+
+def machine_seconds() -> float:
+    """Processor time that the whole machine has spent so far, in seconds."""
+    times = psutil.cpu_times()
+    return float(times.user + times.system + times.nice)
 
 
 def _status_mb(pid: int, field: str) -> float:
