@@ -11,7 +11,7 @@ CMAKE := cmake -G "Unix Makefiles"
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export CMAKE_BUILD_PARALLEL_LEVEL = $(JOBS)
 
-.PHONY: all venv build demo test test-all unit fake-device tsan asan asan-extension lint tidy format bench fuzz soak parity clean
+.PHONY: all venv build demo test test-all unit fake-device tsan asan asan-extension ray lint tidy format bench fuzz soak parity clean
 all: build
 
 # torch first and pinned: otherwise a dependency would pull its newest CUDA build, several GB.
@@ -69,6 +69,20 @@ soak: build
 # Every family, its options and kinds of input against FunASR, to docs/parity.md.
 parity: build
 	cd tests && ../$(PY) -W ignore -m parity
+
+# Replicas behind Ray Serve, in an environment of its own beside .venv: half a gigabyte.
+RAY := .venv-ray
+$(RAY)/.installed: $(VENV)/.installed
+	$(PY) -m venv --without-pip $(RAY)
+	$(PIP) install -q --target $(RAY)/packages "ray[serve]==2.60.0"
+	$(PY) -c "import sysconfig; print(sysconfig.get_path('purelib'))" > $$($(RAY)/bin/python -c \
+	  "import sysconfig; print(sysconfig.get_path('purelib'))")/beside.pth
+	echo $(CURDIR)/$(RAY)/packages >> $$($(RAY)/bin/python -c \
+	  "import sysconfig; print(sysconfig.get_path('purelib'))")/beside.pth
+	touch $@
+
+ray: $(RAY)/.installed
+	$(RAY)/bin/python -m pytest -q tests/serve/test_ray.py
 
 tsan:
 	$(CMAKE) -S . -B build-tsan -DSAFEASR_BUILD_EXTENSION=OFF -DSAFEASR_BUILD_TESTS=ON \
@@ -132,4 +146,4 @@ bench: build
 	$(PY) -m benchmarks.run
 
 clean:
-	rm -rf build build-unit build-fake build-fake-cuda build-tsan build-asan $(ASAN) $(VENV)/.installed
+	rm -rf build build-unit build-fake build-fake-cuda build-tsan build-asan $(ASAN) $(RAY) $(VENV)/.installed

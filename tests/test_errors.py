@@ -7,11 +7,12 @@ import pickle
 
 import pytest
 
-from safeasr import errors
+from safeasr import errors, server_errors
 
 OWN = [
-    getattr(errors, name)
-    for name in errors.__all__
+    getattr(module, name)
+    for module in (errors, server_errors)
+    for name in module.__all__
     if name not in ("CancelledError", "SafeASRError")
 ]
 
@@ -43,6 +44,13 @@ def test_own_errors_share_a_base_and_survive_pickling(kind: type[Exception]) -> 
         (errors.OutputError, OSError),
         (errors.CorruptBundleError, ValueError),
         (errors.HotwordError, ValueError),
+        (errors.ClientUnavailableError, ImportError),
+        (server_errors.BadRequestError, ValueError),
+        (server_errors.ServerBusyError, server_errors.ServerError),
+        (server_errors.ServerTimeoutError, errors.DeadlineExceededError),
+        (server_errors.ServerTimeoutError, TimeoutError),
+        (server_errors.ServerUnreachableError, ConnectionError),
+        (server_errors.UnauthorizedError, PermissionError),
     ],
 )
 def test_handlers_for_standard_errors_catch_ours(

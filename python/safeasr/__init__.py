@@ -22,6 +22,7 @@ from safeasr.errors import (
     AudioFileNotFoundError,
     AudioTooLongError,
     CancelledError,
+    ClientUnavailableError,
     CorruptBundleError,
     DeadlineExceededError,
     EngineClosedError,
@@ -40,8 +41,17 @@ from safeasr.errors import (
     OutputError,
     QueueFullError,
     SafeASRError,
+    ServerUnavailableError,
     UnsupportedModelError,
     UntrustedBundleError,
+)
+from safeasr.server_errors import (
+    BadRequestError,
+    ServerBusyError,
+    ServerError,
+    ServerTimeoutError,
+    ServerUnreachableError,
+    UnauthorizedError,
 )
 
 if typing.TYPE_CHECKING:
@@ -57,7 +67,9 @@ __all__ = [
     "AudioTooLongError",
     "AutoFrontend",
     "AutoModel",
+    "BadRequestError",
     "CancelledError",
+    "ClientUnavailableError",
     "CorruptBundleError",
     "DeadlineExceededError",
     "EngineClosedError",
@@ -77,6 +89,12 @@ __all__ = [
     "OutputError",
     "QueueFullError",
     "SafeASRError",
+    "ServerBusyError",
+    "ServerError",
+    "ServerTimeoutError",
+    "ServerUnavailableError",
+    "ServerUnreachableError",
+    "UnauthorizedError",
     "UnsupportedModelError",
     "UntrustedBundleError",
     "__version__",

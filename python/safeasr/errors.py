@@ -16,6 +16,7 @@ __all__ = [
     "AudioFileNotFoundError",
     "AudioTooLongError",
     "CancelledError",
+    "ClientUnavailableError",
     "CorruptBundleError",
     "DeadlineExceededError",
     "EngineClosedError",
@@ -34,6 +35,7 @@ __all__ = [
     "OutputError",
     "QueueFullError",
     "SafeASRError",
+    "ServerUnavailableError",
     "UnsupportedModelError",
     "UntrustedBundleError",
 ]
@@ -247,4 +249,20 @@ class MetricsUnavailableError(SafeASRError, ImportError):
 
     Raised on import of ``safeasr.metrics``: ``pip install prometheus-client``. It is an
     ``ImportError`` too.
+    """
+
+
+class ServerUnavailableError(SafeASRError, ImportError):
+    """What a server needs is not installed.
+
+    Raised on import of ``safeasr.serve``: ``pip install 'safeasr[serve]'``. Of servers elsewhere it
+    says nothing; their errors are ``ServerError``. It is an ``ImportError`` too.
+    """
+
+
+class ClientUnavailableError(SafeASRError, ImportError):
+    """What a live session with a server needs is not installed.
+
+    Raised by ``safeasr.client`` when a session is opened: ``pip install 'safeasr[client]'``.
+    Recordings need nothing beside safeasr itself. It is an ``ImportError`` too.
     """

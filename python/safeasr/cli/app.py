@@ -28,6 +28,7 @@ _COMMANDS = {
     "info": ("bundles", "info"),
     "verify": ("bundles", "verify"),
     "trust": ("bundles", "trust"),
+    "serve": ("serve", "serve"),
     "bench": ("bench.commands", "app"),
 }
 

@@ -1,4 +1,4 @@
-"""Many inputs at a time through one model, and how far they are."""
+"""Many inputs at a time through one recogniser, and how far they are."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
-from safeasr.auto_model import AutoModel
 from safeasr.cli.say import is_terminal
 from safeasr.errors import AudioError, DeadlineExceededError, InferenceError, SafeASRError
 
-__all__ = ["Result", "callers_for", "progress", "results_of"]
+__all__ = ["Feed", "Recogniser", "Result", "callers_for", "progress", "results_of"]
 
 #: Threads that read and decode audio, and wait; the model's own workers compute.
 _MAX_CALLERS = 64
@@ -21,27 +21,50 @@ _MAX_CALLERS = 64
 Result = tuple[str, str, "dict[str, Any] | SafeASRError"]
 
 
+class Feed(Protocol):
+    """A live stream of one input."""
+
+    def feed(self, samples: Any, is_final: bool) -> Any:
+        """What came by now, with the last samples all of it: a result or events.
+
+        They are those of ``AutoModel.stream``; events may be an iterator that waits.
+        """
+
+
+class Recogniser(Protocol):
+    """What turns inputs into results: a model in this process, or a server."""
+
+    def recognise(self, key: str, source: object) -> dict[str, Any]:
+        """The result of one input; from any thread.
+
+        Raises:
+            AudioError: the input is wrong; others are not, as with the next two.
+            InferenceError: it failed.
+            DeadlineExceededError: it took too long.
+            SafeASRError: nothing more can be recognised.
+        """
+
+    def live(self, key: str, rate: int) -> AbstractContextManager[Feed]:
+        """A live stream for samples of that rate in Hz."""
+
+    def callers(self, inputs: int) -> int:
+        """How many of so many inputs should be under way at a time."""
+
+    def stop(self) -> None:
+        """Take back what is under way."""
+
+
 def results_of(
-    model: AutoModel,
-    sources: Sequence[tuple[str, object]],
-    options: dict[str, Any],
-    callers: int,
-    *,
-    in_order: bool,
+    recogniser: Recogniser, sources: Sequence[tuple[str, object]], *, in_order: bool
 ) -> Iterator[Result]:
     """What became of every utterance; a few are always under way.
 
     Args:
-        model: answers.
+        recogniser: answers.
         sources: keys and sources.
-        options: of the calls.
-        callers: how many calls there are at a time.
         in_order: of the sources; otherwise each as soon as it is done.
     """
-
-    def recognise(key: str, source: object) -> dict[str, Any]:
-        return model.generate(source, key=key, **options)[0]
-
+    callers = recogniser.callers(len(sources))
     pool = ThreadPoolExecutor(callers, thread_name_prefix="safeasr-cli")
     pending: deque[tuple[str, str, Future[dict[str, Any]]]] = deque()
     left = iter(sources)
@@ -49,7 +72,7 @@ def results_of(
         while True:
             while len(pending) < 2 * callers and (item := next(left, None)) is not None:
                 name = item[1] if isinstance(item[1], str) else item[0]
-                pending.append((name, item[0], pool.submit(recognise, *item)))
+                pending.append((name, item[0], pool.submit(recogniser.recognise, *item)))
             if not pending:
                 return
             if not in_order:
@@ -69,7 +92,7 @@ def results_of(
         # Ctrl-C, or a failure of all: what waits is taken back, so the pool's threads come home.
         for _, _, future in pending:
             future.cancel()
-        model.close(drain=False)
+        recogniser.stop()
         raise
     finally:
         pool.shutdown(cancel_futures=True)

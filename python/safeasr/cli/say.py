@@ -21,7 +21,8 @@ def complain(message: str) -> None:
 def complain_of_parts(name: str, errors: Iterable[Mapping[str, Any]]) -> None:
     """The ``errors`` of a result: parts of an input on which a network failed."""
     for one in errors:
-        complain(f"error: {name}, {one['start']} to {one['end']} ms: {one['error']}")
+        when = f", {one['start']} to {one['end']} ms" if "start" in one else ""
+        complain(f"error: {name}{when}: {one['error']}")
 
 
 def put_line(line: str, out: IO[str]) -> None:

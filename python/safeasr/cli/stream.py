@@ -9,8 +9,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from safeasr.auto_model import AutoModel
 from safeasr.cli.formats import json_of
+from safeasr.cli.running import Recogniser
 from safeasr.cli.say import complain, complain_of_parts, is_terminal, put, put_line
 from safeasr.errors import SafeASRError
 from safeasr.inputs.expand import Utterance
@@ -50,8 +50,8 @@ class _Display:
         self.parts_failed = False
 
     def show(self, key: str, answer: Any) -> None:
-        """One chunk's answer: a result dict, or events."""
-        for event in answer if isinstance(answer, list) else [answer]:
+        """One chunk's answer: a result dict, or events, which may still be coming."""
+        for event in [answer] if isinstance(answer, Mapping) else answer:
             errors = event.get("errors", ())
             if self._as_json:
                 if event.get("text") or event.get("value") or errors:
@@ -64,8 +64,7 @@ class _Display:
             elif event["is_final"]:
                 self._clear()
                 who = "" if event.get("spk") is None else f"Speaker {event['spk']}: "
-                when = f"[{event['start'] / 1000:.2f} - {event['end'] / 1000:.2f}]"
-                put_line(f"{when} {who}{event['text']}", self._out)
+                put_line(f"{_when(event)}{who}{event['text']}", self._out)
             elif self._live:
                 self._clear()
                 self._write(event["segment_text"])
@@ -93,26 +92,31 @@ class _Display:
         self._shown = ""
 
 
+def _when(event: Mapping[str, Any]) -> str:
+    """Servers need not tell."""
+    if event.get("start") is None:
+        return ""
+    return f"[{event['start'] / 1000:.2f} - {event['end'] / 1000:.2f}] "
+
+
 def stream_files(
-    model: AutoModel,
+    recogniser: Recogniser,
     sources: Sequence[tuple[str, object]],
     out: IO[str],
     *,
     as_json: bool,
     paced: bool,
-    options: Mapping[str, Any],
     stop_at_first: bool,
     chunk_ms: int = 600,
 ) -> int:
     """Feed files to streams, one after the other.
 
     Args:
-        model: a streaming model, or an offline one with its companions.
+        recogniser: a streaming model, an offline one with its companions, or a server.
         sources: key and source of each file.
         out: where the text goes.
         as_json: each event as a JSON object on a line.
         paced: as fast as it was spoken, not as fast as possible.
-        options: of the streams.
         stop_at_first: go no further once a file has failed.
         chunk_ms: length of the chunks that are fed.
 
@@ -126,7 +130,7 @@ def stream_files(
         ended = False
         try:
             samples = np.asarray(Utterance(key, source).load())
-            with model.stream(key=key, fs=_RATE, **options) as stream:
+            with recogniser.live(key, _RATE) as stream:
                 for piece, is_final in _chunks(samples, chunk_ms * _RATE // 1000, paced):
                     display.show(key, stream.feed(piece, is_final))
             ended = True

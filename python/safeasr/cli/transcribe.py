@@ -1,21 +1,18 @@
-"""``safeasr transcribe``: files to text."""
+"""``safeasr transcribe``: files to text, by a model in this process or by a server."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from enum import Enum
-from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Any
 
 import typer
 
-from safeasr.auto_model import AutoModel
+from safeasr.cli import transcribe_options as given
 from safeasr.cli.formats import SUBTITLES, Format, Writer
-from safeasr.cli.models import load_model
 from safeasr.cli.outputs import Folder, Output
-from safeasr.cli.running import Result, callers_for, progress, results_of
+from safeasr.cli.running import Recogniser, Result, progress, results_of
 from safeasr.cli.say import complain, complain_of_parts
 from safeasr.cli.sources import sources_of
 from safeasr.cli.stream import stream_files
@@ -24,9 +21,103 @@ from safeasr.errors import OutputError, SafeASRError
 __all__ = ["transcribe"]
 
 
-class _OnError(str, Enum):
-    RETURN = "return"
-    RAISE = "raise"
+def transcribe(
+    inputs: given.Inputs,
+    model: given.Model = None,
+    vad: given.Vad = None,
+    punc: given.Punc = None,
+    spk: given.Spk = None,
+    hotwords: given.Hotwords = None,
+    device: given.Device = None,
+    workers: given.Workers = None,
+    batch_size: given.BatchSize = None,
+    timestamps: given.Timestamps = False,
+    form: given.Form = None,
+    as_json: given.AsJson = False,
+    as_jsonl: given.AsJsonl = False,
+    as_text: given.AsText = False,
+    output: given.OutputFile = None,
+    output_dir: given.OutputDir = None,
+    resume: given.Resume = False,
+    stream: given.Stream = False,
+    real_time: given.RealTime = False,
+    online_model: given.OnlineModel = None,
+    on_error: given.OnError = given.WhenItFails.RETURN,
+    trust_remote_code: given.Trust = False,
+    server: given.Server = None,
+    api_key: given.ApiKey = None,
+    speakers: given.Speakers = False,
+    language: given.Language = None,
+    at_a_time: given.AtATime = None,
+    insecure: given.Insecure = False,
+) -> None:
+    """Recognise speech in audio files.
+
+    An input that cannot be recognised is named on standard error, and the exit code is 1.
+    """
+    form = _chosen_format(form, as_json, as_jsonl, as_text, timestamps)
+    if stream and (form not in (Format.TEXT, Format.JSONL) or timestamps or output_dir):
+        raise typer.BadParameter("--stream gives text or --jsonl, and no --output-dir")
+    if real_time and not stream:
+        raise typer.BadParameter("--real-time needs --stream")
+    if output and output_dir:
+        raise typer.BadParameter("--output and --output-dir exclude each other")
+    if resume and not output_dir:
+        raise typer.BadParameter("--resume needs --output-dir")
+    of_models = {
+        "--vad": vad,
+        "--punc": punc,
+        "--spk": spk,
+        "--online-model": online_model,
+        "--device": device,
+        "--workers": workers,
+        "--batch-size": batch_size,
+        "--trust-remote-code": trust_remote_code,
+    }
+    of_servers = {
+        "--speakers": speakers,
+        "--language": language,
+        "--at-a-time": at_a_time,
+        "--insecure": insecure,
+    }
+    make: Callable[[], contextlib.AbstractContextManager[Recogniser]]
+    if server is not None:
+        _require_none_of(of_models, "the server's own choice")
+        make = _remote(server, api_key, model, hotwords, form, timestamps, of_servers)
+    else:
+        _require_none_of(of_servers, "for --server")
+        if online_model and not stream:
+            raise typer.BadParameter("--online-model needs --stream")
+        if not vad and (spk or form in SUBTITLES):
+            raise typer.BadParameter(f"{'--spk' if spk else form.value} needs --vad")
+        make = _local(model, hotwords, form, timestamps, of_models)
+    sources = sources_of(inputs)
+    stop = on_error is given.WhenItFails.RAISE
+    with contextlib.ExitStack() as stack:
+        # Opened first: a wrong path should not cost a run.
+        out = stack.enter_context(output.open("w", encoding="utf-8")) if output else sys.stdout
+        sink: Output | None = None
+        if output_dir is not None:
+            sink = folder = Folder(output_dir, form)
+            sources = folder.left_over(sources, resume=resume)
+            if not sources:
+                return
+        elif not stream:
+            sink = _writer(out, form, len(sources))
+        recogniser = stack.enter_context(make())
+        if sink is None:
+            as_events = form is Format.JSONL
+            failed = stream_files(
+                recogniser, sources, out, as_json=as_events, paced=real_time, stop_at_first=stop
+            )
+        else:
+            results = results_of(recogniser, sources, in_order=output_dir is None)
+            bar = stack.enter_context(progress(len(sources), quiet=bool(output or output_dir)))
+            task = bar.add_task("", total=len(sources))
+            shown = _counted(results, lambda: bar.advance(task))
+            failed = _write_all(shown, sink, recogniser, stop=stop)
+    if failed:
+        raise typer.Exit(1)
 
 
 def _chosen_format(
@@ -41,166 +132,66 @@ def _chosen_format(
     return chosen or (Format.JSONL if timestamps else Format.TEXT)
 
 
-def transcribe(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="INPUT...",
-            help="Audio files, folders of them, URLs, list files (.scp, .txt, .json, .jsonl), or - "
-            "for audio on the standard input.",
-        ),
-    ],
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="demo, a model directory, a bundle or a hub name.")
-    ] = "demo",
-    vad: Annotated[
-        str | None,
-        typer.Option(
-            "--vad", "--vad-model", help="Voice activity detector: recordings of any length."
-        ),
-    ] = None,
-    punc: Annotated[str | None, typer.Option("--punc", help="Punctuation model.")] = None,
-    spk: Annotated[
-        str | None,
-        typer.Option("--spk", help="Model for speaker embeddings; needs --vad."),
-    ] = None,
-    hotwords: Annotated[
-        str | None, typer.Option(help="Words to look out for, with spaces between, or a .txt file.")
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, cuda:1; default: CUDA if there is any.")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads that compute; default: all cores.")
-    ] = None,
-    batch_size: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Utterances that are computed together at most; default: 16, on CUDA 128.",
-        ),
-    ] = None,
-    timestamps: Annotated[
-        bool, typer.Option("--timestamps", help="Times of the tokens in ms; implies --jsonl.")
-    ] = False,
-    form: Annotated[
-        Format | None,
-        typer.Option(
-            "--format", "-f", help="text (default) or another; srt, vtt and tsv need --vad."
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
-    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line.")] = False,
-    as_text: Annotated[
-        bool,
-        typer.Option(
-            "--text", help="Text alone (default); with several inputs: name, tab, text a line."
-        ),
-    ] = False,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write here, not to standard output.")
-    ] = None,
-    output_dir: Annotated[
-        Path | None,
-        typer.Option(
-            file_okay=False,
-            help="A file here for each input, as soon as it is done.",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="With --output-dir: only inputs without a file there.")
-    ] = False,
-    stream: Annotated[
-        bool,
-        typer.Option(
-            "--stream",
-            help="Feed each file chunk by chunk to a live stream and show the text as it comes. An "
-            "offline model then needs --online-model and --vad beside it (demo has them).",
-        ),
-    ] = False,
-    real_time: Annotated[
-        bool, typer.Option("--real-time", help="With --stream: no faster than it was spoken.")
-    ] = False,
-    online_model: Annotated[
-        str | None, typer.Option(help="With --stream: streaming model for the first pass.")
-    ] = None,
-    on_error: Annotated[
-        _OnError,
-        typer.Option(
-            help="return: name an input that fails on standard error, with --json and --jsonl also "
-            "in its place, and go on; raise: stop at the first. What is done is written either way."
-        ),
-    ] = _OnError.RETURN,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Read checkpoints that hold Python objects.")
-    ] = False,
-) -> None:
-    """Recognise speech in audio files.
+def _require_none_of(options: dict[str, Any], why: str) -> None:
+    for name, value in options.items():
+        if value:
+            raise typer.BadParameter(f"{name} is {why}")
 
-    An input that cannot be recognised is named on standard error, and the exit code is 1.
-    """
-    form = _chosen_format(form, as_json, as_jsonl, as_text, timestamps)
-    if stream and (form not in (Format.TEXT, Format.JSONL) or timestamps or output_dir):
-        raise typer.BadParameter("--stream gives text or --jsonl, and no --output-dir")
-    if not stream and (real_time or online_model):
-        raise typer.BadParameter("--real-time and --online-model need --stream")
-    if not vad and (spk or form in SUBTITLES):
-        raise typer.BadParameter(f"{'--spk' if spk else form.value} needs --vad")
-    if output and output_dir:
-        raise typer.BadParameter("--output and --output-dir exclude each other")
-    if resume and not output_dir:
-        raise typer.BadParameter("--resume needs --output-dir")
-    sources = sources_of(inputs)
-    options = _options(form, timestamps, hotwords)
-    beside = {
-        "online_model": online_model,
-        "vad_model": vad,
-        "punc_model": punc,
-        "spk_model": spk,
-    }
-    with contextlib.ExitStack() as stack:
-        # Opened first: a wrong path should not cost a run.
-        sink: Output
-        out = stack.enter_context(output.open("w", encoding="utf-8")) if output else sys.stdout
-        if output_dir is not None:
-            sink = folder = Folder(output_dir, form)
-            sources = folder.left_over(sources, resume=resume)
-            if not sources:
-                return
-        elif not stream:
-            if form in (Format.SRT, Format.VTT) and len(sources) > 1:
-                raise typer.BadParameter(f"{form.value} of several inputs needs --output-dir")
-            sink = Writer(out, form, with_keys=len(sources) > 1)
-        recogniser = stack.enter_context(
-            load_model(
-                model,
-                device=device,
-                num_workers=workers,
-                max_batch_size=batch_size,
-                trust_remote_code=trust_remote_code,
-                **{role: name for role, name in beside.items() if name},
-            )
-        )
-        if stream:
-            failed = stream_files(
-                recogniser,
-                sources,
-                out,
-                as_json=form is Format.JSONL,
-                paced=real_time,
-                options=options,
-                stop_at_first=on_error is _OnError.RAISE,
-            )
-        else:
-            running = int(recogniser.stats()["workers"])
-            callers = callers_for(batch_size, running, len(sources), segments=bool(vad))
-            results = results_of(recogniser, sources, options, callers, in_order=output_dir is None)
-            bar = stack.enter_context(progress(len(sources), quiet=bool(output or output_dir)))
-            task = bar.add_task("", total=len(sources))
-            shown = _counted(results, lambda: bar.advance(task))
-            failed = _write_all(shown, sink, recogniser, stop=on_error is _OnError.RAISE)
-    if failed:
-        raise typer.Exit(1)
+
+def _local(
+    model: str | None,
+    hotwords: str | None,
+    form: Format,
+    timestamps: bool,
+    of_models: dict[str, Any],
+) -> Callable[[], contextlib.AbstractContextManager[Recogniser]]:
+    from safeasr.cli.local import Local  # loads torch
+
+    return lambda: Local(
+        model or "demo",
+        vad=of_models["--vad"],
+        punc=of_models["--punc"],
+        spk=of_models["--spk"],
+        online=of_models["--online-model"],
+        device=of_models["--device"],
+        workers=of_models["--workers"],
+        batch_size=of_models["--batch-size"],
+        trust_remote_code=of_models["--trust-remote-code"],
+        timestamps=timestamps,
+        sentences=form in SUBTITLES,
+        hotwords=hotwords,
+    )
+
+
+def _remote(
+    server: str,
+    api_key: str | None,
+    model: str | None,
+    hotwords: str | None,
+    form: Format,
+    timestamps: bool,
+    of_servers: dict[str, Any],
+) -> Callable[[], contextlib.AbstractContextManager[Recogniser]]:
+    from safeasr.cli.remote import Remote
+
+    return lambda: Remote(
+        server,
+        api_key,
+        model=model,
+        hotwords=hotwords,
+        language=of_servers["--language"],
+        speakers=of_servers["--speakers"],
+        callers=of_servers["--at-a-time"] or 8,
+        insecure=of_servers["--insecure"],
+        timestamps=timestamps,
+        sentences=form in SUBTITLES,
+    )
+
+
+def _writer(out: IO[str], form: Format, inputs: int) -> Writer:
+    if form in (Format.SRT, Format.VTT) and inputs > 1:
+        raise typer.BadParameter(f"{form.value} of several inputs needs --output-dir")
+    return Writer(out, form, with_keys=inputs > 1)
 
 
 def _counted(results: Iterable[Result], done: Callable[[], None]) -> Iterator[Result]:
@@ -209,7 +200,7 @@ def _counted(results: Iterable[Result], done: Callable[[], None]) -> Iterator[Re
         yield result
 
 
-def _write_all(results: Iterable[Result], sink: Output, recogniser: AutoModel, stop: bool) -> int:
+def _write_all(results: Iterable[Result], sink: Output, recogniser: Recogniser, stop: bool) -> int:
     """Put results where they belong; returns how many inputs failed, 1 if that was to stop it."""
     failed = 0
     with contextlib.closing(sink):
@@ -218,23 +209,11 @@ def _write_all(results: Iterable[Result], sink: Output, recogniser: AutoModel, s
                 continue
             failed += 1
             if stop:
-                recogniser.close(drain=False)
+                recogniser.stop()
                 break
             if isinstance(outcome, SafeASRError):
                 sink.write_error(key, outcome)
     return failed
-
-
-def _options(form: Format, timestamps: bool, hotwords: str | None) -> dict[str, Any]:
-    """Those of the calls."""
-    options: dict[str, Any] = {}
-    if timestamps or form in SUBTITLES:
-        options["output_timestamp"] = True
-    if form in SUBTITLES:
-        options["sentence_timestamp"] = True
-    if hotwords:
-        options["hotword"] = hotwords
-    return options
 
 
 def _written(sink: Output, name: str, outcome: dict[str, Any] | SafeASRError) -> bool:

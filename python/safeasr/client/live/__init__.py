@@ -1,0 +1,1 @@
+"""Live sessions with a server, which survive the loss of a connection."""

@@ -1,0 +1,1 @@
+"""Live sessions, whatever the protocol."""
