@@ -1,4 +1,4 @@
-"""PyPI's funasr-client: recordings in all modes, blocking and with callbacks. Prints JSON."""
+"""The package funasr-client: recordings in all modes, blocking and with callbacks. Prints JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PyPI's funasr-python: recordings and streams in all modes. Prints JSON."""
+"""The package funasr-python: recordings and streams in all modes. Prints JSON."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from safeasr.serve.problems import Problem
 from safeasr.serve.service import Service
 from safeasr.serve.shelf import Served
 from safeasr.serve.sockets import FAILED, LEFT, GoneError, Socket
+from safeasr.text.sentences import joint
 
 __all__ = ["LiveUtterance"]
 
@@ -32,6 +33,8 @@ class LiveUtterance(UtteranceBase):
         self._speech: Speech | None = None
         self._telling: asyncio.Task[None] | None = None
         self._added = Added()
+        #: Whether a segment of the first pass alone has ended: clients append the next one to it.
+        self._paused = False
         self._acknowledge = False
 
     async def begin(self, model: str | None) -> None:
@@ -135,8 +138,12 @@ class LiveUtterance(UtteranceBase):
             self._added.end()
             return SECOND, event
         text = self._added.of(event)
+        if text and self._paused:
+            text = joint(text[0], text) + text
+            self._paused = False
         if event.get("is_final"):  # a segment of the first pass alone
             self._added.end()
+            self._paused = True
         return (FIRST, {"text": text}) if text else None
 
     async def _send(self, mode: str, event: Mapping[str, Any] | None, *, is_final: bool) -> None:

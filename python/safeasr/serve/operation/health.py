@@ -44,11 +44,13 @@ async def stats(request: Request) -> Response:
     """Who is inside, and the models' own counters."""
     service: Service = request.app.state.service
     service.client_of(request)
-    gate = service.gate
+    gate, limits = service.gate, service.settings.limits
     found: dict[str, Any] = {
         "requests": gate.requests,
         "connections": gate.connections,
         "utterances": gate.utterances,
+        "max_requests": limits.max_requests,
+        "max_connections": limits.max_connections,
         "draining": gate.draining,
         "models": {served.name: served.model.stats() for served in service.shelf.served()},
     }

@@ -17,7 +17,7 @@ __all__ = ["NumberedRequests"]
 
 _GIVEN: Final = re.compile(rb"[A-Za-z0-9_.:-]{1,64}")
 #: What asks so often that its lines would hide the others.
-_QUIET: Final = frozenset({"/health", "/ready", "/metrics"})
+_QUIET: Final = ("/health", "/ready", "/metrics", "/stats", "/page/")
 
 
 class NumberedRequests:
@@ -55,7 +55,7 @@ class NumberedRequests:
             await refusal(scope, receive, numbered)
         finally:
             self._service.answers[status or 500] += 1
-            if scope["path"] not in _QUIET:
+            if not scope["path"].startswith(_QUIET):
                 self._service.log.info(
                     "%s: %s %s: %d in %.0f ms",
                     number,
