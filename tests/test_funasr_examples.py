@@ -80,7 +80,7 @@ def ours(hub: dict[str, str]) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def talk(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("audio") / "vad_example.wav"
-    soundfile.write(path, conversation(30, seed=5), 16000, subtype="FLOAT")
+    soundfile.write(path, conversation(30, seed=7), 16000, subtype="FLOAT")
     return str(path)
 
 

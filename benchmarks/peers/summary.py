@@ -43,6 +43,18 @@ def equal_share(ours: Texts, reference: Texts) -> float | None:
     return sum(ours[name] == reference[name] for name in known) / len(known)
 
 
+def character_errors(ours: Texts, reference: Texts) -> float | None:
+    """Characters to change, put in or leave out, as a share of the reference's; None without one.
+
+    All texts that an utterance got count, each once.
+    """
+    import jiwer
+
+    known = {name: min(texts) for name, texts in reference.items() if len(texts) == 1}
+    pairs = [(known[name], text) for name in ours if known.get(name) for text in ours[name]]
+    return float(jiwer.cer([a for a, _ in pairs], [b for _, b in pairs])) if pairs else None
+
+
 def row(
     group: Group, setup: Setup, loads: Sequence[Mapping[str, Any]], reference: Texts, cores: int
 ) -> dict[str, Any]:
@@ -59,7 +71,9 @@ def row(
     def percentile(percent: float) -> float:
         return round(float(np.percentile(latencies, percent)), 1) if latencies else float("nan")
 
-    equal = equal_share(texts_of(loads), reference)
+    texts = texts_of(loads)
+    equal = equal_share(texts, reference)
+    wrong = character_errors(texts, reference)
     return {
         "system": group.name,
         "library": group.library,
@@ -85,7 +99,8 @@ def row(
         "mean_batch": median([load["mean_batch"] for load in loads]),
         "errors": dict(errors),
         "equal_texts": None if equal is None else round(equal, 4),
-        "changing_texts": sum(len(texts) > 1 for texts in texts_of(loads).values()),
+        "character_errors": None if wrong is None else round(wrong, 4),
+        "changing_texts": sum(len(found) > 1 for found in texts.values()),
         "other_cpu_highest": round(max(load["other_cpu"] for load in loads), 2),
         "rtfx_of_rounds": [round(speed, 2) for speed in speeds],
     }

@@ -34,6 +34,7 @@ def speed_table(rows: Sequence[Row]) -> str:
         "peak MB",
         "of it serving",
         "texts as FunASR's",
+        "characters that are not",
         "errors",
     )
     lines = [
@@ -47,6 +48,7 @@ def speed_table(rows: Sequence[Row]) -> str:
             f"{one['peak_mb']:.0f}",
             f"{one['serving_mb']:.0f}",
             _percent(one["equal_texts"]),
+            _percent(one.get("character_errors")),
             errors_text(one["errors"]),
         )
         for one in rows

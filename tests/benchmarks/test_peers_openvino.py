@@ -19,11 +19,13 @@ from support.paths import ROOT
 sys.path.insert(0, str(ROOT))  # benchmarks is no part of the installed package
 
 pytest.importorskip("psutil")
+pytest.importorskip("jiwer")
 
 from benchmarks.peers import adapters_openvino, exported, exported_openvino
 from benchmarks.peers.adapters import Files, UnavailableError, load
 from benchmarks.peers.adapters_openvino import WAYS
 from benchmarks.peers.setups import OPENVINO, PRECISIONS, Setup, groups
+from benchmarks.peers.summary import character_errors
 
 DEMO = Path(safeasr.__file__).parent / "models" / "demo"
 SETUP = Setup("openvino", "float32", 1, 2)
@@ -146,6 +148,20 @@ def test_every_library_has_a_color() -> None:
     assert {(one.library, one.precision) for one in groups(2)} <= {
         (library, precision) for library in COLORS for precision in STYLES
     }
+
+
+def test_how_much_of_the_texts_another_precision_changes() -> None:
+    reference = {"a": {"一二三四"}, "b": {"五六"}, "often": {"x", "y"}, "silent": {""}}
+    assert character_errors(reference, reference) == 0.0
+    ours = {
+        "a": {"一二三", "一二三四"},
+        "b": {"五七"},
+        "often": {"z"},
+        "silent": {"z"},
+        "new": {"z"},
+    }
+    assert character_errors(ours, reference) == pytest.approx(2 / 10)
+    assert character_errors(ours, {}) is None
 
 
 def test_without_openvino_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

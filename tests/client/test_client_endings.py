@@ -14,7 +14,7 @@ from websockets.asyncio.server import ServerConnection
 from safeasr import BadRequestError, ServerError, ServerTimeoutError, UnauthorizedError
 from safeasr.client import Final
 from support.bench_ws_servers import FunasrServer
-from support.live_acts import all_of, says, until_end
+from support.live_acts import all_of, hear_all, says
 from support.scripted import Heard, Refusal, ScriptedLive
 
 
@@ -48,7 +48,7 @@ def test_servers_with_endings_of_their_own(dialect: str, mode: Any) -> None:
 @pytest.mark.usefixtures("soon_quiet")
 def test_a_server_that_hangs_up_after_its_last_word() -> None:
     async def act(connection: ServerConnection, heard: Heard) -> None:
-        await until_end(connection, heard)
+        await hear_all(connection, heard)
         last = {"mode": "2pass-offline", "text": "bye", "is_final": True}
         await connection.send(json.dumps(last))
 

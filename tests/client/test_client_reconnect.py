@@ -7,7 +7,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import numpy as np
 import pytest
 
 pytest.importorskip("websockets", reason="live sessions are websockets")
@@ -15,48 +14,10 @@ from websockets.asyncio.server import ServerConnection
 
 from safeasr import BadRequestError, ServerBusyError, ServerError, ServerUnreachableError
 from safeasr.client import Client, Event, Final, Partial, Reconnected
+from support.live_acts import SECOND_BYTES, Act, hear, hear_all, last, partial, pcm, sentence
 from support.scripted import Heard, Refusal, ScriptedLive
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
-Act = Callable[[ServerConnection, Heard], Awaitable[None]]
-SECOND = 32000  # bytes
-
-
-def pcm(seconds: int) -> bytes:
-    """Samples of which none is like another nearby."""
-    return np.arange(16000 * seconds, dtype="<u4").astype("<u2").tobytes()
-
-
-def sentence(text: str, begin: int, end: int, **more: Any) -> str:
-    stamps = [{"start": begin, "end": end}]
-    said = {"mode": "2pass-offline", "text": text, "stamp_sents": stamps, "is_final": False}
-    return json.dumps({**said, **more})
-
-
-def partial(text: str) -> str:
-    return json.dumps({"mode": "2pass-online", "text": text, "is_final": False})
-
-
-async def hear(connection: ServerConnection, heard: Heard, seconds: float) -> None:
-    """Listen until there was so much."""
-    while len(heard.audio) < seconds * SECOND:
-        heard.take(await connection.recv())
-
-
-async def hear_all(connection: ServerConnection, heard: Heard) -> None:
-    while not heard.said or not heard.said[-1].get("is_end"):
-        heard.take(await connection.recv())
-
-
-def last(text: str, begin: int, end: int) -> Act:
-    """Hears all and says the last sentence."""
-
-    async def act(connection: ServerConnection, heard: Heard) -> None:
-        await hear_all(connection, heard)
-        await connection.send(sentence(text, begin, end, is_final=True, is_end=True))
-        await connection.wait_closed()
-
-    return act
 
 
 def breaking(end: Callable[[ServerConnection], Awaitable[None]]) -> Act:
@@ -101,8 +62,8 @@ ENDS = {
 
 def all_of(url: str, **options: Any) -> list[Event]:
     with Client(url) as client, client.live(**options) as session:
-        for at in range(0, 6 * SECOND, SECOND // 10):
-            session.send(pcm(6)[at : at + SECOND // 10])
+        for at in range(0, 6 * SECOND_BYTES, SECOND_BYTES // 10):
+            session.send(pcm(6)[at : at + SECOND_BYTES // 10])
         session.finish()
         return list(session)
 
@@ -126,8 +87,8 @@ def test_the_open_sentence_is_said_anew(way: str, refused: list[Refusal]) -> Non
     assert one.lost == 0
     assert "why" in one.reason or "broke" in one.reason
     assert first.audio == pcm(6)[: len(first.audio)]
-    assert second.audio == pcm(6)[2 * SECOND :]
-    assert len(first.audio) / SECOND - 2 <= one.resent <= 4  # some was on its way
+    assert second.audio == pcm(6)[2 * SECOND_BYTES :]
+    assert len(first.audio) / SECOND_BYTES - 2 <= one.resent <= 4  # some was on its way
     assert second.said[0]["is_speaking"] is True
 
 
@@ -143,7 +104,7 @@ def test_more_than_once() -> None:
         events = all_of(server.url)
         assert [one.start for one in events if isinstance(one, Final)] == [0, 1, 2, 3, 4, 5]
         assert sum(isinstance(one, Reconnected) for one in events) == 5
-        assert server.heard[-1].audio == pcm(6)[5 * SECOND :]
+        assert server.heard[-1].audio == pcm(6)[5 * SECOND_BYTES :]
 
 
 def test_the_end_is_said_again() -> None:
@@ -167,7 +128,7 @@ def test_what_is_not_kept_is_told() -> None:
         events = all_of(server.url, keep_s=2.0)
         assert next(one for one in events if isinstance(one, Reconnected)).lost == 4.0
         assert events[-1] == Final("All.", 4.0, 5.0), "times go on"
-        assert server.heard[1].audio == pcm(6)[4 * SECOND :]
+        assert server.heard[1].audio == pcm(6)[4 * SECOND_BYTES :]
 
 
 @pytest.mark.parametrize(
@@ -244,12 +205,12 @@ def test_who_pauses_for_long_is_let_in_again_when_there_is_more() -> None:
             assert next(session) == Final("One.", 0.0, 0.9)
             time.sleep(0.2)
             assert len(server.heard) == 1
-            session.send(pcm(2)[SECOND:])
+            session.send(pcm(2)[SECOND_BYTES:])
             session.finish()
             reconnected, final = list(session)
         assert isinstance(reconnected, Reconnected)
         assert final == Final("Two.", 1.0, 1.9)
-        assert server.heard[1].audio == pcm(2)[int(0.9 * SECOND) :]
+        assert server.heard[1].audio == pcm(2)[int(0.9 * SECOND_BYTES) :]
 
 
 def test_audio_waits_while_there_is_no_connection() -> None:
@@ -257,7 +218,32 @@ def test_audio_waits_while_there_is_no_connection() -> None:
     refused = [Refusal(503, {"Retry-After": "0"})] * 7
     with ScriptedLive(breaking(closes(1012)), *refused, last("Two.", 0, 1000)) as server:
         assert all_of(server.url, keep_s=3.0)[-1] == Final("Two.", 2.0, 3.0)
-        assert server.heard[1].audio == pcm(6)[2 * SECOND :]
+        assert server.heard[1].audio == pcm(6)[2 * SECOND_BYTES :]
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_server_that_is_gone_without_a_word(monkeypatch: pytest.MonkeyPatch, ended: bool) -> None:
+    """Its machine fell over: nothing comes, and nothing is taken."""
+    for name, seconds in {"_LOOK_S": 0.02, "_ASK_S": 0.05, "_GONE_S": 0.2}.items():
+        monkeypatch.setattr(f"safeasr.client.live.conversation.{name}", seconds)
+
+    async def gone(connection: ServerConnection, heard: Heard) -> None:
+        await hear(connection, heard, 1)
+        connection.transport.pause_reading()
+        await connection.wait_closed()
+
+    with ScriptedLive(gone, last("All.", 0, 6000)) as server:
+        session = Client(server.url).live()
+        with session:
+            session.send(pcm(6))
+            if ended:
+                session.finish()
+            reconnected = next(session)
+            assert isinstance(reconnected, Reconnected)
+            assert "has not moved" in reconnected.reason
+            if not ended:
+                session.finish()
+            assert list(session) == [Final("All.", 0.0, 6.0)]
 
 
 def test_a_server_that_says_goodbye_and_does_not_go(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,6 +141,16 @@ def test_nobody_there(ask: Ask) -> None:
     assert raised.value.__cause__ is not None
 
 
+def test_passwords_are_not_shown(ask: Ask) -> None:
+    url = f"http://me:secret@127.0.0.1:{free_port()}"
+    with pytest.raises(ServerUnreachableError) as raised:
+        ask(url)
+    assert "secret" not in str(raised.value)
+    with pytest.raises(OptionError) as wrong:
+        Client("ftp://me:secret@host")
+    assert "secret" not in str(wrong.value)
+
+
 def test_a_server_that_does_not_answer(ask: Ask) -> None:
     import socket
 

@@ -45,9 +45,9 @@ OPTIONS: list[dict[str, Any]] = [
 
 @pytest.fixture(scope="module")
 def wave() -> Samples:
-    """With a pause of several blocks in it."""
+    """With a pause of several blocks in it; begins with one, as in support.diarized."""
     return np.concatenate(
-        [conversation(35, seed=5), np.zeros(16000 * 20, np.float32), conversation(30, seed=6)]
+        [conversation(35, seed=11), np.zeros(16000 * 20, np.float32), conversation(30, seed=6)]
     )
 
 

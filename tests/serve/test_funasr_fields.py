@@ -225,3 +225,62 @@ def test_any_path_and_handshake(running: InThread, path: str, offered: list[str]
         connection.send(_PCM)
         connection.send(END)
         assert until_final(connection)[-1]["text"]
+
+
+#: First message, header, last message, and the field that names the end, of clients that run
+#: elsewhere: FunASR's in Java, C#, Go and for Android, and xiaozhi's.
+_ELSEWHERE: list[tuple[dict[str, Any], dict[str, str], dict[str, Any]]] = [
+    (
+        {
+            "mode": "2pass",
+            "chunk_size": [5, 10, 5],
+            "chunk_interval": 10,
+            "wav_name": "java",
+            "hotwords": '{"魔搭": "20", "hello": "30"}',
+            "is_speaking": True,
+        },
+        {},
+        {"is_speaking": False},
+    ),
+    (
+        {
+            "mode": "office",
+            "chunk_size": "5,10,5",
+            "wav_name": "c#",
+            "itn": True,
+            "audio_fs": 16000,
+        },
+        {},
+        {"is_speaking": False},
+    ),
+    (
+        {"mode": "offline", "wav_name": "go", "wav_format": "wav", "is_speaking": True},
+        {},
+        {"is_speaking": False},
+    ),
+    (
+        {"mode": "2pass", "chunk_size": [5, 10, 5], "wav_name": "android", "is_speaking": True},
+        {},
+        {"is_finished": True},
+    ),
+    (
+        {"mode": "offline", "chunk_size": [5, 10, 5], "chunk_interval": 10, "wav_name": "xiaozhi"},
+        {"Authorization": "Bearer; none"},
+        {"is_speaking": False},
+    ),
+]
+
+
+@pytest.mark.parametrize("first, headers, last", _ELSEWHERE, ids=lambda one: str(one)[-20:])
+def test_clients_that_run_elsewhere(
+    running: InThread, first: dict[str, Any], headers: dict[str, str], last: dict[str, Any]
+) -> None:
+    with open_ws(running.ws, additional_headers=headers) as connection:
+        connection.send(json.dumps(first))
+        connection.send(_PCM)
+        connection.send(json.dumps(last))
+        found = until_final(connection)
+    for message in found:
+        assert {"mode", "text", "wav_name", "is_final"} <= set(message)
+        assert isinstance(message.get("timestamp", ""), str) and "error" not in message
+    assert found[-1]["text"] and found[-1]["wav_name"] == first["wav_name"]

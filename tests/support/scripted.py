@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -195,14 +196,15 @@ class Proxy(ServerThread):
         connections: how many there were.
     """
 
-    def __init__(self, port_behind: int) -> None:
+    def __init__(self, port_behind: int, tls: ssl.SSLContext | None = None) -> None:
         super().__init__()
+        self._tls = tls
         self.port_behind = port_behind
         self.connections = 0
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measures a voice activity detector through funasr.AutoModel.
+"""Measures a voice activity detector through funasr.AutoModel, in full and in telephone band.
 
 python -m training.demo.evaluate_vad --model DIR [--real-digits PATH]
 """
@@ -7,6 +7,7 @@ python -m training.demo.evaluate_vad --model DIR [--real-digits PATH]
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import synthesis, vad_data
+from . import synthesis, vad_data, vad_telephone
 from .dataset import Source, make_source
 from .evaluate import TEST_SEED
 from .metrics import funasr_model, write_metrics
@@ -62,8 +63,16 @@ def _summary(differences: list[int | None]) -> dict[str, float]:
     }
 
 
-def score(model: Any, source: Source, count: int) -> dict[str, Any]:
-    """Errors of frames (the network alone) and of segments (with FunASR's decision)."""
+def score(
+    model: Any,
+    source: Source,
+    count: int,
+    lines: Sequence[Callable[[synthesis.Wave], synthesis.Wave]] = (),
+) -> dict[str, Any]:
+    """Errors of frames (the network alone) and of segments (with FunASR's decision).
+
+    The recordings come through `lines` by turns, if there are any.
+    """
     frontend = model.kwargs["frontend"]
     missed = false = speech_total = silence_total = 0
     begins: list[int | None] = []
@@ -72,6 +81,8 @@ def score(model: Any, source: Source, count: int) -> dict[str, Any]:
     seconds, certain = 0.0, 0.0
     for index in range(count):
         wave, speech = vad_data.recording(source, index)
+        if lines:
+            wave = lines[index % len(lines)](wave)
         seconds += len(wave) / synthesis.RATE
         samples = torch.from_numpy(wave)[None]
         with torch.no_grad():
@@ -124,14 +135,21 @@ def measure(
     """Measure a model directory and write its metrics.json."""
     model = funasr_model(directory, torch.get_num_threads())
     source = make_source("test", TEST_SEED, {}, held_out)
+    lines = list(vad_telephone.MEASURED.values())
     metrics: dict[str, Any] = {
         "parameters": sum(p.numel() for p in model.model.parameters()),
+        "telephone_lines": list(vad_telephone.MEASURED),
         "unseen_espeak_voices": score(model, source, count),
+        "unseen_espeak_voices_telephone_band": score(model, source, count, lines),
     }
     if real:
         kept = {key: takes for key, takes in real.items() if key[0] == held_out}
         source = replace(source, real=kept, real_speakers=[held_out], real_share=1.0)
         metrics["real_digits"] = {"speaker": held_out, **score(model, source, count)}
+        metrics["real_digits_telephone_band"] = {
+            "speaker": held_out,
+            **score(model, source, count, lines),
+        }
     write_metrics(directory, metrics, run)
     return metrics
 

@@ -14,6 +14,7 @@ from funasr.frontends.wav_frontend import WavFrontend
 from numpy.random import Generator
 
 from . import synthesis as syn
+from . import vad_telephone
 from .dataset import SPLIT_SEED, Source
 from .vocabulary import DIGITS
 
@@ -29,6 +30,8 @@ FRONTEND_CONF = {
     "lfr_m": STACK,
     "lfr_n": 1,
 }
+# How many recordings end in a telephone line, behind their noise.
+TELEPHONE_SHARE = 0.4
 # Nonsense words in the sounds of many languages: the detector should know
 # speech in general, not the recognizer's 34 words.
 LANGUAGES = "en-us en de fr-fr es it pt ru tr sw id fi hi ja pl".split()
@@ -145,12 +148,22 @@ def recording(source: Source, index: int) -> tuple[syn.Wave, np.ndarray]:
     for _ in range(int(rng.integers(0, 6)) if rng.random() < 0.4 else 0):
         # Clicks and taps: far shorter than speech.
         size = int(rng.uniform(0.002, 0.03) * syn.RATE)
-        at = int(rng.integers(0, len(wave) - size))
+        begin = int(rng.integers(0, len(wave) - size))
         tap = rng.standard_normal(size) * np.exp(-5.0 * np.arange(size) / size)
-        wave[at : at + size] += tap * rng.uniform(0.02, 0.4)
+        wave[begin : begin + size] += tap * rng.uniform(0.02, 0.4)
     peak = max(float(np.abs(wave).max()), 1e-6)
     wave = wave / peak * 10.0 ** rng.uniform(-2.0, -0.02)
     return wave.astype(np.float32), speech
+
+
+def through_line(source: Source, index: int, wave: syn.Wave, speech: np.ndarray) -> syn.Wave:
+    """A share of the recordings as a telephone gives them, the others as a 16 bit file does."""
+    # Draws of its own: the recordings are the same, whatever is done with them here.
+    rng = np.random.default_rng([source.seed, 18, SPLIT_SEED[source.split], index])
+    if rng.random() < TELEPHONE_SHARE:
+        return vad_telephone.telephone(rng, wave, speech, SHIFT)
+    # Rounded, so that silence is exactly zero.
+    return vad_telephone.rounded(wave)
 
 
 _state: dict[str, object] = {}
@@ -165,8 +178,7 @@ def _start_worker(source: Source) -> None:
 
 def _work(index: int) -> tuple[np.ndarray, np.ndarray]:
     wave, speech = recording(_state["source"], index)
-    # What a 16 bit file would hold, so that silence is exactly zero there.
-    samples = torch.from_numpy(np.round(wave * 32767.0) / 32767.0)[None]
+    samples = torch.from_numpy(through_line(_state["source"], index, wave, speech))[None]
     frames, _ = _state["frontend"](samples, torch.tensor([samples.shape[1]]))
     return frames[0].to(torch.float16).numpy(), speech[: frames.shape[1]]
 

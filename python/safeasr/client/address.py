@@ -23,11 +23,13 @@ class Address:
     Attributes:
         http: without a slash at its end, such as "http://127.0.0.1:8000".
         ws: the same place for websockets.
+        shown: the address without a user's name and password, for messages.
         secure: whether connections are encrypted.
     """
 
     http: str
     ws: str
+    shown: str
     secure: bool
 
     @classmethod
@@ -48,16 +50,19 @@ class Address:
             known = False
         if not known:
             raise OptionError(
-                f"url must be an address such as http://127.0.0.1:8000, got {quoted(str(url))}"
+                "url must be an address such as http://127.0.0.1:8000, got "
+                f"{quoted(str(url).rpartition('@')[2])}"
             )
         secure = _SECURE[parts.scheme]
         path = parts.path.rstrip("/")
         for end in _ENDS:
             path = path.removesuffix(end)
         http, ws = ("https", "wss") if secure else ("http", "ws")
+        host = parts.netloc.rpartition("@")[2]
         return cls(
             http=urlunsplit((http, parts.netloc, path, "", "")),
             ws=urlunsplit((ws, parts.netloc, path or "/", "", "")),
+            shown=urlunsplit((parts.scheme, host, path, "", "")),
             secure=secure,
         )
 

@@ -32,7 +32,6 @@ class Sender:
         self._process = 0
         self._connections: httpx.Client | None = None
         self._others: list[httpx.Client] = []
-        self._reached = False
 
     def _http(self) -> httpx.Client:
         """Connections of this process."""
@@ -49,13 +48,13 @@ class Sender:
 
     def answer(self, request: Request) -> httpx.Response:
         """The answer to a request. Raises a ServerError where there is none."""
-        retries = self._settings.retries(reached=self._reached)
+        retries = self._settings.retries()
         while True:
             error: ServerError | None
             try:
                 with request.opened() as arguments:
                     response = self._http().request(request.method, request.path, **arguments)
-                self._reached = True
+                self._settings.reached.set()
                 error = error_of_response(response)
                 if error is None:
                     return response
@@ -65,7 +64,7 @@ class Sender:
 
     def sentences(self, request: Request) -> Iterator[str]:
         """The text of a streamed answer, as it comes."""
-        retries = self._settings.retries(reached=self._reached)
+        retries = self._settings.retries()
         said = SentencesSaid()
         while True:
             error: ServerError | None
@@ -74,7 +73,7 @@ class Sender:
                     request.opened() as arguments,
                     self._http().stream(request.method, request.path, **arguments) as response,
                 ):
-                    self._reached = True
+                    self._settings.reached.set()
                     if not response.is_success:
                         response.read()
                     error = error_of_response(response)
@@ -106,7 +105,6 @@ class AsyncSender:
         """Connect to nothing yet."""
         self._settings = settings
         self._connections: httpx.AsyncClient | None = None
-        self._reached = False
 
     def _http(self) -> httpx.AsyncClient:
         if self._connections is None:
@@ -115,13 +113,13 @@ class AsyncSender:
 
     async def answer(self, request: Request) -> httpx.Response:
         """See :meth:`Sender.answer`."""
-        retries = self._settings.retries(reached=self._reached)
+        retries = self._settings.retries()
         while True:
             error: ServerError | None
             try:
                 with request.opened() as arguments:
                     response = await self._http().request(request.method, request.path, **arguments)
-                self._reached = True
+                self._settings.reached.set()
                 error = error_of_response(response)
                 if error is None:
                     return response
@@ -131,7 +129,7 @@ class AsyncSender:
 
     async def sentences(self, request: Request) -> AsyncIterator[str]:
         """See :meth:`Sender.sentences`."""
-        retries = self._settings.retries(reached=self._reached)
+        retries = self._settings.retries()
         said = SentencesSaid()
         while True:
             error: ServerError | None
@@ -140,7 +138,7 @@ class AsyncSender:
                     async with self._http().stream(
                         request.method, request.path, **arguments
                     ) as response:
-                        self._reached = True
+                        self._settings.reached.set()
                         if not response.is_success:
                             await response.aread()
                         error = error_of_response(response)

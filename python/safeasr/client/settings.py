@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import ssl
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import httpx
@@ -35,14 +37,16 @@ class Settings:
         timeout: how long to wait for an answer, in seconds.
         retry_s: how long to try again, in seconds.
         verify: whether certificates are checked, or by which rules.
+        reached: set once the server has answered, so that its address is right.
     """
 
     address: Address
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     model: str | None
     timeout: float
     retry_s: float
     verify: bool | ssl.SSLContext
+    reached: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
 
     def of_httpx(self) -> dict[str, Any]:
         """Arguments of httpx's clients."""
@@ -56,14 +60,15 @@ class Settings:
             "verify": self.verify if self.address.secure else False,
         }
 
-    def retries(self, *, reached: bool) -> Retries:
-        """Of one request."""
-        return Retries(self.retry_s, reached=reached)
+    def retries(self) -> Retries:
+        """Of one request, or of the first connection of a session."""
+        return Retries(self.retry_s, reached=self.reached.is_set())
 
     def broken(self, error: httpx.TransportError) -> ServerError:
         """A request that got no answer."""
-        return error_of_transport(error, self.address.http, self.timeout)
+        return error_of_transport(error, self.address.shown, self.timeout)
 
+    @cached_property
     def tls(self) -> ssl.SSLContext | None:
         """The rules for encrypted websockets; None: there is no encryption."""
         if not self.address.secure:

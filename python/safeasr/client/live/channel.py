@@ -7,11 +7,10 @@ compression, which does nothing for audio, and the limit of a message's length.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from typing import Final
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
@@ -48,13 +47,14 @@ class Channel:
         Raises:
             ServerError: there is no connection; which class says why.
         """
+        shown = settings.address.shown
         try:
             connection = await connect(
                 url,
                 additional_headers=settings.headers,
                 # FunASR's Python server may refuse who does not offer this.
                 subprotocols=[Subprotocol("binary")],
-                ssl=settings.tls(),
+                ssl=settings.tls,
                 open_timeout=min(_OPEN_S, settings.timeout),
                 close_timeout=_CLOSE_S,
                 ping_interval=None,
@@ -67,15 +67,13 @@ class Channel:
             phrase = response.reason_phrase
             status = error_of_status(response.status_code, content, response.headers, phrase)
             raise status from error
-        except InvalidHandshake as error:
-            raise ServerError(f"{url} speaks no websocket: {printable(error)}") from error
+        except WebSocketException as error:
+            raise ServerError(f"{shown} speaks no websocket: {printable(error)}") from error
         except (TimeoutError, asyncio.TimeoutError) as error:
-            raise ServerUnreachableError(f"{url} cannot be reached: no answer") from error
-        except ssl.SSLError as error:
-            raise ServerUnreachableError(f"{url} cannot be reached: {printable(error)}") from error
+            raise ServerUnreachableError(f"{shown} cannot be reached: no answer") from error
         except (OSError, EOFError) as error:
             reason = printable(error) or type(error).__name__
-            raise ServerUnreachableError(f"{url} cannot be reached: {reason}") from error
+            raise ServerUnreachableError(f"{shown} cannot be reached: {reason}") from error
         return cls(connection)
 
     async def send(self, message: str | bytes) -> None:

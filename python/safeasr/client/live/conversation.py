@@ -30,7 +30,8 @@ _CONFIRM_S: Final = 8.0
 _ASK_S: Final = 20.0
 #: How often one looks whether the server is about to close.
 _LOOK_S: Final = 1.0
-#: A server that confirms nothing for so long is gone: its machine, or the way to it.
+#: A server that neither says, takes nor confirms anything for so long is gone: its machine, or the
+#: way to it.
 _GONE_S: Final = 60.0
 _USEFUL_S: Final = 10.0
 #: After an error of this kind the server takes no more of the utterance, whatever it says.
@@ -74,9 +75,11 @@ class Conversation:
         self._ending = Ending(mode)
         self._open = ""
         self._loop = asyncio.get_running_loop()
-        #: When the client or the server last said something, once the client has ended.
+        #: When the server last said something, or the client that it has said all.
         self._last = self._loop.time()
         self._began = self._last
+        #: Since when the server has been waited for to take or confirm something; None: it is not.
+        self._waits_since: float | None = None
         self._more = asyncio.Event()
         self._room = room
         self._ends = False
@@ -127,10 +130,10 @@ class Conversation:
             piece = self._audio.take(piece_samples)
             self._room.set()
             if not configured and (piece or self._ends):
-                await self._channel.send(self._configure(len(piece) // 2))
+                await self._send(self._configure(len(piece) // 2))
                 configured = True
             if piece:
-                await self._channel.send(piece)
+                await self._send(piece)
                 unconfirmed += len(piece) // 2
                 if unconfirmed < _CONFIRM_S * self._fs:
                     continue
@@ -139,14 +142,21 @@ class Conversation:
                 self._has_ended = True
                 self._last = self._loop.time()
                 self._ending.ended()
-                await self._channel.send(END)
+                await self._send(END)
                 continue
             elif await self._has_more():
                 continue
             if confirmed is not None:
-                await self._wait_for(confirmed)
+                self._waits_since = self._loop.time()
+                await asyncio.wait({confirmed})
+                self._waits_since = None
             confirmed = await self._channel.confirm()
             unconfirmed = 0
+
+    async def _send(self, message: str | bytes) -> None:
+        self._waits_since = self._loop.time()
+        await self._channel.send(message)
+        self._waits_since = None
 
     async def _has_more(self) -> bool:
         """Wait until there is more to say; False: there was nothing for long."""
@@ -158,12 +168,6 @@ class Conversation:
             timer.cancel()
         return self._loop.time() < timer.when()
 
-    @staticmethod
-    async def _wait_for(confirmed: asyncio.Future[float]) -> None:
-        done, _ = await asyncio.wait({confirmed}, timeout=_GONE_S)
-        if not done:
-            raise ServerUnreachableError(f"the server has not moved for {_GONE_S:g} s")
-
     # -- Listening --------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
@@ -173,8 +177,7 @@ class Conversation:
                 wait = min(self._time_left(), _LOOK_S if patience is None else patience)
                 done, _ = await asyncio.wait({receiving}, timeout=wait)
                 if not done:
-                    if self._channel.closing:
-                        await self._channel.close()
+                    await self._look()
                     continue
                 message = self._received(receiving)
                 if message is None:
@@ -184,6 +187,14 @@ class Conversation:
         finally:
             receiving.cancel()
             await asyncio.gather(receiving, return_exceptions=True)
+
+    async def _look(self) -> None:
+        """Nothing has come. Raises a ServerUnreachableError if nothing ever will."""
+        if self._channel.closing:
+            await self._channel.close()
+        since = self._waits_since
+        if since is not None and self._loop.time() - max(since, self._last) > _GONE_S:
+            raise ServerUnreachableError(f"the server has not moved for {_GONE_S:g} s")
 
     def _time_left(self) -> float:
         """Raises a ServerTimeoutError once the server was silent for too long after the end."""

@@ -30,6 +30,8 @@ def open_session(settings: Settings, model: str | None, options: LiveOptions) ->
     url = settings.address.live(model or settings.model)
 
     async def connect() -> Channel:
-        return await Channel.open(url, settings)
+        channel = await Channel.open(url, settings)
+        settings.reached.set()
+        return channel
 
-    return AsyncSession(connect, options, timeout=settings.timeout, retry_s=settings.retry_s)
+    return AsyncSession(connect, options, timeout=settings.timeout, retries=settings.retries)

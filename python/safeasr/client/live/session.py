@@ -12,10 +12,11 @@ from safeasr.client.answers import Segment, Transcript, joined
 from safeasr.client.audio import as_pcm
 from safeasr.client.live.channel import Channel
 from safeasr.client.live.conversation import Conversation
-from safeasr.client.live.events import Event, Final, Reconnected
+from safeasr.client.live.events import Event, Final, PartFailed, Reconnected
 from safeasr.client.live.kept import KeptAudio
 from safeasr.client.live.options import LiveOptions
 from safeasr.client.retries import Retries
+from safeasr.printable import printable
 from safeasr.server_errors import ServerError, ServerTimeoutError
 
 __all__ = ["AsyncSession"]
@@ -43,7 +44,7 @@ class AsyncSession:
         options: LiveOptions,
         *,
         timeout: float,
-        retry_s: float,
+        retries: Callable[[], Retries],
     ) -> None:
         """Connect to nothing yet.
 
@@ -51,15 +52,16 @@ class AsyncSession:
             connect: makes a connection.
             options: see there.
             timeout: how long the server may be silent after the end, in seconds.
-            retry_s: for how long to try again at the beginning, in seconds.
+            retries: of the first connection.
         """
         self._connect = connect
         self._options = options
         self._timeout = timeout
-        self._retry_s = retry_s
+        self._first_retries = retries
         self._audio = KeptAudio(options.fs, options.keep_s)
         self._events: deque[Event] = deque()
         self._finals: list[Final] = []
+        self._failed_parts = 0
         self._told = asyncio.Event()
         self._needed = asyncio.Event()
         self._room = asyncio.Event()
@@ -71,7 +73,7 @@ class AsyncSession:
         self._failure: ServerError | None = None
 
     async def __aenter__(self) -> AsyncSession:
-        retries = Retries(self._retry_s, reached=False)
+        retries = self._first_retries()
         while True:
             try:
                 channel = await self._connect()
@@ -147,7 +149,8 @@ class AsyncSession:
             for one in self._finals
             if one.start is not None and one.end is not None
         )
-        return Transcript(text, segments, duration=self._audio.end / self._options.fs)
+        duration = self._audio.end / self._options.fs
+        return Transcript(text, segments, duration=duration, failed_parts=self._failed_parts)
 
     def __aiter__(self) -> AsyncSession:
         return self
@@ -186,6 +189,7 @@ class AsyncSession:
         self._events.append(event)
         if isinstance(event, Final):
             self._finals.append(event)
+        self._failed_parts += isinstance(event, PartFailed)
         self._told.set()
 
     async def _run(self, channel: Channel) -> None:
@@ -213,6 +217,9 @@ class AsyncSession:
                 channel = await self._again(lost, retries)
         except ServerError as error:
             self._failure = error
+        except Exception as error:  # a fault of this client's own must not look like an end
+            self._failure = ServerError(f"the session failed: {printable(repr(error))}")
+            self._failure.__cause__ = error
         finally:
             self._over = True
             self._told.set()
