@@ -88,7 +88,9 @@ def test_speakers_of_a_chunk_that_fails_are_forgotten(
             stream.feed(WAVE, True)
         monkeypatch.setattr(recognizer, "submit", submit)
         assert [one["spk"] for one in stream.feed(WAVE, True)] == list(range(count))
-        assert [one["spk"] for one in stream.feed(WAVE, True)] != list(range(count))
+        # Nobody is as like another as 1.0, so without a reset the numbers go on.
+        others = [one["spk"] for one in stream.feed(OTHER, True)]
+        assert others == list(range(count, count + len(others))) != []
         stream.reset()
         assert [one["spk"] for one in stream.feed(WAVE, True)] == list(range(count))
 
