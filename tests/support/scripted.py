@@ -159,7 +159,8 @@ class ScriptedLive(ServerThread):
             0,
             process_request=self._look,
             max_size=None,
-            max_queue=None,  # so that an act that does not listen still hears that a client leaves
+            # So that an act that does not listen still hears that a client leaves.
+            max_queue=1 << 16,
         )
         self.port = next(iter(self._server.sockets)).getsockname()[1]
 
