@@ -150,7 +150,7 @@ def test_those_who_go_on_are_ended(
     start: Callable[..., Server], library: AutoModel, sentence: bytes
 ) -> None:
     """Before the drain's time is over, with the final message of what they have said."""
-    running = start("--drain-s", "4")
+    running = start("--drain-s", "3")
     with (
         open_ws(running.ws) as live,
         open_ws(running.ws) as recording,
@@ -179,6 +179,7 @@ def test_those_who_go_on_are_ended(
         assert running.process.wait(60) == 0
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_it_at_once(start: Callable[..., Server], sentence: bytes) -> None:
     """Whoever speaks, does not come to the end of an upload, or does not read."""
     running = start("--drain-s", "600")

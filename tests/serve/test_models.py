@@ -32,7 +32,7 @@ class Counted(MadeUpModel):
         with Counted.lock:
             Counted.loading += 1
             Counted.most = max(Counted.most, Counted.loading)
-        time.sleep(0.2)
+        time.sleep(0.05)
         with Counted.lock:
             Counted.loading -= 1
         super().__init__(**arguments)
