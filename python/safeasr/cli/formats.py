@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from safeasr.cli.say import put_line
 from safeasr.errors import SafeASRError
+from safeasr.text.subtitles import srt_cue, vtt_cue
 
 __all__ = ["SUBTITLES", "Format", "Writer", "as_error", "json_of"]
 
@@ -93,12 +94,10 @@ class Writer:
         if self._form is Format.TSV:
             named = [result["key"]] * self._with_keys
             return _row([*named, start, end, "" if speaker is None else speaker, text])
+        name = None if speaker is None else f"Speaker {speaker}"
         if self._form is Format.VTT:
-            text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-            said = text if speaker is None else f"<v Speaker {speaker}>{text}"
-            return f"{_clock(start, '.')} --> {_clock(end, '.')}\n{said}\n"
-        said = text if speaker is None else f"Speaker {speaker}: {text}"
-        return f"{self._cues}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{said}\n"
+            return vtt_cue(start, end, text, name)
+        return srt_cue(self._cues, start, end, text, name)
 
 
 def _is_said(sentence: _Result) -> bool:
@@ -113,13 +112,6 @@ def _lines(result: _Result) -> Iterator[str]:
         return
     for speaker, turn in groupby(filter(_is_said, sentences), lambda one: one["spk"]):
         yield f"Speaker {speaker}: " + " ".join(" ".join(one["text"].split()) for one in turn)
-
-
-def _clock(ms: int, point: str) -> str:
-    seconds, ms = divmod(ms, 1000)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02}:{minutes:02}:{seconds:02}{point}{ms:03}"
 
 
 def _row(values: list[Any]) -> str:

@@ -23,7 +23,7 @@ from safeasr.serve.operation.admin import reload
 from safeasr.serve.operation.metrics import Metrics, metrics
 from safeasr.serve.operation.requests import NumberedRequests
 from safeasr.serve.page.routes import page_routes
-from safeasr.serve.problems import Problem, problem_of
+from safeasr.serve.problems import Problem
 from safeasr.serve.realtime.connection import realtime_websocket
 from safeasr.serve.service import Service
 from safeasr.serve.settings import Settings
@@ -116,9 +116,7 @@ def _routes(settings: Settings) -> list[BaseRoute]:
 async def _failed(request: Request, error: Exception) -> Response:
     service: Service = request.app.state.service
     number = str(request.state.number)
-    problem = problem_of(error, number)
-    if problem.status >= 500 and not isinstance(error, Problem):
-        service.log.error("%s: %s", number, error, exc_info=error)
+    problem = service.problem(error, number)
     headers = problem.headers()
     if problem.status in (408, 413):  # the rest of the upload may be on its way
         headers["Connection"] = "close"

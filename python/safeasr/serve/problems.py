@@ -7,6 +7,7 @@ logged with the request's number, and the client gets the number.
 from __future__ import annotations
 
 import errno
+import json
 import re
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,7 +25,7 @@ from safeasr.errors import (
     UnsupportedModelError,
 )
 
-__all__ = ["Problem", "busy", "problem_of"]
+__all__ = ["Problem", "busy", "json_object", "problem_of"]
 
 _INVALID: Final = "invalid_request_error"
 _SERVER: Final = "server_error"
@@ -75,6 +76,17 @@ class Problem(Exception):  # noqa: N818 - not every one is an error of somebody
 def busy(message: str, code: str, retry_after_s: int = 1) -> Problem:
     """The server has too much to do."""
     return Problem(503, message, code, _SERVER, retry_after_s=retry_after_s)
+
+
+def json_object(text: str | bytes) -> dict[str, Any]:
+    """A message of a client. Raises a Problem (400) unless it is a JSON object."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        raise Problem(400, "the message is no JSON", "invalid_json") from None
+    if not isinstance(found, dict):
+        raise Problem(400, "the message is no JSON object", "invalid_json")
+    return found
 
 
 def problem_of(error: BaseException, request: str) -> Problem:

@@ -119,7 +119,7 @@ def run(settings: Settings, address: Address) -> None:
         # Pings under load end healthy sessions; idle ones end by `idle_s`.
         ws_ping_interval=None,
         ws_per_message_deflate=False,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=1,
         timeout_keep_alive=30,
         access_log=False,
         log_config=None,

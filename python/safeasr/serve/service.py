@@ -12,11 +12,15 @@ from collections.abc import Callable
 from starlette.requests import HTTPConnection
 
 from safeasr.serve.gate import Gate, Keys
+from safeasr.serve.problems import Problem, problem_of
 from safeasr.serve.settings import Settings
 from safeasr.serve.shelf import Shelf
 
 __all__ = ["Service"]
 
+#: Statuses whose causes clients are not told. That the server is full they are, and a trace of each
+#: refusal would bury all else.
+_ONLY_LOGGED = frozenset({500, 507})
 _BEARER = "bearer "
 #: By this subprotocol browsers, which can set no header, give the key.
 _IN_SUBPROTOCOL = "openai-insecure-api-key."
@@ -56,6 +60,18 @@ class Service:
     def waiting(self) -> int:
         """Requests in the queues of the models now."""
         return sum(int(served.model.stats()["waiting"]) for served in self.shelf.served())
+
+    def problem(self, error: BaseException, request: str) -> Problem:
+        """What a client is told of an error; what only an operator can mend goes into the log.
+
+        Args:
+            error: anything.
+            request: the number of its request or connection.
+        """
+        problem = problem_of(error, request)
+        if problem.status in _ONLY_LOGGED and not isinstance(error, Problem):
+            self.log.error("%s: %s", request, error, exc_info=error)
+        return problem
 
     def number(self) -> str:
         """A name for a request, in logs and answers."""

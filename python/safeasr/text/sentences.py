@@ -12,6 +12,7 @@ from itertools import zip_longest
 from typing import Any, Final
 
 __all__ = [
+    "ASCII_MARKS",
     "join_texts",
     "joint",
     "mark_behind",
@@ -30,7 +31,7 @@ Sentence = dict[str, Any]
 _MARKS: Final = {2: "，", 3: "。", 4: "？", 5: "、"}
 _ENGLISH_MARKS: Final = {2: ",", 3: ".", 4: "?", 5: ","}
 #: Behind a word in Latin letters.
-_ASCII: Final = {"，": ",", "。": ".", "？": "?", "、": ","}
+ASCII_MARKS: Final = {"，": ",", "。": ".", "？": "?", "、": ","}
 _TAG: Final = re.compile(r"<\|[^|]*\|>")
 
 
@@ -86,7 +87,7 @@ def mark_behind(number: int, token: str, marks: Sequence[str]) -> str:
     mark = marks[number] if number < len(marks) else _MARKS.get(number, "")
     if mark == "_":
         return ""
-    return _ASCII.get(mark, mark) if token[0].isascii() else mark
+    return ASCII_MARKS.get(mark, mark) if token[0].isascii() else mark
 
 
 def punctuate_surface(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from safeasr.printable import printable
-from safeasr.serve.problems import Problem
+from safeasr.serve.problems import Problem, json_object
 
 __all__ = ["Configuration", "Message", "message_of"]
 
@@ -77,12 +77,7 @@ def message_of(text: str, before: Configuration) -> Message:
     Raises:
         Problem: it is none.
     """
-    try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError):
-        raise Problem(400, "the message is no JSON", "invalid_json") from None
-    if not isinstance(fields, dict):
-        raise Problem(400, "the message is no JSON object", "invalid_json")
+    fields = json_object(text)
     ends = _is_no(fields.get("is_speaking")) or _is_yes(fields.get("is_finished"))
     configuration, problems = _configured(fields, before)
     return Message(configuration, ends, _is_yes(fields.get("is_end")), problems)

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 from safeasr.serve.funasr_ws.answers import error_message, text_message
 from safeasr.serve.funasr_ws.configuration import Configuration
-from safeasr.serve.problems import Problem, problem_of
+from safeasr.serve.problems import Problem
 from safeasr.serve.service import Service
 from safeasr.serve.shelf import Served
 from safeasr.serve.sockets import Socket
@@ -65,9 +65,7 @@ class UtteranceBase:
 
     async def tell_problem(self, error: BaseException) -> None:
         """Tell the client what went wrong, and the log what only that explains."""
-        problem = problem_of(error, self._socket.number)
-        if problem.status >= 500 and not isinstance(error, Problem):
-            self._service.log.error("%s: %s", self._socket.number, error, exc_info=error)
+        problem = self._service.problem(error, self._socket.number)
         configuration = self._configuration
         mode = "offline" if configuration.mode == "offline" else SECOND
         await self._socket.send(error_message(mode, configuration.wav_name, problem))

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from safeasr.serve.openai.form import Asked
 from safeasr.serve.openai.transcript import Segment, Transcript, Word
+from safeasr.text.subtitles import srt_cue, vtt_cue
 
 __all__ = ["response_of", "segments_of_funasr", "usage_of"]
 
@@ -132,27 +133,19 @@ def segments_of_funasr(transcript: Transcript) -> list[dict[str, Any]]:
     return found
 
 
-def _clock(seconds: float, point: str) -> str:
-    whole, ms = divmod(round(seconds * 1000), 1000)
-    minutes, second = divmod(whole, 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours:02}:{minute:02}:{second:02}{point}{ms:03}"
+def _times(one: Segment) -> tuple[int, int]:
+    return round(one.start * 1000), round(one.end * 1000)
+
+
+def _named(one: Segment) -> str | None:
+    return None if one.speaker is None else _speaker(one.speaker)
 
 
 def _srt(transcript: Transcript) -> str:
-    cues = []
-    for number, one in enumerate(transcript.segments, 1):
-        times = f"{_clock(one.start, ',')} --> {_clock(one.end, ',')}"
-        said = one.text if one.speaker is None else f"{_speaker(one.speaker)}: {one.text}"
-        cues.append(f"{number}\n{times}\n{said}\n")
-    return "\n".join(cues)
+    cues = enumerate(transcript.segments, 1)
+    return "\n".join(srt_cue(number, *_times(one), one.text, _named(one)) for number, one in cues)
 
 
 def _vtt(transcript: Transcript) -> str:
-    cues = ["WEBVTT\n"]
-    for one in transcript.segments:
-        times = f"{_clock(one.start, '.')} --> {_clock(one.end, '.')}"
-        text = one.text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        said = text if one.speaker is None else f"<v {_speaker(one.speaker)}>{text}"
-        cues.append(f"{times}\n{said}\n")
-    return "\n".join(cues)
+    cues = [vtt_cue(*_times(one), one.text, _named(one)) for one in transcript.segments]
+    return "\n".join(["WEBVTT\n", *cues])

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from safeasr.text.sentences import joint, untagged
+from safeasr.text.sentences import ASCII_MARKS, joint, untagged
 from safeasr.text.word_split import split_words
 
 __all__ = ["Segment", "Transcript", "Word", "shown", "transcript_of"]
@@ -17,7 +17,6 @@ _ENDS: Final = (".", "?", "!", "。", "？", "！")
 _MARKS: Final = re.compile(r"[，。？！、；：,.?!;:]+")
 #: FunASR marks sentences of any language with wide marks; behind Latin letters stand narrow ones.
 _WIDE: Final = re.compile(r"(?<=[!-~])([，。？、])")
-_NARROW: Final = {"，": ",", "。": ".", "？": "?", "、": ","}
 #: Sentences longer than this end at any mark.
 _LONG_S: Final = 12.0
 
@@ -76,7 +75,7 @@ class Transcript:
 
 def shown(text: str) -> str:
     """A sentence's text as one reads it."""
-    return _WIDE.sub(lambda mark: _NARROW[mark.group(1)], untagged(text)).strip()
+    return _WIDE.sub(lambda mark: ASCII_MARKS[mark.group(1)], untagged(text)).strip()
 
 
 def transcript_of(

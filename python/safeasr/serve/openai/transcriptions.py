@@ -18,7 +18,7 @@ from safeasr.serve.openai.form import Asked, asked_of
 from safeasr.serve.openai.formats import response_of, segments_of_funasr
 from safeasr.serve.openai.recognise import as_long_as_wanted, sentences, transcribed
 from safeasr.serve.openai.transcript import shown
-from safeasr.serve.problems import Problem, problem_of
+from safeasr.serve.problems import Problem
 from safeasr.serve.service import Service
 from safeasr.serve.shelf import Served
 from safeasr.text.sentences import joint
@@ -137,9 +137,7 @@ async def _events(
         done: dict[str, Any] = {"type": "transcript.text.done", "text": text}
         yield _event({**done, "failed_parts": failed} if failed else done)
     except Exception as error:
-        problem = problem_of(error, number)
-        if problem.status >= 500 and not isinstance(error, Problem):
-            service.log.error("%s: %s", number, error, exc_info=error)
+        problem = service.problem(error, number)
         yield f"event: error\n{_event(problem.body())}"
     yield "data: [DONE]\n\n"
 

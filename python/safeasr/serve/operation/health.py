@@ -47,6 +47,7 @@ async def stats(request: Request) -> Response:
     gate, limits = service.gate, service.settings.limits
     found: dict[str, Any] = {
         "requests": gate.requests,
+        "uploads": gate.uploads,
         "connections": gate.connections,
         "utterances": gate.utterances,
         "max_requests": limits.max_requests,

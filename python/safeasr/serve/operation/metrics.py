@@ -44,6 +44,7 @@ class Metrics(Collector):
         gate = self._service.gate
         for name, text, value in (
             ("requests_in_progress", "Recordings that are worked on.", gate.requests),
+            ("uploads_open", "Uploads that arrive or are answered.", gate.uploads),
             ("connections_open", "Websocket connections.", gate.connections),
             ("utterances_open", "Utterances that live clients are saying.", gate.utterances),
             ("draining", "1 while the server ends.", int(gate.draining)),

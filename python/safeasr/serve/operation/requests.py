@@ -10,7 +10,6 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from safeasr.printable import printable
-from safeasr.serve.problems import problem_of
 from safeasr.serve.service import Service
 
 __all__ = ["NumberedRequests"]
@@ -50,8 +49,8 @@ class NumberedRequests:
         except Exception as error:
             if status:  # the answer has begun: it can only be cut off
                 raise
-            self._service.log.error("%s: %s", number, error, exc_info=error)
-            refusal = JSONResponse(problem_of(error, number).body(), status_code=500)
+            problem = self._service.problem(error, number)
+            refusal = JSONResponse(problem.body(), status_code=problem.status)
             await refusal(scope, receive, numbered)
         finally:
             self._service.answers[status or 500] += 1
@@ -61,7 +60,7 @@ class NumberedRequests:
                     number,
                     scope["method"],
                     printable(scope["path"]),
-                    status,
+                    status or 500,
                     (time.perf_counter() - began) * 1000,
-                    extra={"request": number, "status": status, "path": scope["path"]},
+                    extra={"request": number, "status": status or 500, "path": scope["path"]},
                 )

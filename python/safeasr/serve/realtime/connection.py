@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from starlette.websockets import WebSocket
 
 from safeasr.serve.live.pcm import PcmFrames, a_law, mu_law
-from safeasr.serve.problems import Problem, problem_of
+from safeasr.serve.problems import Problem, json_object
 from safeasr.serve.realtime.committed import CommittedTurns
 from safeasr.serve.realtime.detected import DetectedTurns
 from safeasr.serve.realtime.events import Events
@@ -68,7 +67,7 @@ class _Connection:
                     raise await self._socket.stop() from None
                 event: Mapping[str, Any] = {}
                 try:
-                    event = _read(received)
+                    event = json_object(received)
                     await self._take(event)
                 except Problem as problem:
                     await self._events.error(problem, _name_of(event))
@@ -138,25 +137,12 @@ class _Connection:
         return self._frames.take(data)
 
     async def _fail(self, error: Exception, event: str | None) -> None:
-        problem = problem_of(error, self._socket.number)
-        if problem.status >= 500:
-            self._service.log.error("%s: %s", self._socket.number, error, exc_info=error)
-        await self._events.error(problem, event)
+        await self._events.error(self._service.problem(error, self._socket.number), event)
 
 
 def _name_of(event: Mapping[str, Any]) -> str | None:
     name = event.get("event_id")
     return name[:100] if isinstance(name, str) else None
-
-
-def _read(received: str | bytes) -> Mapping[str, Any]:
-    try:
-        event = json.loads(received)
-    except (ValueError, RecursionError):
-        raise Problem(400, "the message is no JSON", "invalid_json") from None
-    if not isinstance(event, dict):
-        raise Problem(400, "the message is no JSON object", "invalid_json")
-    return event
 
 
 def _audio(event: Mapping[str, Any]) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from safeasr.serve.problems import Problem, problem_of
+from safeasr.serve.problems import Problem
 from safeasr.serve.realtime.events import Events
 from safeasr.serve.realtime.session import Session
 from safeasr.serve.service import Service
@@ -60,10 +60,7 @@ class TurnsBase:
 
     def problem(self, error: BaseException) -> Problem:
         """What the client is told of an error, and the log of what only that explains."""
-        problem = problem_of(error, self._socket.number)
-        if problem.status >= 500 and not isinstance(error, Problem):
-            self._service.log.error("%s: %s", self._socket.number, error, exc_info=error)
-        return problem
+        return self._service.problem(error, self._socket.number)
 
 
 def empty() -> Problem:
