@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -46,3 +47,31 @@ def segments_of(hour: Samples) -> list[Samples]:
     with AutoModel("demo-vad", disable_pbar=True) as detector:
         found = detector.generate(hour[: 300 * RATE])[0]["value"]
     return [hour[16 * begin : 16 * end] for begin, end in found]
+
+
+class BatchTimes(logging.Handler):
+    """How long the batches of recordings ran, by the log of slow requests.
+
+    A model tells this log of every request when its ``slow_request_s`` is 0.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def __enter__(self) -> BatchTimes:
+        log = logging.getLogger("safeasr.requests")
+        log.addHandler(self)
+        log.propagate = False
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        log = logging.getLogger("safeasr.requests")
+        log.removeHandler(self)
+        log.propagate = True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the time of a recording's batch."""
+        compute = getattr(record, "compute_s", None)
+        if compute is not None and isinstance(record.args, tuple) and record.args[1] == "request":
+            self.seconds.append(compute)
