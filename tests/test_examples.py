@@ -53,6 +53,7 @@ def test_threads(run_example: Callable[..., str]) -> None:
     assert [line.split()[0] for line in lines] == [Path(name).stem for name in sorted(expected)]
 
 
+@pytest.mark.slow
 def test_embed_torchscript(run_example: Callable[..., str]) -> None:
     assert run_example("embed_torchscript.py").startswith("200 embeddings of 192 values")
 
@@ -68,6 +69,7 @@ def test_demo_without_funasr(
     assert "What safeasr understood" in done.stdout
 
 
+@pytest.mark.slow
 def test_conversation(run_python: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     hidden = "import sys; sys.modules['funasr'] = None\n" + RUN_FILE
     done = run_python(hidden, EXAMPLES / "conversation.py")

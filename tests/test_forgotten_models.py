@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from safeasr import AutoModel
 from support.audio import speech
 
@@ -16,6 +18,7 @@ def threads() -> int:
     return len(list(Path("/proc/self/task").iterdir()))
 
 
+@pytest.mark.slow
 def test_100_models_leave_no_threads(make_model: Callable[..., AutoModel], model_dir: Path) -> None:
     clip = speech(0.5)
     expected = make_model().generate(clip)[0]["text"]

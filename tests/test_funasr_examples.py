@@ -220,6 +220,7 @@ def test_example(example: Any, funasr: Any, ours: Any, talk: str) -> None:
     assert expected
 
 
+@pytest.mark.slow
 def test_embedding(funasr: Any, ours: Any, talk: str) -> None:
     expected, found = (embedding(one, talk) for one in (funasr, ours))
     assert found.shape == expected.shape and found.dtype == expected.dtype

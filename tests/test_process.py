@@ -127,6 +127,7 @@ print("main ends", flush=True)
 
 
 @pytest.mark.parametrize("kind", ["daemon", "waited for", "error", "forgotten"])
+@pytest.mark.slow
 def test_exit_with_work_in_flight(run_python: Run, model_dir: Path, kind: str) -> None:
     """Python waits for threads that are no daemons; everything else must not hold it up."""
     done = run_python(EXIT, model_dir, kind)
@@ -162,6 +163,7 @@ print("main ends", flush=True)
 
 
 @pytest.mark.parametrize("kind", ["cycle", "generator"])
+@pytest.mark.slow
 def test_closing_in_a_finalizer_at_exit(run_python: Run, model_dir: Path, kind: str) -> None:
     """The GIL cannot be had back once the interpreter goes: whoever has it must keep it."""
     done = run_python(FINALIZER, kind, model_dir)
@@ -221,6 +223,7 @@ INTERRUPTED = {
 
 
 @pytest.mark.parametrize("where", INTERRUPTED)
+@pytest.mark.slow
 def test_ctrl_c_arrives(start_python: Start, gated: tuple[Path, Path], where: str) -> None:
     gate, bundle = gated
     process = start_python(INTERRUPT, where, bundle, gate)

@@ -85,6 +85,7 @@ def test_the_demo_in_process_is_right(tmp_path: Path) -> None:
     assert one.target == "inproc:safeasr" and report.clips["count"] == 8
 
 
+@pytest.mark.slow
 def test_live_sessions_of_the_demo(tmp_path: Path) -> None:
     arguments = ["live", "--sessions", "6", "--seconds", "4s", "--talk", "4s"]
     report = bench(tmp_path, *arguments)

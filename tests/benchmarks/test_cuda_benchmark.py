@@ -126,6 +126,7 @@ def test_a_check_that_does_not_hold_fails_the_whole() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_models_are_made_without_funasr(kind: str) -> None:
     script = (
         "import sys; sys.modules['funasr'] = None\n"

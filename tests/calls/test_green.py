@@ -84,6 +84,7 @@ PATCHES = {
 
 @pytest.mark.parametrize("late", [False, True], ids=["patched first", "patched after the import"])
 @pytest.mark.parametrize("library", PATCHES)
+@pytest.mark.slow
 def test_everything_answers(
     run_python: Callable[..., subprocess.CompletedProcess[str]], library: str, late: bool
 ) -> None:

@@ -128,6 +128,7 @@ def test_a_replica_that_is_killed_in_mid_stream(
         speaker.check(said)
 
 
+@pytest.mark.slow
 def test_a_server_that_restarts(samples: Samples, said: list[dict[str, Any]]) -> None:
     """It lets a speaker finish; who has not begun yet, begins at the next one."""
     with server("--drain-s", "60") as old, Proxy(old.port) as proxy, Client(proxy.url) as client:

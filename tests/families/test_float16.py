@@ -40,6 +40,7 @@ def test_norms() -> None:
 
 
 @of_all(lambda case: "float16" in case.reduced)
+@pytest.mark.slow
 def test_every_family_runs_in_it(
     case: FamilyCase, tmp_path: Path, make_model: Callable[..., AutoModel]
 ) -> None:

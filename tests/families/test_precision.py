@@ -51,6 +51,7 @@ def has(case: FamilyCase, precision: str) -> None:
 
 
 @of_calls(lambda case: case.reduced)
+@pytest.mark.slow
 def test_any_company_from_16_threads(
     case: FamilyCase,
     precision: str,
@@ -94,6 +95,7 @@ def test_any_company_from_16_threads(
 
 
 @of_calls(lambda case: case.reduced)
+@pytest.mark.slow
 def test_cores_within_a_batch_change_no_answer(
     case: FamilyCase,
     precision: str,

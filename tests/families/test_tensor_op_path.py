@@ -79,6 +79,7 @@ def test_calls(case: FamilyCase, tmp_path: Path, make_model: Callable[..., AutoM
     [(case, shape) for case in CASES if case.live for shape in case.shapes],
     ids=lambda value: value if isinstance(value, str) else value.name,
 )
+@pytest.mark.slow
 def test_live_streams(
     case: FamilyCase, shape: str, tmp_path: Path, make_model: Callable[..., AutoModel]
 ) -> None:

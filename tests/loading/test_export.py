@@ -225,6 +225,7 @@ print(open_bundle(Path(sys.argv[1])).path, flush=True)
 
 
 @pytest.mark.parametrize("count", [2, 8])
+@pytest.mark.slow
 def test_processes_that_export_at_once(
     directory: Path, cache: Path, count: int, start_python: Callable[..., subprocess.Popen[str]]
 ) -> None:

@@ -43,6 +43,7 @@ print(json.dumps(said, default=lambda tensor: tensor.tolist()))
 
 
 @of_all()
+@pytest.mark.slow
 def test_a_fresh_export_answers_equally_without_funasr(
     case: FamilyCase,
     tmp_path: Path,

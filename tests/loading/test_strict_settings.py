@@ -49,6 +49,7 @@ def places(config: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple
 
 
 @of_all()
+@pytest.mark.slow
 def test_configurations_changed_at_random(
     case: FamilyCase, directory_of: Callable[[FamilyCase], Path]
 ) -> None:

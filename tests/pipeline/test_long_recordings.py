@@ -63,6 +63,7 @@ def block_s(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     return lambda seconds: monkeypatch.setattr(recording, "BLOCK_S", seconds)
 
 
+@pytest.mark.slow
 def test_the_length_of_blocks_changes_nothing(
     model: AutoModel, wave: Samples, block_s: Callable[[int], None]
 ) -> None:
@@ -74,6 +75,7 @@ def test_the_length_of_blocks_changes_nothing(
             same(model.generate(wave, key="k", **options)[0], wanted)
 
 
+@pytest.mark.slow
 def test_longer_than_a_block_equal_to_funasr(
     model: AutoModel, wave: Samples, speaker_models: dict[str, str], tmp_path: Path
 ) -> None:

@@ -101,6 +101,7 @@ def equal(one: Any, other: Any) -> None:
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("kind", ["seaco", "sense_voice"])
+@pytest.mark.slow
 def test_no_option_is_seen_by_others(
     kind: str, wave: Samples, tmp_path: Path, speaker_models: dict[str, str]
 ) -> None:

@@ -149,6 +149,7 @@ def test_what_goes_with_punctuation(punctuation: str) -> None:
 
 
 @pytest.mark.parametrize("segmented", [False, True])
+@pytest.mark.slow
 def test_cancelled_and_drained(models: dict[str, Any], segmented: bool) -> None:
     """Between the text and its marks, too: what is left is whole, and nothing is lost."""
     given = models if segmented else {**models, "vad_model": None}

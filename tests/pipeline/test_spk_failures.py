@@ -72,6 +72,7 @@ def test_clustering_that_fails(
     assert second["sentence_info"]
 
 
+@pytest.mark.slow
 def test_clustering_that_is_not_wanted_any_more(
     speaker_models: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

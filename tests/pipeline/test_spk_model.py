@@ -66,6 +66,7 @@ def test_sentences_have_speakers(speaker_models: dict[str, str], model: AutoMode
     ],
     ids=["no punctuation", "eres2netv2", "sense_voice", "sense_voice, no punctuation"],
 )
+@pytest.mark.slow
 def test_other_models(speaker_models: dict[str, str], names: dict[str, Any]) -> None:
     models = named(
         speaker_models, **{role: speaker_models.get(name, name) for role, name in names.items()}
@@ -98,6 +99,7 @@ def test_the_mode_is_each_calls_own(speaker_models: dict[str, str], model: AutoM
     ]
 
 
+@pytest.mark.slow
 def test_options_of_the_clustering(speaker_models: dict[str, str]) -> None:
     kwargs = {"spk_kwargs": {"cb_kwargs": {"merge_thr": 0.01}}}
     expected = answer(pipeline_oracle(**named(speaker_models), **kwargs), return_spk_center=True)

@@ -83,6 +83,7 @@ def test_the_threshold_parts_and_joins(model: AutoModel) -> None:
     assert joined == [0] * len(joined) and parted == list(range(len(parted)))
 
 
+@pytest.mark.slow
 def test_streams_know_nothing_of_each_other(model: AutoModel) -> None:
     waves = [np.roll(WAVE, 16000 * i) for i in range(4)]
     alone = [events_of(model, wave, spk_threshold=0.9) for wave in waves]

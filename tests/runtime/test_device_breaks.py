@@ -158,6 +158,7 @@ ENDS_IN_TORCH = "ct_transformer_streaming"
     ids=lambda value: ("graphs" if value else "") if isinstance(value, bool) else value.name,
 )
 @on_fake_device
+@pytest.mark.slow
 def test_at_every_call_that_can_fail(
     bundles: dict[str, Path], case: FamilyCase, graphs: bool
 ) -> None:

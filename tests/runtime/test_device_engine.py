@@ -88,6 +88,7 @@ def streams_used(device: int = 0) -> int:
 @pytest.mark.parametrize("workers", [1, 4])
 @of_calls()
 @on_fake_device
+@pytest.mark.slow
 def test_recordings_from_16_threads(bundles: Bundles, case: FamilyCase, workers: int) -> None:
     jobs = case.jobs()
     expected = answers_of_the_cpu(bundles[case.name], jobs)
@@ -192,6 +193,7 @@ def test_another_device_than_the_first(bundles: Bundles) -> None:
 
 @of_calls()
 @on_fake_device
+@pytest.mark.slow
 def test_two_devices_with_a_copy_of_the_weights_each(bundles: Bundles, case: FamilyCase) -> None:
     jobs = case.jobs()
     expected = answers_of_the_cpu(bundles[case.name], jobs)

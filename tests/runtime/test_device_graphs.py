@@ -81,6 +81,7 @@ def all_texts(model: AutoModel, clips: list[Samples], options: dict[str, Any]) -
     ],
 )
 @on_fake_device
+@pytest.mark.slow
 def test_replayed_steps_are_the_cpus(
     bundle: Path, options: dict[str, Any], workers: int, device: str
 ) -> None:

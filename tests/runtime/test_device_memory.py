@@ -136,6 +136,7 @@ def test_only_what_does_not_fit_fails(tmp_path: Path) -> None:
 
 @of_all()
 @on_fake_device
+@pytest.mark.slow
 def test_any_allocation_may_fail(bundles: dict[str, Path], case: FamilyCase) -> None:
     """A failure is typed, leaves no memory behind, and changes no later answer."""
 

@@ -56,6 +56,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("batch", [1, 16])
+@pytest.mark.slow
 def test_32_threads_need_no_more_memory_than_one(
     directory: Path, run_python: Callable[..., subprocess.CompletedProcess[str]], batch: int
 ) -> None:

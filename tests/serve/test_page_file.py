@@ -204,6 +204,7 @@ def test_a_file_beyond_the_limits_is_refused_with_the_reason(tmp_path: Path) -> 
         assert "at most 1 MB" in browser.text("#file-notice")
 
 
+@pytest.mark.slow
 def test_a_server_that_is_gone(tmp_path: Path) -> None:
     (tmp_path / "some.wav").write_bytes(b"some bytes")
     with app_in_thread(MadeUpModel) as running, at_page(running.url, tmp_path) as browser:

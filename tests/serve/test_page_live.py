@@ -104,6 +104,7 @@ def test_a_server_that_stops_hears_the_sentence_to_its_end(tmp_path: Path) -> No
     [{"model": "demo-streaming"}, {"model": "demo", "vad_model": "demo-vad"}],
     ids=["first pass alone", "second pass alone"],
 )
+@pytest.mark.slow
 def test_models_of_one_pass(tmp_path: Path, parts: dict[str, str]) -> None:
     flags = microphone(tmp_path, CLIPS)
     with (

@@ -74,6 +74,7 @@ def test_screen_readers_know_what_is_what(demo_server: Server, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("language", ["en-US", "zh-CN"])
+@pytest.mark.slow
 def test_a_phone_scrolls_in_one_direction_only(
     demo_server: Server, tmp_path: Path, language: str
 ) -> None:

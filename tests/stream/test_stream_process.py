@@ -94,6 +94,7 @@ print(*slow.begun, flush=True)
         ("nothing", ["next", "2"]),
     ],
 )
+@pytest.mark.slow
 def test_ctrl_c(
     start_python: Callable[..., subprocess.Popen[str]], where: str, rest: list[str]
 ) -> None:

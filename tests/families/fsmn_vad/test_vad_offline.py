@@ -121,6 +121,7 @@ def check(case: Case, load: Callable[..., AutoModel], jobs: Any) -> list[Segment
 
 
 @pytest.mark.parametrize("name", [shape.name for shape in SHAPES])
+@pytest.mark.slow
 def test_random_weights(cases: dict[str, Case], load: Callable[..., AutoModel], name: str) -> None:
     jobs = OPTIONS if name == "usual" else OPTIONS[:13]
     answers = check(cases[name], load, jobs)

@@ -155,6 +155,7 @@ def test_options_that_nothing_reads(
 
 @pytest.mark.parametrize("chunk", STREAM_CHUNKS)
 @pytest.mark.parametrize("name", CALL)
+@pytest.mark.slow
 def test_each_option_of_the_call(
     directory: Path, load: Callable[..., AutoModel], name: str, chunk: int
 ) -> None:

@@ -43,6 +43,7 @@ def features(bundle: Bundle) -> list[Floats]:
 
 
 @pytest.mark.parametrize("shape", models.SHAPES, ids=lambda shape: shape.name)
+@pytest.mark.slow
 def test_company_changes_no_bit(shape: models.Shape, tmp_path: Path) -> None:
     """Hidden vectors and CIF weights alone and in a batch, in every precision."""
     directory = models.write_model_dir(tmp_path, shape)

@@ -109,7 +109,11 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
     return get
 
 
-@pytest.fixture(params=list(BY_NAME))
+@pytest.fixture(
+    params=[
+        name if name == "usual" else pytest.param(name, marks=pytest.mark.slow) for name in BY_NAME
+    ]
+)
 def case(request: pytest.FixtureRequest, cases: Callable[[str], Case]) -> Case:
     return cases(request.param)
 
@@ -168,6 +172,7 @@ COMPANY = [
 
 
 @pytest.mark.parametrize(("name", "size", "wait"), COMPANY)
+@pytest.mark.slow
 def test_any_company_from_16_threads(
     cases: Callable[[str], Case],
     make_model: Callable[..., AutoModel],
