@@ -183,6 +183,8 @@ def test_no_address(capsys: Shown) -> None:
 
 def test_live(at: list[str], recording: Path, capsys: Shown) -> None:
     assert run([*at, "--stream", str(recording)]) == 0
+    assert "] Hello, play next, please.\n" in capsys.readouterr().out
+    assert run([*at, "--stream", "--speakers", str(recording)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition("] ")[2] for line in lines] == [
         "Speaker 0: Hello, play next, please.",

@@ -42,9 +42,10 @@ def test_models_of_the_command_line(served: Any) -> None:
     settings, _ = asked(served, "-m", "some/where/zh", *own)
     beside = {"vad_model": "v", "punc_model": "p", "spk_model": "s", "online_model": "o"}
     made = {"model": "some/where/zh", **beside, "num_workers": 3, "bf16": True}
-    assert settings.models == {"zh": made}
+    assert settings.models == {"zh": made} and settings.speakers
     settings, _ = asked(served, "--punc", "other", "--name", "mine")
     assert settings.models == {"mine": {**DEMO, "punc_model": "other"}}
+    assert not settings.speakers
 
 
 def test_limits_keys_and_origins(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,8 @@ def test_pieces_of_the_first_pass_alone_can_be_appended(
 
 
 def test_two_pass(demo_server: Server, library: AutoModel, sentences: bytes) -> None:
-    found = ask(demo_server.ws, {"mode": "2pass", "wav_name": "a"}, *frames(sentences))
+    first = {"mode": "2pass", "wav_name": "a", "spk": True}
+    found = ask(demo_server.ws, first, *frames(sentences))
     check(found, "a")
     live, segments = two_pass_texts(library, sentences)
     assert texts(found, "2pass-offline") == segments and len(segments) > 2
@@ -78,6 +79,15 @@ def test_two_pass(demo_server: Server, library: AutoModel, sentences: bytes) -> 
     assert all(one["timestamp"] and one["stamp_sents"] and one["spk_name"] for one in second)
     # The pieces of a segment come before its second pass.
     assert found[0]["mode"] == "2pass-online" and found[-1]["mode"] == "2pass-offline"
+
+
+@pytest.mark.parametrize("mode", ["2pass", "offline", "online"])
+def test_speakers_are_told_to_whoever_asks(demo_server: Server, sentence: bytes, mode: str) -> None:
+    named = [
+        any("spk" in json.dumps(one) for one in ask(demo_server.ws, fields, *frames(sentence)))
+        for fields in ({"mode": mode}, {"mode": mode, "spk": 0}, {"mode": mode, "spk": "true"})
+    ]
+    assert named == [False, False, mode != "online"]
 
 
 def test_online(demo_server: Server, library: AutoModel, sentences: bytes) -> None:

@@ -113,7 +113,12 @@ class Remote:
     @contextmanager
     def live(self, key: str, rate: int) -> Iterator[_Live]:
         """See there."""
-        live = self._client.live(fs=rate, hotwords=self._hotwords, language=self._language)
+        live = self._client.live(
+            fs=rate,
+            hotwords=self._hotwords,
+            language=self._language,
+            speakers=self._speakers or None,
+        )
         with Session(live) as session:
             yield _Live(session, key)
 

@@ -98,7 +98,9 @@ def serve(
         "max_connections": max_connections,
         "drain_s": drain_s,
     }
-    settings = _settings(models, given, api_key or (), cors_origin or (), page=not no_page)
+    settings = _settings(
+        models, given, api_key or (), cors_origin or (), page=not no_page, speakers=spk is not None
+    )
     limited: dict[str, Any] = {name: one for name, one in limits.items() if one is not None}
     settings = replace(settings, limits=replace(settings.limits, **limited))
     address = Address(
@@ -142,6 +144,7 @@ def _settings(
     cors_origins: Sequence[str],
     *,
     page: bool,
+    speakers: bool,
 ) -> Settings:
     """What a file and the command line say together; an unknown name is an error."""
     if not isinstance(models, dict) or not all(isinstance(one, dict) for one in models.values()):
@@ -161,6 +164,7 @@ def _settings(
             cors_origins=(*cors_origins, *(given.get("cors_origins") or ())),
             page=page and bool(given.get("page", True)),
             step_ms=int(given.get("step_ms", Settings.step_ms)),
+            speakers=bool(given.get("speakers", speakers)),
         )
     except (TypeError, ValueError) as error:
         raise typer.BadParameter(str(error)) from None

@@ -148,6 +148,7 @@ class Client(BaseClient):
         hotwords: str | Sequence[str] | None = None,
         language: str | None = None,
         itn: bool | None = None,
+        speakers: bool | None = None,
         model: str | None = None,
         reconnect_s: float = 60.0,
         keep_s: float = 120.0,
@@ -162,6 +163,7 @@ class Client(BaseClient):
             hotwords: words to look out for: with spaces between, or a list.
             language: "zh", "en", ...; None: as the model does.
             itn: whether numbers are written as digits; None: as the server does.
+            speakers: whether the server says who speaks; None: as it does by itself.
             model: instead of the client's.
             reconnect_s: for how long to try to get a lost connection back, in seconds.
             keep_s: so much audio of a sentence that has not ended is kept to be sent again, in
@@ -178,6 +180,7 @@ class Client(BaseClient):
             hotwords=hotwords,
             language=language,
             itn=itn,
+            speakers=speakers,
             model=model,
             reconnect_s=reconnect_s,
             keep_s=keep_s,

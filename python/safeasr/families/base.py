@@ -156,6 +156,9 @@ class StreamingRecognizer(Recognizer, Protocol):
     def open(self, engine: _ext.Engine, options: Mapping[str, Any]) -> Any:
         """A new stream of the extension, with a method ``submit``."""
 
+    def step_samples(self, options: Mapping[str, Any]) -> int:
+        """Samples of a step of such a stream; those that do not fill one change no result yet."""
+
     def text_of(self, ids: list[int]) -> str:
         """The text of token ids; empty for models that give none."""
 

@@ -60,13 +60,15 @@ class _Segment:
     Attributes:
         start: ms.
         stream: of the streaming recogniser.
-        fed: number of the first sample that it has not heard.
+        fed: number of the first sample that it was not given.
+        heard: the same of what came before the end of the segment was known.
         tokens: what it has said so far.
     """
 
     start: int
     stream: Any
     fed: int
+    heard: int = 0
     tokens: list[int] = field(default_factory=list)
 
 
@@ -148,6 +150,7 @@ class TwoPassPipeline:
         if models.online is not None:
             # For its checks: wrong options are refused now, not when somebody speaks.
             models.online.open(models.engine, online)
+            self._step = models.online.step_samples(online)
         self._vad = models.vad.open(models.engine, vad)
         self._recent = _Recent()
         self._segment: _Segment | None = None
@@ -210,7 +213,11 @@ class TwoPassPipeline:
         segment, online = self._segment, self._models.online
         if segment is None or online is None:
             return
-        heard, end = self._recent.take(segment.fed, self._recent.end), self._recent.end
+        segment.heard = end = self._recent.end
+        begun = self._samples(segment.start)
+        if (end - begun) // self._step == (segment.fed - begun) // self._step:
+            return  # it would only be kept for the next chunk
+        heard = self._recent.take(segment.fed, end)
         result = yield submit_chunk(segment.stream, heard, False, deadline)
         segment.fed = end
         segment.tokens.extend(result["tokens"])
@@ -255,7 +262,7 @@ class TwoPassPipeline:
             event |= offline.finish(result, self._key, options)
             event["mode"] = "2pass-offline"
         else:
-            rest = self._recent.take(segment.fed, self._samples(end))
+            rest = self._recent.take(segment.fed, max(self._samples(end), segment.heard))
             result = yield submit_chunk(segment.stream, rest, True, deadline)
             self._segment = None
             segment.tokens.extend(result["tokens"])

@@ -74,6 +74,8 @@ class Settings:
         page: whether `/` is a page to try the server with.
         step_ms: live audio goes to the models in steps of at least so much; smaller ones answer
             sooner and cost more.
+        speakers: whether clients of FunASR's protocol hear who speaks without asking for it, where
+            a model can tell. It costs more than all else that is done with live audio.
     """
 
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"demo": DEMO})
@@ -83,6 +85,7 @@ class Settings:
     cors_origins: tuple[str, ...] = ()
     page: bool = True
     step_ms: int = 200
+    speakers: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be served."""

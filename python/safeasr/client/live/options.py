@@ -25,6 +25,7 @@ class LiveOptions:
     hotwords: Sequence[str]
     language: str | None
     itn: bool | None
+    speakers: bool | None
     reconnect_s: float
     keep_s: float
     more: Mapping[str, Any]
@@ -37,6 +38,7 @@ class LiveOptions:
             hotwords=self.hotwords,
             language=self.language,
             itn=self.itn,
+            speakers=self.speakers,
             first_samples=first_samples,
             more=self.more,
         )
@@ -49,6 +51,7 @@ def live_options(
     hotwords: str | Sequence[str] | None,
     language: str | None,
     itn: bool | None,
+    speakers: bool | None,
     reconnect_s: float,
     keep_s: float,
     options: Mapping[str, Any] | None,
@@ -71,6 +74,7 @@ def live_options(
         hotwords=hotword_list(hotwords or ()),
         language=language,
         itn=itn,
+        speakers=speakers,
         reconnect_s=reconnect_s,
         keep_s=keep_s,
         more=dict(options or {}),

@@ -31,6 +31,7 @@ def configuration(
     hotwords: Sequence[str],
     language: str | None,
     itn: bool | None,
+    speakers: bool | None,
     first_samples: int,
     more: Mapping[str, Any],
 ) -> str:
@@ -42,6 +43,7 @@ def configuration(
         hotwords: words to look out for.
         language: or None.
         itn: or None.
+        speakers: or None; a field of `safeasr serve`.
         first_samples: of the first piece of audio; FunASR's Python server makes its steps by
             counting messages.
         more: further fields, which stand in place of these.
@@ -61,6 +63,8 @@ def configuration(
         said["svs_lang"] = language
     if itn is not None:
         said |= {"itn": itn, "svs_itn": itn}
+    if speakers is not None:
+        said["spk"] = speakers
     return json.dumps({**said, **more}, ensure_ascii=False)
 
 

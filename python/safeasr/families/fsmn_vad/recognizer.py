@@ -123,6 +123,10 @@ class FsmnVadRecognizer:
         """A recording that will come in blocks."""
         return self._runner.recording(self.vad_options(options, streaming=False))
 
+    def step_samples(self, options: Mapping[str, Any]) -> int:
+        """A detector looks at each frame of 10 ms."""
+        return self.sample_rate // 100
+
     def text_of(self, ids: list[int]) -> str:
         """A detector gives no text."""
         return ""

@@ -35,6 +35,7 @@ class Configuration:
         hotwords: in the client's order; None: it named none.
         itn: whether numbers are to be written as digits; None: as the model does.
         language: "zh", "en", ...; None: as the model does.
+        speakers: whether answers say who speaks; None: as the server does.
     """
 
     mode: str = "2pass"
@@ -47,6 +48,7 @@ class Configuration:
     hotwords: tuple[str, ...] | None = None
     itn: bool | None = None
     language: str | None = None
+    speakers: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -221,4 +223,5 @@ _FIELDS: Final[Mapping[str, tuple[str, Callable[[str, Any], Any]]]] = {
     "itn": ("itn", _switch),
     "svs_itn": ("itn", _switch),
     "svs_lang": ("language", _text),
+    "spk": ("speakers", _switch),
 }

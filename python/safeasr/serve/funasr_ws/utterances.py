@@ -61,7 +61,11 @@ class UtteranceBase:
         """Options that the client asks for and the model knows."""
         asked = self._configuration
         words = None if asked.hotwords is None else list(asked.hotwords)
-        return served.asked(hotword=words, use_itn=asked.itn, language=asked.language)
+        options = served.asked(hotword=words, use_itn=asked.itn, language=asked.language)
+        if served.has_speakers:
+            by_itself = self._service.settings.speakers
+            options["return_spk_res"] = by_itself if asked.speakers is None else asked.speakers
+        return options
 
     async def tell_problem(self, error: BaseException) -> None:
         """Tell the client what went wrong, and the log what only that explains."""

@@ -105,6 +105,7 @@ export class LiveSession {
       wav_format: "pcm",
       audio_fs: 1000 * PER_MS,
       is_speaking: true,
+      spk: true,
     };
     this.socket.send(JSON.stringify(configuration));
     for (const { buffer } of this.kept) this.socket.send(buffer);

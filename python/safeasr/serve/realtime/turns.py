@@ -56,7 +56,10 @@ class TurnsBase:
     def asked(self, served: Served) -> dict[str, Any]:
         """Options that the client asks for and the model knows."""
         words = list(self._session.hotwords) or None
-        return served.asked(hotword=words, language=self._session.language)
+        options = served.asked(hotword=words, language=self._session.language)
+        if served.has_speakers:
+            options["return_spk_res"] = False  # its events have no place for them
+        return options
 
     def problem(self, error: BaseException) -> Problem:
         """What the client is told of an error, and the log of what only that explains."""
