@@ -32,7 +32,8 @@ class Answering(Assembled):
             input: path, URL, list file (.scp, .txt, .json, .jsonl), float32 or int16 array, tensor,
                 bytes, buffer, file object, or a list of these. Bytes are a file's contents; raw
                 16-bit PCM with ``fs=`` or ``data_type="pcm"``. For a punctuation model text, a list
-                file of texts, or a list of texts.
+                file of texts, or a list of texts; for an aligner ``(recordings, texts)``, each
+                alone, a list or a list file.
             input_len: lengths of features given with ``data_type="fbank"``.
             progress_callback: called as ``fn(done, total)`` after each utterance, in order.
             timeout: time limit of this call in seconds, reading the audio included; default: the

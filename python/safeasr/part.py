@@ -20,7 +20,7 @@ class Part:
     the model that they are a part of.
 
     Attributes:
-        task: what it is for: "asr", "vad", "punc", "spk".
+        task: what it is for: "asr", "vad", "punc", "spk", "align".
         sample_rate: in Hz, of the samples that it takes.
         options: names of the options of its own.
     """

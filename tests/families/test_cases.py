@@ -33,8 +33,9 @@ def test_cases(case: FamilyCase, tmp_path: Path) -> None:
     with AutoModel(str(directory), num_workers=1, disable_pbar=True) as model:
         recognizer = model._recognizer
         assert recognizer.streams == (case.live is not None)
-        assert ("text" if case.text else "samples") in recognizer.accepts
-        wrong, expected = (InputError, "text") if case.text else (AudioError, "samples")
+        expected = "pairs" if case.pairs else "text" if case.text else "samples"
+        assert expected in recognizer.accepts
+        wrong = AudioError if expected == "samples" else InputError
         features = np.zeros((10, 560), np.float32)
         for data, kind in ((features, "fbank"), ("text", "text"), (features[0], "sound")):
             if BROUGHT[kind] not in recognizer.accepts:

@@ -54,8 +54,7 @@ def test_every_family_runs_in_it(
         assert model.precision == "float16"
         if case.live is not None:
             return [live_answers(model, job) for job in case.live(2)]
-        clip = case.clip(3.0, 1)
-        return model.generate([clip, clip[: len(clip) // 5]], key=["a", "b"])
+        return model.generate(case.together([case.clip(3.0, 1), case.clip(0.6, 2)]), key=["a", "b"])
 
     usual = ask()
     with on_tensor_op_path():

@@ -76,7 +76,7 @@ def test_any_company_from_16_threads(
     )  # fmt: skip
     without = [plain(alone.generate(clip, key="k")[0]) for clip in clips]
     order = random.Random(precision).sample(range(len(clips)), len(clips))
-    listed = model.generate([clips[i] for i in order], key=["k"] * len(clips))
+    listed = model.generate(case.together([clips[i] for i in order]), key=["k"] * len(clips))
     assert plain(listed) == [without[i] for i in order]
 
     jobs = list(range(len(clips))) * 4

@@ -59,8 +59,15 @@ def subjects(folder: Path, clips: int, only: list[str] | None) -> Iterator[Subje
         for number, (shape, make) in enumerate(case.shapes.items()):
             path = make(folder / f"{case.name}-{number}")
             calls = [*case.calls, *(of_files(folder) if takes_hotwords(case) else ())]
+            if case.pairs:  # FunASR has to be told
+                calls = [{"data_type": ("sound", "text"), **options} for options in calls]
             yield Subject(
-                f"{case.model_class}: {shape}", {"model": str(path)}, calls, chosen, case.text
+                f"{case.model_class}: {shape}",
+                {"model": str(path)},
+                calls,
+                chosen,
+                case.text,
+                pairs=case.pairs,
             )
     for case in CASES:
         if case.live is not None and (not only or case.name in only):

@@ -43,6 +43,7 @@ class Subject:
         clips: recordings or texts.
         text: whether they are texts.
         stream: whether they are streams.
+        pairs: whether they are recordings with their texts.
         forms: names of the kinds of input, if not all.
     """
 
@@ -52,6 +53,7 @@ class Subject:
     clips: list[Any]
     text: bool = False
     stream: bool = False
+    pairs: bool = False
     forms: tuple[str, ...] = ()
 
 
@@ -121,11 +123,14 @@ def is_decided(theirs: Any, clip: Any, options: Mapping[str, Any]) -> bool:
     """Whether FunASR's answer survives noise."""
     if isinstance(clip, str):
         return True
-    stream = clip if isinstance(clip, Stream) else Stream([(clip, True)])
+    wave = clip[0] if isinstance(clip, tuple) else clip
+    stream = clip if isinstance(clip, Stream) else Stream([(wave, True)])
 
     def asked(pieces: Stream) -> Any:
         narrow = Stream([(one.astype(np.float32), last) for one, last in pieces.pieces])
-        given = narrow if isinstance(clip, Stream) else narrow.pieces[0][0]
+        given: Any = narrow if isinstance(clip, Stream) else narrow.pieces[0][0]
+        if isinstance(clip, tuple):
+            given = (given, clip[1])
         return answer(theirs, given, options)
 
     expected = asked(stream)
@@ -143,7 +148,7 @@ def _same_words(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 def cells_of(subject: Subject) -> Iterator[Cell]:
     """The cells of a subject, row by row; ours are asked alone first, then from many threads."""
-    forms = forms_of(text=subject.text, stream=subject.stream)
+    forms = forms_of(text=subject.text, stream=subject.stream, pairs=subject.pairs)
     with (
         tempfile.TemporaryDirectory() as root,
         AutoModel(**subject.models, disable_pbar=True) as model,

@@ -98,11 +98,38 @@ TEXT: dict[str, Form] = {
 }
 
 
+def _columns(pair: Any, folder: Path) -> Any:
+    wave, text = pair
+    return [wave.copy(), wave[: len(wave) // 2].copy()], [text, text[: len(text) // 2] or text]
+
+
+def _lists(pair: Any, folder: Path) -> Any:
+    return _scp(pair[0], folder), _text_file(pair[1], folder)
+
+
+def _text_path(pair: Any, folder: Path) -> Any:
+    path = folder / "clip.lab"
+    path.write_text(f"{pair[1]}\n", "utf-8")
+    return _wav(pair[0], folder), str(path)
+
+
+PAIRS: dict[str, Form] = {
+    "array, str": lambda pair, _: (pair[0].copy(), pair[1]),
+    "tensor, str": lambda pair, _: (torch.from_numpy(pair[0].copy()), pair[1]),
+    "bytes, str": lambda pair, folder: (_bytes(pair[0], folder), pair[1]),
+    ".wav, .lab": _text_path,
+    "lists": _columns,
+    ".scp, .txt": _lists,
+}
+
+
 STREAM: dict[str, Form] = {"pieces in a cache": lambda stream, _: stream}
 
 
-def forms_of(*, text: bool, stream: bool = False) -> dict[str, Form]:
+def forms_of(*, text: bool, stream: bool = False, pairs: bool = False) -> dict[str, Form]:
     """The forms of a family's input, by their names in the table."""
+    if pairs:
+        return PAIRS
     if stream:
         return STREAM
     return TEXT if text else AUDIO

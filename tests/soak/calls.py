@@ -90,7 +90,7 @@ def _generate(at: Served, order: random.Random) -> str:
 def _list(at: Served, order: random.Random) -> str:
     options = order.choice(at.questions).options
     chosen = [order.choice([q for q in at.questions if q.options == options]) for _ in range(4)]
-    found = at.model.generate([one.wave for one in chosen], key="k", **options)
+    found = at.model.generate(at.case.together([one.wave for one in chosen]), key="k", **options)
     _same(found, [one.answer[0] for one in chosen], f"{at.name}, list")
     return "list"
 
@@ -137,7 +137,7 @@ def _deadline(at: Served, order: random.Random) -> str:
 
 def _refused(at: Served, order: random.Random) -> str:
     # To a model that takes text, every str is text.
-    value = order.choice([one for one in _BAD if not (at.text and isinstance(one, str))])
+    value = order.choice([one for one in _BAD if not (at.case.text and isinstance(one, str))])
     try:
         found = at.model.generate(value, key="k")
     except InputError:

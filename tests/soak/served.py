@@ -26,7 +26,7 @@ LOST: Final = 300.0
 
 @dataclass(frozen=True)
 class Question:
-    """A recording with options, and the answer; or a text, which has no other forms."""
+    """A recording with options, and the answer; or a text or pair, which has no other forms."""
 
     wave: Any
     options: dict[str, Any]
@@ -43,7 +43,7 @@ class Served:
     model: AutoModel
     questions: list[Question]
     streams: list[tuple[LiveJob, list[str]]]
-    text: bool = False
+    case: FamilyCase
 
 
 @contextlib.contextmanager
@@ -68,7 +68,7 @@ def _asked(case: FamilyCase, name: str, model: AutoModel, folder: Path) -> Serve
     lengths = [seconds for seconds in case.lengths if seconds <= _LONGEST]
     for seed, seconds in enumerate(lengths if case.calls else ()):
         wave = case.clip(seconds, seed)
-        if case.text:
+        if case.text or case.pairs:
             for options in case.calls:
                 answer = model.generate(wave, key="k", **options)
                 questions.append(Question(wave, options, answer, b"", ""))
@@ -84,4 +84,4 @@ def _asked(case: FamilyCase, name: str, model: AutoModel, folder: Path) -> Serve
             questions.append(Question(wave, options, answer, encoded.getvalue(), str(path)))
     jobs = case.live(_STREAMS) if case.live and name == case.name else []
     streams = [(job, live_answers(model, job)) for job in jobs]
-    return Served(name, model, questions, streams, case.text)
+    return Served(name, model, questions, streams, case)

@@ -55,6 +55,7 @@ class FamilyCase:
         shortest: what it answers at least, in s.
         graphs: its steps can be recorded as graphs.
         text: it takes text; its recordings are texts, the longer the more words.
+        pairs: it takes recordings with texts; its recordings are such pairs.
         encoder: its config.yaml has an ``encoder_conf``, and a ``frontend_conf`` if it takes audio.
     """
 
@@ -68,6 +69,7 @@ class FamilyCase:
     shortest: float = 0.0
     graphs: bool = False
     text: bool = False
+    pairs: bool = False
     encoder: bool = True
 
     @property
@@ -85,8 +87,12 @@ class FamilyCase:
         return next(iter(self.shapes.values()))(path)
 
     def given(self, clip: Samples) -> Any:
-        """The recording itself, or a text of a length like that."""
-        return self.clip(len(clip) / 16000, len(clip)) if self.text else clip
+        """The recording itself, or a text or a pair of a length like that."""
+        return self.clip(len(clip) / 16000, len(clip)) if self.text or self.pairs else clip
+
+    def together(self, clips: Sequence[Any]) -> Any:
+        """Several recordings as one input: a list, or the columns of pairs."""
+        return tuple(map(list, zip(*clips))) if self.pairs else list(clips)
 
     def clips(self) -> list[Any]:
         """Recordings with different answers."""

@@ -78,6 +78,8 @@ def content_key(
         "exporter": EXPORTER_VERSION,
         "precision": precision,
     }
+    if files:  # some of them count only if they are named
+        description["named"] = _plain(model.metas)
     text = json.dumps(description, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

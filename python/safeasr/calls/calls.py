@@ -22,6 +22,7 @@ from safeasr.errors import InputError, OptionError, OptionFileNotFoundError, Saf
 from safeasr.families.base import Recognizer
 from safeasr.inputs.expand import expand_inputs, waits_for_others
 from safeasr.inputs.hotwords import names_urls, with_hotwords_read
+from safeasr.inputs.pairs import PAIR_KINDS, expand_pairs, pair_waits_for_others, pairs_one_by_one
 from safeasr.inputs.recording import Recording
 from safeasr.inputs.utterance import Utterance, random_key
 from safeasr.observability.observer import Observer
@@ -183,7 +184,8 @@ class Calls:
 
     def waits_for_others(self, input: Any, call: CallOptions) -> bool:
         """Whether reading what a call names may have to wait for what is not this machine."""
-        return waits_for_others(input) or names_urls(call.family, self._recognizer.options)
+        waits = pair_waits_for_others if call.data_type in PAIR_KINDS else waits_for_others
+        return waits(input) or names_urls(call.family, self._recognizer.options)
 
     def begin(
         self,
@@ -226,8 +228,10 @@ class Calls:
     def _expand(
         self, input: Any, input_len: Any, call: CallOptions, deadline: float | None
     ) -> Sequence[Utterance]:
+        paired = call.data_type in PAIR_KINDS
+
         def expand(some: Any, key: Any) -> list[Utterance]:
-            return expand_inputs(
+            return (expand_pairs if paired else expand_inputs)(
                 some,
                 key=key,
                 fs=call.fs,
@@ -249,7 +253,11 @@ class Calls:
                 raise
             whole = error
         # One by one: most of them may be fine.
-        items = list(input) if isinstance(input, (list, tuple)) and input_len is None else [input]
+        if paired:
+            items = pairs_one_by_one(input)
+        else:
+            several = isinstance(input, (list, tuple)) and input_len is None
+            items = list(input) if several else [input]
         keys = call.key if isinstance(call.key, list) else [call.key] * len(items)
         if len(keys) != len(items):
             raise OptionError(f"{len(keys)} keys were given for {len(items)} inputs")
@@ -257,7 +265,10 @@ class Calls:
         for index, (item, key) in enumerate(zip(items, keys, strict=True)):
             name = key if isinstance(key, str) else random_key()
             try:
-                one = expand([item], None if key is None else [key] if call.key is keys else key)
+                one = expand(
+                    item if paired else [item],
+                    None if key is None else [key] if call.key is keys else key,
+                )
                 found.append(replace(one[0], index=index))
             except InputError as error:
                 said = str(error if len(items) > 1 else whole)

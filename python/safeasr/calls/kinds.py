@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from safeasr.errors import AudioError, InputError
 from safeasr.families.base import TASKS, Accepts, LoadedModel
+from safeasr.inputs.pairs import PAIR_KINDS
 
 __all__ = ["kind_of_input"]
 
@@ -15,7 +16,10 @@ _BROUGHT: Final[dict[Any, Accepts]] = {
     "pcm": "samples",
     "fbank": "features",
     "text": "text",
+    **dict.fromkeys(PAIR_KINDS, "pairs"),
 }
+#: In messages.
+_WORDS: Final[dict[Accepts, str]] = {"pairs": "pairs of a recording and its text"}
 
 
 def kind_of_input(model: LoadedModel, data_type: Any) -> Any:
@@ -30,12 +34,14 @@ def kind_of_input(model: LoadedModel, data_type: Any) -> Any:
     """
     audio = "samples" in model.accepts
     if data_type is None:
-        return "sound" if audio else "text"
-    brought = _BROUGHT.get(data_type) if isinstance(data_type, str) else None
+        return "sound" if audio else PAIR_KINDS[0] if "pairs" in model.accepts else "text"
+    if isinstance(data_type, list):
+        data_type = tuple(data_type)
+    brought = _BROUGHT.get(data_type)
     if brought is None or brought in model.accepts:
         return data_type
     wrong = AudioError if audio else InputError
+    wanted = " or ".join(_WORDS.get(one, one) for one in model.accepts)
     raise wrong(
-        f"expected {' or '.join(model.accepts)}, got data_type={data_type!r}: this is a model for "
-        f"{TASKS[model.task]}"
+        f"expected {wanted}, got data_type={data_type!r}: this is a model for {TASKS[model.task]}"
     )

@@ -13,7 +13,7 @@ from safeasr.calls.os_threads import threads_are_green
 from safeasr.calls.result_writer import ResultWriter
 from safeasr.deadlines import seconds_left
 from safeasr.errors import InputError, QueueFullError
-from safeasr.families.base import Recognizer
+from safeasr.families.base import Pair, Recognizer
 from safeasr.families.terms import Terms
 from safeasr.inputs.arrays import DEFAULT_SAMPLE_RATE
 from safeasr.inputs.recording import Recording
@@ -125,8 +125,9 @@ def _submit(
     else:
         # The last piece of a stream may well be empty.
         data = utterance.load(allow_empty=cached, deadline=deadline)
-        heard = utterance.kind == "sound" and not isinstance(data, str)
-        moments.read(len(data) / (rate or recognizer.sample_rate) if heard else 0.0)
+        samples = data.samples if isinstance(data, Pair) else data
+        heard = utterance.kind == "sound" and not isinstance(samples, str)
+        moments.read(len(samples) / (rate or recognizer.sample_rate) if heard else 0.0)
         submit = partial(recognizer.submit, engine, data, options.family)
     left = seconds_left(deadline)
     terms = Terms(

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
@@ -22,6 +25,7 @@ __all__ = [
     "Family",
     "FollowingPunctuator",
     "LoadedModel",
+    "Pair",
     "Punctuator",
     "Recognizer",
     "StepwiseRecognizer",
@@ -44,6 +48,18 @@ TASKS: dict[Task, str] = {
 }
 #: What a request may hold: samples (n,), features (frames, size), text, or samples with their text.
 Accepts = Literal["samples", "features", "text", "pairs"]
+
+
+class Pair(NamedTuple):
+    """A recording with its text: what models take that accept "pairs".
+
+    Attributes:
+        samples: (n,) float32.
+        text: what was said.
+    """
+
+    samples: NDArray[np.float32]
+    text: str
 
 
 class LoadedModel(Protocol):
@@ -80,7 +96,7 @@ class Recognizer(LoadedModel, Protocol):
         options: Mapping[str, Any],
         terms: Terms,
     ) -> _ext.Ticket:
-        """Queue one utterance: samples (n,), features (frames, size) or text."""
+        """Queue one utterance: samples (n,), features (frames, size), text or a :class:`Pair`."""
 
 
 class StepwiseRecognizer(LoadedModel, Protocol):

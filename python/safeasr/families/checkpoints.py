@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from safeasr.errors import ExportError, UnsupportedModelError
 
 __all__ = [
     "check_paraformer",
+    "check_sanm_encoder",
     "decoder_arguments",
     "encoder_arguments",
     "finite",
@@ -22,6 +23,7 @@ __all__ = [
     "predictor_arguments",
     "refuse_leftovers",
     "require",
+    "unknown_token",
 ]
 
 #: Parameters that only training needs; docs/differences.md lists them.
@@ -146,26 +148,50 @@ def check_paraformer(
         input_layers: allowed values of ``encoder_conf.input_layer``, which must be named:
             FunASR's own default is "conv2d".
     """
-    require(kind, config, "encoder", encoder)
+    check_sanm_encoder(kind, config, encoder=encoder, input_layers=input_layers)
     require(kind, config, "decoder", decoder)
     require(kind, config, "predictor", predictor)
-    require(kind, config, "normalize", None, "null")
-    encoder_conf, decoder_conf = config.section("encoder_conf"), config.section("decoder_conf")
-    for conf in (encoder_conf, decoder_conf):
-        require(kind, conf, "normalize_before", True)
-        require(kind, conf, "concat_after", False)
-        require(kind, conf, "lora_list", None)
-    require(kind, encoder_conf, "selfattention_layer_type", "sanm")
-    require(kind, encoder_conf, "positionwise_layer_type", "linear")
-    require(kind, encoder_conf, "interctc_layer_idx", [])
-    require(kind, encoder_conf, "input_layer", *input_layers)
-    require(kind, decoder_conf, "use_output_layer", True)
+    conf = config.section("decoder_conf")
+    _check_layers(kind, conf)
+    require(kind, conf, "use_output_layer", True)
     require(kind, config.section("predictor_conf"), "threshold", 1.0, 1)
-    if "input_layer" not in encoder_conf:
+
+
+def check_sanm_encoder(
+    kind: str, config: Settings, *, encoder: str, input_layers: tuple[str | None, ...]
+) -> None:
+    """Refuse encoders that ours are not; arguments as of :func:`check_paraformer`."""
+    require(kind, config, "encoder", encoder)
+    require(kind, config, "normalize", None, "null")
+    conf = config.section("encoder_conf")
+    _check_layers(kind, conf)
+    require(kind, conf, "selfattention_layer_type", "sanm")
+    require(kind, conf, "positionwise_layer_type", "linear")
+    require(kind, conf, "interctc_layer_idx", [])
+    require(kind, conf, "input_layer", *input_layers)
+    if "input_layer" not in conf:
         names = ", ".join(map(repr, input_layers))
         raise UnsupportedModelError(
             f"encoder_conf.input_layer is missing (supported for {kind}: {names})"
         )
+
+
+def _check_layers(kind: str, conf: Settings) -> None:
+    require(kind, conf, "normalize_before", True)
+    require(kind, conf, "concat_after", False)
+    require(kind, conf, "lora_list", None)
+
+
+def unknown_token(config: Settings, tokens: Sequence[str]) -> int:
+    """The number of the token that stands for what the vocabulary does not have.
+
+    Raises:
+        ExportError: if it has none.
+    """
+    symbol = config.section("tokenizer_conf", optional=True).text("unk_symbol", "<unk>")
+    if symbol not in tokens:
+        raise ExportError(f"the vocabulary has no {symbol!r}, which unknown words become")
+    return tokens.index(symbol)
 
 
 def load_parameters(module: nn.Module, weights: Mapping[str, Tensor], prefix: str) -> set[str]:

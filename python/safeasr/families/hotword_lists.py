@@ -15,8 +15,8 @@ from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.damage import read_small
 from safeasr.bundles.model_dir import ModelDir
 from safeasr.bundles.settings import Settings
-from safeasr.errors import ExportError, UnsupportedModelError
-from safeasr.families.checkpoints import load_parameters
+from safeasr.errors import UnsupportedModelError
+from safeasr.families.checkpoints import load_parameters, unknown_token
 from safeasr.nets.bias_encoder import BiasEncoderProgram
 from safeasr.options.declared import HOTWORD, Option
 from safeasr.text.hotword_pieces import HotwordPieces, Hotwords, parse_seg_dict
@@ -135,11 +135,8 @@ def hotword_settings(config: Settings, tokens: list[str]) -> dict[str, int]:
         ExportError: if the vocabulary lacks the token for what it does not have, or the one that
             stands for no hotword.
     """
-    symbol = config.section("tokenizer_conf", optional=True).text("unk_symbol", "<unk>")
     config.section("model_conf", optional=True).whole("sos", 1, most=len(tokens) - 1)
-    if symbol not in tokens:
-        raise ExportError(f"the vocabulary has no {symbol!r}, which unknown hotwords become")
-    return {"unknown": tokens.index(symbol)}
+    return {"unknown": unknown_token(config, tokens)}
 
 
 def copy_seg_dict(model: ModelDir, out: Path) -> dict[str, str]:

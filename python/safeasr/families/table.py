@@ -23,6 +23,7 @@ _TABLE: dict[str, str] = {
     "ContextualParaformer": "safeasr.families.contextual_paraformer.family:FAMILY",
     "ERes2NetV2": "safeasr.families.eres2netv2.family:FAMILY",
     "FsmnVADStreaming": "safeasr.families.fsmn_vad.family:FAMILY",
+    "MonotonicAligner": "safeasr.families.monotonic_aligner.family:FAMILY",
     "Paraformer": "safeasr.families.paraformer.family:FAMILY",
     "ParaformerStreaming": "safeasr.families.paraformer_streaming.family:FAMILY",
     "SeacoParaformer": "safeasr.families.seaco_paraformer.family:FAMILY",

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safeasr.errors import InputError
+from safeasr.families.base import Pair
 from safeasr.inputs.audio import (
     DEFAULT_MAX_SECONDS,
     DEFAULT_SAMPLE_RATE,
@@ -27,13 +28,14 @@ from safeasr.inputs.texts import checked_text
 from safeasr.options.access import ANYTHING, Access
 from safeasr.printable import quoted
 
-__all__ = ["Utterance", "random_key"]
+__all__ = ["Utterance", "is_random_key", "random_key"]
 
 _KEY_CHARACTERS: Final = (string.ascii_letters + string.digits).encode("ascii")
 #: Bytes to characters, each as likely as any other: four bytes for each, and those that are left
 #: over are not used.
 _LEFT_OVER: Final = bytes(range(4 * len(_KEY_CHARACTERS), 256))
 _AS_CHARACTERS: Final = 4 * _KEY_CHARACTERS + _LEFT_OVER
+_RANDOM: Final = "rand_key_"
 
 
 def random_key() -> str:
@@ -45,7 +47,12 @@ def random_key() -> str:
     letters = b""
     while len(letters) < 13:
         letters += os.urandom(24).translate(_AS_CHARACTERS, _LEFT_OVER)
-    return "rand_key_" + letters[:13].decode("ascii")
+    return _RANDOM + letters[:13].decode("ascii")
+
+
+def is_random_key(key: str) -> bool:
+    """Whether nobody gave the key, as far as can be told."""
+    return key.startswith(_RANDOM)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -87,7 +94,7 @@ class Utterance:
 
     def load(
         self, *, allow_empty: bool = False, deadline: float | None = None
-    ) -> NDArray[np.float32] | str:
+    ) -> NDArray[np.float32] | str | Pair:
         """The item's data; decodes files and downloads URLs.
 
         Args:
@@ -97,7 +104,7 @@ class Utterance:
         Returns:
             Samples of shape [samples] at ``sample_rate`` for "sound", features of shape
             [frames, width] for "fbank"; float32, C-contiguous. May share memory with ``source``.
-            A str for "text".
+            A str for "text". With a text of its own, the :class:`Pair` of both.
 
         Raises:
             AudioError: if the data cannot be had; the message begins with index and key. It is

@@ -21,7 +21,8 @@ class CallOptions:
     Attributes:
         key: name or names of the input.
         fs: rate in Hz of arrays and raw PCM; None: nobody said.
-        data_type: "sound", "pcm", "fbank" or "text"; None: what the model takes.
+        data_type: "sound", "pcm", "fbank", "text", or ("sound", "text") for recordings with
+            their texts; None: what the model takes.
         max_audio_seconds: the longest recording that is taken.
         strict_audio: damaged audio is refused.
         output_dir: directory for FunASR's result files, or None.

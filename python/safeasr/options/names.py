@@ -94,7 +94,7 @@ SECONDS = number("a number of seconds above 0", least=1e-9)
 COMMON = Options(
     Option("key", _KEY, help="Name or names of the input."),
     Option("fs", _RATE, help="Rate of arrays and raw PCM; given, bytes may be raw PCM."),
-    Option("data_type", _DATA_TYPE, help="sound, pcm, fbank or text."),
+    Option("data_type", _DATA_TYPE, help="sound, pcm, fbank, text, or (sound, text)."),
     Option("max_audio_seconds", _AUDIO_SECONDS, 36_000.0, help="The longest recording taken."),
     Option("strict_audio", FLAG, False, help="Refuse audio of which parts are damaged."),
     Option("output_dir", PATH, help="Directory for FunASR's result files."),

@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.model_dir import ModelDir, read_vocabulary, read_weights
 from safeasr.bundles.settings import Settings
 from safeasr.bundles.tables import check_vocabulary
-from safeasr.errors import UnsupportedModelError
 from safeasr.families.bicif_paraformer.network import TimedEncoderProgram
 from safeasr.families.checkpoints import (
     check_paraformer,
-    load_parameters,
     paraformer_decoding,
     refuse_leftovers,
-    require,
 )
 from safeasr.families.frontends import offline_frontend
 from safeasr.families.paraformer.export import (
@@ -30,14 +26,11 @@ from safeasr.families.paraformer.export import (
     save_narrowed,
 )
 from safeasr.families.paraformer.network import DecoderProgram
-from safeasr.nets.ragged_lstm import LSTM_UNITS
-from safeasr.nets.upsampled_cif import UpsampledCif, UpsampledParameters
+from safeasr.families.timed_head import UPSAMPLED, build_timed_head, check_timed_head
 
-__all__ = ["TIMED_SIGNATURES", "UPSAMPLED", "build_timed_encoder", "check_timed", "export"]
+__all__ = ["TIMED_SIGNATURES", "build_timed_encoder", "export"]
 
 _KIND = "BiCifParaformer"
-#: Steps of the head for each row of the encoder. FunASR's rule for times knows no other number.
-UPSAMPLED = 3
 
 #: What the programs take and give, for readers of bundles.
 TIMED_SIGNATURES = {
@@ -50,27 +43,6 @@ TIMED_SIGNATURES = {
         ],
     },
 }
-
-
-def check_timed(kind: str, config: Settings) -> None:
-    """Refuse what a Paraformer with a ``CifPredictorV3`` may not have here."""
-    check_paraformer(
-        kind,
-        config,
-        encoder="SANMEncoder",
-        input_layers=("pe", None),
-        predictor="CifPredictorV3",
-    )
-    # FunASR's defaults, where the configuration is silent, are others than these.
-    conf = {
-        "upsample_times": 5,
-        "upsample_type": "cnn",
-        "use_cif1_cnn": True,
-        **config.section("predictor_conf").values,
-    }
-    require(kind, conf, "upsample_times", UPSAMPLED)
-    require(kind, conf, "upsample_type", "cnn_blstm")
-    require(kind, conf, "use_cif1_cnn", False)
 
 
 def build_timed_encoder(
@@ -93,21 +65,17 @@ def build_timed_encoder(
         UnsupportedModelError: if it is another network.
         ExportError: if the checkpoint does not fit, or a setting makes no sense.
     """
-    check_timed(kind, config)
-    encoder = build_encoder(config, weights, taken, input_size)
-    if encoder.size % LSTM_UNITS:
-        raise UnsupportedModelError(
-            f"encoder_conf.output_size={encoder.size} is not supported for {kind}: expected a "
-            f"multiple of {LSTM_UNITS}"
-        )
-    predictor = build_predictor(config, weights, taken, encoder.size)
-    conf = config.section("predictor_conf")
-    with torch.device("meta"):
-        given = UpsampledParameters(encoder.size, UPSAMPLED)
-    taken |= load_parameters(given, weights, "predictor.")
-    head = UpsampledCif(
-        given, conf.number("smooth_factor2", 1.0), conf.number("noise_threshold2", 0.0)
+    check_paraformer(
+        kind,
+        config,
+        encoder="SANMEncoder",
+        input_layers=("pe", None),
+        predictor="CifPredictorV3",
     )
+    check_timed_head(kind, config)
+    encoder = build_encoder(config, weights, taken, input_size)
+    predictor = build_predictor(config, weights, taken, encoder.size)
+    head = build_timed_head(kind, config, weights, taken, encoder.size)
     return TimedEncoderProgram(encoder, predictor, head)
 
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.families.base import Accepts, Task
-from safeasr.families.bicif_paraformer.export import UPSAMPLED
 from safeasr.families.frontends import frontend_of
 from safeasr.families.paraformer.recognizer import OPTIONS as PLAIN_OPTIONS
 from safeasr.families.programs import (
@@ -21,6 +20,7 @@ from safeasr.families.programs import (
     skipped_tokens,
 )
 from safeasr.families.terms import Terms
+from safeasr.families.timed_head import UPSAMPLED
 from safeasr.options.declared import FLAG, Option, Options
 from safeasr.text.sentence import ids_to_tokens, sentence_postprocess
 from safeasr.text.timestamps import ts_prediction_lfr6_standard

@@ -16,12 +16,12 @@ from safeasr.bundles.model_dir import ModelDir, read_vocabulary, read_weights
 from safeasr.bundles.program import save_program
 from safeasr.bundles.settings import Settings
 from safeasr.bundles.tables import check_vocabulary
-from safeasr.errors import ExportError
 from safeasr.families.checkpoints import (
     encoder_arguments,
     load_parameters,
     refuse_leftovers,
     require,
+    unknown_token,
 )
 from safeasr.families.ct_transformer.network import CtTransformerNetwork
 from safeasr.nets.precision import narrow
@@ -45,11 +45,7 @@ def _vocabulary(model: ModelDir) -> tuple[list[str], int]:
     """The words, and the number of the one that stands for all others."""
     tokens = read_vocabulary(model.tokens)
     check_vocabulary(model.tokens, tokens, None)
-    conf = model.settings.section("tokenizer_conf", optional=True)
-    unknown = conf.text("unk_symbol", "<unk>")
-    if unknown not in tokens:
-        raise ExportError(f"the vocabulary {model.tokens} has no {unknown!r}")
-    return tokens, tokens.index(unknown)
+    return tokens, unknown_token(model.settings, tokens)
 
 
 def build_network(

@@ -1,0 +1,1 @@
+"""MonotonicAligner: when each word of a text that is known was said."""
