@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "kernels/attention_places.h"
 #include "kernels/simd_exp.h"
 
 #define SAFEASR_BF16_CODE __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16,fma")))
@@ -214,6 +215,15 @@ SAFEASR_BF16_CODE float Softmax(float* scores, std::int64_t count, std::int64_t 
   return _mm512_reduce_add_ps(sum);
 }
 
+// Scores times the scale, less what distances cost. Returns the scale that is left to apply.
+SAFEASR_BF16_INLINE float ScaleAndPlace(const HeadAttention<BFloat16>& head, std::int64_t query,
+                                        std::int64_t padded, float* scores) {
+  if (head.places == nullptr) return head.scale;
+  for (std::int64_t j = 0; j < padded; j += kLanes) At<kLanes>(scores + j) *= head.scale;
+  LowerByDistance<kLanes>(head, query, scores);
+  return 1;
+}
+
 SAFEASR_BF16_CODE void Attend(const HeadAttention<BFloat16>& head) {
   const Layout l = Lay(head.scratch, head.keys_count, head.depth);
   TurnKeys(head, l);
@@ -227,8 +237,10 @@ SAFEASR_BF16_CODE void Attend(const HeadAttention<BFloat16>& head) {
     Multiply({l.queries, l.channel_pairs, rows, l.channel_pairs, l.keys_turned, l.keys, l.scores});
     float shares[kTile];
     for (std::int64_t i = 0; i < rows; ++i) {
-      shares[i] = 1.0f / Softmax(l.scores + i * l.keys, head.keys_count, l.keys, head.scale,
-                                 l.weight_pairs + i * l.key_pairs);
+      float* const scores = l.scores + i * l.keys;
+      const float scale = ScaleAndPlace(head, first + i, l.keys, scores);
+      shares[i] =
+          1.0f / Softmax(scores, head.keys_count, l.keys, scale, l.weight_pairs + i * l.key_pairs);
     }
     Multiply({l.weight_pairs, l.key_pairs, rows, l.key_pairs, l.value_pairs, l.depth, l.sums});
     for (std::int64_t i = 0; i < rows; ++i) {

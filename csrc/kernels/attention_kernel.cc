@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "kernels/attention_bf16_kernel.h"
+#include "kernels/attention_places.h"
 #include "kernels/linear_kernel.h"
 #include "kernels/simd.h"
 #include "kernels/simd_exp.h"
@@ -110,6 +111,7 @@ SAFEASR_INLINE void AttendOneByOne(const HeadAttention<T>& head) {
     const T* q = head.q + i * head.q_stride;
     for (std::int64_t c = 0; c < head.depth; ++c) query[c] = Widened(q[c]) * head.scale;
     Scores<kLanes>(head, query, weights);
+    LowerByDistance<kLanes>(head, i, weights);
     const float share = 1.0f / Exponentials<kLanes>(weights, head.keys_count);
 
     std::int64_t c = 0;
@@ -184,6 +186,7 @@ SAFEASR_INLINE void AttendInTiles(const HeadAttention<T>& head) {
                     t.scores, t.keys});
     float shares[kTile];
     for (std::int64_t i = 0; i < rows; ++i) {
+      LowerByDistance<kLanes>(head, first + i, t.scores + i * t.keys);
       shares[i] = 1.0f / Exponentials<kLanes>(t.scores + i * t.keys, head.keys_count);
     }
     Linear<kLanes>({t.scores, t.keys, rows, head.keys_count, t.values, nullptr, t.depth, false,

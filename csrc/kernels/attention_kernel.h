@@ -23,13 +23,18 @@ struct HeadAttention {
   std::int64_t depth;
   float scale;
   float* scratch;
+  // Where the rows stand, if queries and keys are the same rows in the same order, else null: the
+  // score of two of them is lowered by slope for each step that they are apart. Rows whose place is
+  // negative stand nowhere, and are far from none.
+  const float* places = nullptr;
+  float slope = 0;
 };
 
 std::int64_t AttentionScratch(std::int64_t queries, std::int64_t keys_count, std::int64_t depth);
 
-// out[i] = softmax(scale * q[i] . keys) . values, computed in float32; zeros without keys. lanes:
-// of SimdLanes(). Few queries are done one by one, many in tiles; how many are few depends on the
-// type and the processor.
+// out[i] = softmax(scale * q[i] . keys - slope * distances) . values, computed in float32; zeros
+// without keys. lanes: of SimdLanes(). Few queries are done one by one, many in tiles; how many are
+// few depends on the type and the processor.
 void AttendHead(const HeadAttention<float>& head, int lanes);
 void AttendHead(const HeadAttention<BFloat16>& head, int lanes);
 

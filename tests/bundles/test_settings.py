@@ -154,6 +154,16 @@ def test_yaml_that_cannot_be_read(tmp_path: Path, name: str) -> None:
     assert str(file) in str(raised.value)
 
 
+def test_numbers_as_funasr_reads_them(tmp_path: Path) -> None:
+    """PyYAML takes some for strings."""
+    file = tmp_path / "config.yaml"
+    file.write_text("a: [1e-05, 1E5, -2.5e3, .5e+1, 3.e2, +1e0]\nb: [1e, e5, '1e5', 1.5, 2]\n")
+    assert read_yaml(file) == {
+        "a": [1e-05, 1e5, -2500.0, 5.0, 300.0, 1.0],
+        "b": ["1e", "e5", "1e5", 1.5, 2],
+    }
+
+
 def test_yaml_with_anchors_of_ordinary_size(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("base: &b {x: 1, y: [1, 2]}\nother: {<<: *b, x: 3}\nagain: *b\n")

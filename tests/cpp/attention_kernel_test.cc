@@ -41,7 +41,8 @@ struct Rows {
     const auto room = static_cast<std::size_t>(AttentionScratch(count, keys_count, depth));
     const std::unique_ptr<float[]> scratch(new float[room]);
     AttendHead(HeadAttention<T>{q.data(), Stride(), out.data(), Stride(), count, keys.data(),
-                                values.data(), keys_count, depth, scale, scratch.get()},
+                                values.data(), keys_count, depth, scale, scratch.get(),
+                                places.empty() ? nullptr : places.data(), slope},
                lanes);
   }
 
@@ -57,7 +58,10 @@ struct Rows {
       for (std::int64_t c = 0; c < depth; ++c) {
         dot += double{Widened(q[static_cast<std::size_t>(query * Stride() + c)])} * Widened(key[c]);
       }
-      weights.push_back(dot * scale);
+      const std::size_t j = weights.size(), i = static_cast<std::size_t>(query);
+      const bool placed = !places.empty() && places[i] >= 0 && places[j] >= 0;
+      const double cost = placed ? slope * std::abs(double{places[i]} - places[j]) : 0;
+      weights.push_back(dot * scale - cost);
       highest = std::max(highest, weights.back());
     }
     for (double& w : weights) sum += w = std::exp(w - highest);
@@ -72,6 +76,8 @@ struct Rows {
   std::int64_t queries, keys_count, depth;
   std::vector<T> q, k, v, out;
   std::vector<const T*> keys, values;
+  std::vector<float> places;  // of the rows, as many as there are keys; none: nowhere
+  float slope = 0;
 };
 
 // Values are normal numbers, at most about 4. Where weights are rounded to bfloat16, a result may
@@ -158,6 +164,34 @@ void CheckExtremes() {
 TEST(ExtremeScores) {
   CheckExtremes<float>();
   CheckExtremes<BFloat16>();
+}
+
+template <class T>
+void CheckDistances() {
+  for (const int lanes : Lanes()) {
+    for (const std::int64_t depth : {7, 16, 64}) {
+      for (const std::int64_t rows : {1, 3, 5, 17, 31, 40, 101}) {
+        Rows<T> all(rows, rows, depth, static_cast<unsigned>(rows + depth));
+        for (std::int64_t t = 0; t < rows; ++t) {
+          all.places.push_back(t % 7 == 6 ? -1.0f : static_cast<float>(t + 1));
+        }
+        all.slope = 0.35f;
+        all.Run(rows, lanes);
+        for (std::int64_t i = 0; i < rows; ++i) {
+          const std::vector<double> expected = all.Expected(i);
+          for (std::int64_t c = 0; c < depth; ++c) {
+            const double right = expected[static_cast<std::size_t>(c)];
+            CHECK(std::abs(Widened(all.Out(i, c)) - right) <= Tolerance<T>() + Rounding<T>(right));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(ScoresFallWithDistance) {
+  CheckDistances<float>();
+  CheckDistances<BFloat16>();
 }
 
 // Numbers of queries that are done in one way: few of them and all.

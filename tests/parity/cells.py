@@ -28,7 +28,7 @@ THREADS = 16
 #: Share of a recording's own loudness.
 NOISE = 1e-4
 TRIES = 3
-#: Of the largest number of an embedding.
+#: Of the largest number of an embedding; of a score, which is 1 at most.
 TOLERANCE = 1e-4
 
 
@@ -102,12 +102,14 @@ def _as_named(found: Any, expected: list[dict[str, Any]]) -> Any:
 
 
 def same(found: Any, expected: Any) -> bool:
-    """Equal; numbers of embeddings nearly so."""
+    """Equal; numbers of embeddings and scores nearly so."""
     if isinstance(expected, (torch.Tensor, np.ndarray)):
         ours, theirs = (torch.as_tensor(one) for one in (found, expected))
         if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
             return False
         return bool((ours - theirs).abs().max() <= TOLERANCE * theirs.abs().max())
+    if isinstance(expected, float):
+        return isinstance(found, float) and abs(found - expected) <= TOLERANCE
     if isinstance(expected, dict):
         if not isinstance(found, dict) or found.keys() != expected.keys():
             return False

@@ -37,6 +37,8 @@ __all__ = [
 LiveJob = tuple[list[tuple[Samples, bool]], dict[str, Any]]
 #: In seconds: from less than a frame of the networks to many.
 _LENGTHS = (0.05, 0.2, 0.7, 1.1, 1.9, 2.4, 3.3, 5.2)
+#: Names of vectors in results.
+VECTORS = ("spk_embedding", "feats")
 
 
 @dataclass(frozen=True)
@@ -111,12 +113,22 @@ def _case_of(family: str) -> FamilyCase:
 
 
 def said(result: Mapping[str, Any]) -> str:
-    """What a result says: its text, the segments of a detector, what an embedding points to.
+    """What a result says: its text, the segments of a detector, a label, what a vector points to.
 
-    An embedding's numbers are rounded in other ways by other kernels, its signs hardly ever are.
+    An embedding's numbers are rounded in other ways by other kernels, its signs hardly ever are;
+    where there are many vectors, those of their mean.
     """
-    if "spk_embedding" in result:
-        return "".join("-+"[number > 0] for number in result["spk_embedding"].flatten().tolist())
+    for name in VECTORS:
+        if isinstance(result.get(name), str):  # made plain before
+            return str(result[name])
+        if name in result:
+            numbers = torch.as_tensor(result[name])
+            mean = numbers.reshape(-1, numbers.shape[-1]).mean(0)
+            return "".join("-+"[number > 0] for number in mean.tolist())
+    if "scores" in result:
+        if isinstance(result["scores"], str):
+            return str(result["scores"])
+        return str(max(zip(result["scores"], result["labels"], strict=True))[1])
     return str(result["text"] if "text" in result else result["value"])
 
 
@@ -128,8 +140,8 @@ def plain(results: Any) -> Any:
         return [plain(one) for one in results]
     if isinstance(results, dict):
         found = {name: plain(value) for name, value in results.items()}
-        if "spk_embedding" in results:
-            found["spk_embedding"] = said(results)
+        for name in {*VECTORS, "scores"} & results.keys():
+            found[name] = said(results)
         return found
     return results
 

@@ -2,6 +2,7 @@
 
 #include <torch/library.h>
 
+#include "asr/ops/grouped_conv.h"
 #include "asr/ops/int8_linear.h"
 #include "asr/ops/norm_op.h"
 #include "asr/ops/ragged_attention.h"
@@ -24,6 +25,10 @@ void RegisterOperators() {
         "Tensor key_offsets, Tensor(a!)[] caches, Tensor spans, int layer) -> Tensor",
         &RaggedAttention);
     made.def(
+        "alibi_attention(Tensor q, Tensor k, Tensor v, int heads, Tensor offsets, Tensor places, "
+        "Tensor slopes) -> Tensor",
+        &AlibiAttention);
+    made.def(
         "ragged_attention_by(Tensor q, Tensor k, Tensor v, int heads, Tensor query_offsets, "
         "Tensor key_offsets, Tensor(a!)[] caches, Tensor spans, int layer, str packed_way) "
         "-> Tensor",
@@ -36,6 +41,8 @@ void RegisterOperators() {
         "cif_weights(Tensor x, Tensor weight, Tensor bias, float smooth_factor, "
         "float noise_threshold) -> Tensor",
         &CifRowWeights);
+    made.def("gelu_(Tensor(a!) x) -> Tensor(a!)", &Gelu);
+    made.def("grouped_conv(Tensor x, Tensor weight, Tensor bias) -> Tensor", &GroupedConv);
     made.def(
         "norm(Tensor x, Tensor weight, Tensor bias, float epsilon, bool narrow, "
         "bool half=False) -> Tensor",

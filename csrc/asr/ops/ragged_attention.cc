@@ -9,6 +9,7 @@
 
 #include "asr/ops/device/device_attention.h"
 #include "asr/ops/device/packed_attention.h"
+#include "asr/ops/plain_floats.h"
 #include "kernels/attention_kernel.h"
 #include "kernels/simd.h"
 #include "runtime/graph_lists.h"
@@ -23,6 +24,8 @@ struct Operands {
   at::TensorList caches;
   std::vector<AttentionStream> streams;
   std::int64_t used;  // queries that belong to a stream
+  // Of AlibiAttention; null: none.
+  const at::Tensor *places = nullptr, *slopes = nullptr;
 };
 
 bool AttendsByKernel(const at::Tensor& t) {
@@ -179,7 +182,9 @@ at::Tensor OnTheCpu(const Operands& o) {
           kernels::HeadAttention<T>{
               Data<T>(o.q) + s.first_query * o.q.stride(0) + channel, o.q.stride(0),
               Data<T>(out) + s.first_query * size + channel, size, s.queries, keys.data(),
-              values.data(), static_cast<std::int64_t>(keys.size()), depth, scale, scratch.data()},
+              values.data(), static_cast<std::int64_t>(keys.size()), depth, scale, scratch.data(),
+              o.places == nullptr ? nullptr : Data<float>(*o.places) + s.first_key,
+              o.slopes == nullptr ? 0 : Data<float>(*o.slopes)[task % o.heads]},
           lanes);
     }
   });
@@ -239,6 +244,28 @@ at::Tensor RaggedAttention(const at::Tensor& q, const at::Tensor& k, const at::T
       };
     }
     return AttendOnDevice(call);
+  }
+  return q.scalar_type() == at::kFloat ? OnTheCpu<float>(operands)
+                                       : OnTheCpu<kernels::BFloat16>(operands);
+}
+
+at::Tensor AlibiAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                          std::int64_t heads, const at::Tensor& offsets, const at::Tensor& places,
+                          const at::Tensor& slopes) {
+  Operands operands = Checked(q, k, v, heads, offsets, offsets, {}, offsets, 0);
+  TORCH_CHECK(q.size(0) == k.size(0) && places.dim() == 1 && places.size(0) == q.size(0) &&
+                  places.scalar_type() == at::kFloat && slopes.dim() == 1 &&
+                  slopes.size(0) == heads && slopes.scalar_type() == at::kFloat,
+              "alibi_attention expects places (", q.size(0), ") and slopes (", heads,
+              ") in float32, got ", places.sizes(), " and ", slopes.sizes());
+  operands.places = &places;
+  operands.slopes = &slopes;
+  if (!AttendsByKernel(q) || !AttendsByKernel(k) || !AttendsByKernel(v) || !PlainFloats(places) ||
+      !PlainFloats(slopes)) {
+    DeviceAttention call = ForDevice(operands);
+    call.places = places;
+    call.slopes = slopes;
+    return AttendOnDevice(call, "");
   }
   return q.scalar_type() == at::kFloat ? OnTheCpu<float>(operands)
                                        : OnTheCpu<kernels::BFloat16>(operands);

@@ -35,6 +35,14 @@ at::Tensor RaggedAttention(const at::Tensor& q, const at::Tensor& k, const at::T
                            const at::Tensor& key_offsets, at::TensorList caches,
                            const at::Tensor& spans, std::int64_t layer);
 
+// Self-attention of recordings, whose scores fall with distance (Press et al., 2021,
+// https://arxiv.org/abs/2108.12409): the score of two rows that have places is lowered by the
+// head's slope times the steps between them. places: (rows) float32, where each row stands,
+// negative for those that stand nowhere; slopes: (heads) float32. All else as above.
+at::Tensor AlibiAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                          std::int64_t heads, const at::Tensor& offsets, const at::Tensor& places,
+                          const at::Tensor& slopes);
+
 // The same by tensor operations with a given operator for AttendPacked (packed_attention.h), or ""
 // for none; for tests.
 at::Tensor RaggedAttentionBy(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,

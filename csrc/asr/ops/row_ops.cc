@@ -1,16 +1,20 @@
 #include "asr/ops/row_ops.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "asr/ops/plain_floats.h"
+#include "kernels/gelu_kernel.h"
+#include "kernels/simd.h"
 
 namespace safeasr::asr {
 namespace {
 
+constexpr std::int64_t kNumbersWorthAThread = 1 << 14;
 constexpr float kLog10000 = 9.210340371976184f;
 
 // In double, so that the order of adding is no part of the answer.
@@ -67,6 +71,19 @@ at::Tensor CifRowWeights(const at::Tensor& x, const at::Tensor& weight, const at
     out.data_ptr<float>()[t] = std::max(alpha * smooth - noise, 0.0f);
   }
   return out;
+}
+
+at::Tensor Gelu(at::Tensor x) {
+  const bool narrow = x.scalar_type() == at::kBFloat16;
+  if (runtime::TakesTensorOpPath(x.device()) || !x.is_contiguous() ||
+      (!narrow && x.scalar_type() != at::kFloat)) {
+    return at::gelu_(x);
+  }
+  char* const first = static_cast<char*>(x.data_ptr());
+  at::parallel_for(0, x.numel(), kNumbersWorthAThread, [&](std::int64_t begin, std::int64_t end) {
+    kernels::Gelu({first + begin * x.element_size(), narrow, end - begin}, kernels::SimdLanes());
+  });
+  return x;
 }
 
 }  // namespace safeasr::asr

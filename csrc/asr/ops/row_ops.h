@@ -19,4 +19,8 @@ at::Tensor EncodePositions(const at::Tensor& positions, std::int64_t size);
 at::Tensor CifRowWeights(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                          double smooth_factor, double noise_threshold);
 
+// safeasr::gelu_: GELU by the error function of rows without gaps, in place; returns them. Any type
+// of real numbers.
+at::Tensor Gelu(at::Tensor x);
+
 }  // namespace safeasr::asr

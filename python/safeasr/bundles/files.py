@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ _MOST_YAML = 4 << 20
 #: Values that a file may stand for once its aliases are written out.
 _MOST_VALUES = 500_000
 _MOST_LEVELS = 100
+#: Numbers such as 1e-05, which FunASR's reader takes for what they are, and PyYAML for strings.
+_EXPONENTIAL = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+\Z")
 
 
 class _RefusedError(Exception):
@@ -59,6 +62,9 @@ class _Loader(yaml.SafeLoader):
         self._values += values
         if self._values > _MOST_VALUES:
             raise _RefusedError(f"with its aliases it stands for more than {_MOST_VALUES:,} values")
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENTIAL, list("-+0123456789."))
 
 
 def read_yaml(path: Path) -> Any:

@@ -14,7 +14,7 @@ from safeasr.calls.awaiting import Readers
 from safeasr.calls.call import Call
 from safeasr.calls.future import Future
 from safeasr.calls.kinds import kind_of_input
-from safeasr.calls.result_writer import ResultWriter
+from safeasr.calls.result_writer import writer_of
 from safeasr.calls.sentences import Sentences
 from safeasr.calls.submission import Serving
 from safeasr.deadlines import deadline_after
@@ -97,7 +97,7 @@ class Calls:
         # list of files into memory or to fill the queue for everyone else.
         devices = options.device.count(",") + 1
         ahead = 2 * options.max_batch_size * options.num_workers * devices
-        self._serving = Serving(recognizer, engine, ResultWriter(), ahead)
+        self._serving = Serving(recognizer, engine, writer_of(recognizer.task), ahead)
 
     def watch(self, what: str) -> CallWatch:
         """Counts and times a call that begins now, of the method ``what``."""

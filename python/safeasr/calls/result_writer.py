@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
 
 from safeasr.calls.os_threads import allocate_rlock
 from safeasr.errors import OutputError
+from safeasr.families.base import Task
+from safeasr.printable import quoted
 
-__all__ = ["ResultWriter", "once"]
+__all__ = ["EmbeddingWriter", "ResultWriter", "Writer", "once", "writer_of"]
+
+
+class Writer(Protocol):
+    """Writes the results of calls into directories; safe from many threads."""
+
+    def require_writable(self, output_dir: str) -> None:
+        """Make the directory, and see that it can be written; OutputError if it cannot."""
+
+    def write(self, output_dir: str, results: Iterable[Mapping[str, Any]]) -> None:
+        """Write the results of one call; OutputError if they cannot be written."""
+
+
+def writer_of(task: Task) -> Writer:
+    """What writes the results of a model, as FunASR does."""
+    return EmbeddingWriter() if task == "emotion" else ResultWriter()
 
 
 class ResultWriter:
@@ -65,6 +86,58 @@ class ResultWriter:
                 self._begun.add(file)
             except OSError as error:
                 raise _failure(file, error) from error
+
+
+class EmbeddingWriter:
+    """Writes the vectors (``feats``) of each result to ``<output_dir>/<key>.npy``."""
+
+    def require_writable(self, output_dir: str) -> None:
+        """Make the directory.
+
+        Raises:
+            OutputError: if it cannot be made, or nothing may be written there.
+        """
+        folder = Path(output_dir)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _failure(folder, error) from error
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise _failure(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+    def write(self, output_dir: str, results: Iterable[Mapping[str, Any]]) -> None:
+        """Write a file for each result that has vectors; one of that name is replaced.
+
+        Raises:
+            OutputError: if one cannot be written, or a key cannot be a file's name.
+        """
+        for result in results:
+            if "feats" not in result:
+                continue
+            key = str(result["key"])
+            # FunASR would write wherever the key leads to.
+            if key in ("", ".", "..") or not {"/", "\0", os.sep}.isdisjoint(key):
+                raise OutputError(f"output_dir: the key {quoted(key)} cannot be a file's name")
+            file = Path(output_dir) / f"{key}.npy"
+            try:
+                _replace_array(file, result["feats"])
+            except (OSError, UnicodeError) as error:
+                reason = error if isinstance(error, OSError) else OSError(str(error))
+                raise _failure(file, reason) from error
+
+
+def _replace_array(file: Path, numbers: Any) -> None:
+    """Write an array; whoever reads meanwhile finds the whole file, or the one before."""
+    # Readable by whom the umask says, which files of tempfile are not.
+    draft = file.with_name(f".{secrets.token_hex(8)}.npy")
+    try:
+        with draft.open("xb") as out:
+            np.save(out, numbers)
+        draft.replace(file)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise
 
 
 def _only_bytes(text: str) -> bool:

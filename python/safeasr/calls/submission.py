@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 from safeasr._extension import _ext
 from safeasr.calls.os_threads import threads_are_green
-from safeasr.calls.result_writer import ResultWriter
+from safeasr.calls.result_writer import Writer
 from safeasr.deadlines import seconds_left
 from safeasr.errors import InputError, QueueFullError
 from safeasr.families.base import Pair, Recognizer
@@ -66,7 +66,7 @@ class Serving:
 
     recognizer: Recognizer
     engine: _ext.Engine
-    writer: ResultWriter
+    writer: Writer
     ahead: int
 
 

@@ -22,6 +22,7 @@ _TABLE: dict[str, str] = {
     "CTTransformerStreaming": "safeasr.families.ct_transformer_streaming.family:FAMILY",
     "ContextualParaformer": "safeasr.families.contextual_paraformer.family:FAMILY",
     "ERes2NetV2": "safeasr.families.eres2netv2.family:FAMILY",
+    "Emotion2vec": "safeasr.families.emotion2vec.family:FAMILY",
     "FsmnVADStreaming": "safeasr.families.fsmn_vad.family:FAMILY",
     "MonotonicAligner": "safeasr.families.monotonic_aligner.family:FAMILY",
     "Paraformer": "safeasr.families.paraformer.family:FAMILY",

@@ -45,16 +45,17 @@ class Norm(nn.Module):
     Args:
         size: channels.
         wide: gives float32 in every precision.
+        epsilon: added to the variance; the default is that of FunASR's transformers.
     """
 
     __constants__ = ("size", "epsilon", "narrow", "float16", "reduced")
 
-    def __init__(self, size: int, wide: bool = False) -> None:
+    def __init__(self, size: int, wide: bool = False, epsilon: float = 1e-12) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(size))
         self.bias = nn.Parameter(torch.empty(size))
         self.size = size
-        self.epsilon = 1e-12  # of FunASR's transformers
+        self.epsilon = epsilon
         self.wide = wide
         self.reduced = False  # the linear layers around are
         self.narrow = False

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "asr/ops/device/packed_attention.h"
+#include "asr/ops/device/placed_attention.h"
 #include "runtime/graph_lists.h"
 
 namespace safeasr::asr {
@@ -48,6 +49,13 @@ at::Tensor ByHead(const at::Tensor& rows, const at::Tensor& chosen, std::int64_t
       .transpose(1, 2);
 }
 
+// Where the chosen rows stand: (streams, count).
+at::Tensor Places(const at::Tensor& places, const at::Tensor& chosen, std::int64_t streams,
+                  std::int64_t count) {
+  return (chosen.defined() ? places.index_select(0, chosen) : places.narrow(0, 0, streams * count))
+      .view({streams, count});
+}
+
 at::Tensor AttendBucket(const DeviceAttention& call, const AttentionBucket& b,
                         const Sources& sources) {
   const at::Tensor q = ByHead(call.q, b.query_rows, b.streams, b.queries, call.heads);
@@ -62,7 +70,11 @@ at::Tensor AttendBucket(const DeviceAttention& call, const AttentionBucket& b,
   }
   const std::optional<at::Tensor> mask =
       b.mask.defined() ? std::optional<at::Tensor>(b.mask) : std::nullopt;
-  const at::Tensor out = at::scaled_dot_product_attention(q, k, v, mask);
+  const at::Tensor out =
+      call.slopes.defined()
+          ? AttendPlaced({q, k, v, Places(call.places, b.query_rows, b.streams, b.queries),
+                          Places(call.places, b.key_rows, b.streams, b.keys), call.slopes, b.mask})
+          : at::scaled_dot_product_attention(q, k, v, mask);
   return out.transpose(1, 2).reshape({b.streams * b.queries, call.q.size(1)});
 }
 

@@ -19,6 +19,8 @@ struct DeviceAttention {
   const std::vector<AttentionStream>& streams;
   // While a graph is made: the streams as the host's inputs have them at the moment.
   std::function<std::vector<AttentionStream>()> reread{};
+  // Of AlibiAttention, which knows no packed way: (rows) and (heads); undefined: none.
+  at::Tensor places{}, slopes{};
 };
 
 // A few launches, however many streams there are: their number grows with the number of caches, and

@@ -1,0 +1,1 @@
+"""emotion2vec: how somebody speaks, as labels with scores and as vectors."""
