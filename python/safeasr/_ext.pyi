@@ -138,6 +138,13 @@ class HotwordList(metaclass=_Pybind11Type):
     @property
     def encoded(self) -> bool: ...
 
+class KeywordSearch(metaclass=_Pybind11Type):
+    def __init__(self, keywords: list[list[int]]) -> None: ...
+    def __len__(self) -> int: ...
+    def find(
+        self, probabilities: NDArray[np.float32], ids: NDArray[np.int64]
+    ) -> tuple[int, float] | None: ...
+
 class SeacoRunner(Runner):
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -222,3 +223,15 @@ def test_a_file_is_hashed_once_and_again_when_it_changes(
     bundle.verify()
     bundle.verify()
     assert read == [tmp_path / "mine" / "scorer.ts"]
+
+
+def test_a_checkpoint_of_the_callers_has_a_bundle_of_its_own(tmp_path: Path) -> None:
+    """Also where configuration.json names the directory's own, and both have one name."""
+    pytest.importorskip("funasr", reason="funasr makes the models")
+    from support.models import SHAPES, write_model_dir
+
+    layout = next(shape for shape in SHAPES if shape.configuration)
+    mine, other = (write_model_dir(tmp_path / str(seed), layout, seed) for seed in (0, 1))
+    metas = json.loads((mine / "configuration.json").read_text())["file_path_metas"]
+    given = {"init_param": str(other / metas["init_param"])}
+    assert open_bundle(mine).files != open_bundle(mine, given).files

@@ -148,6 +148,20 @@ def test_models_and_options(fake: type[FakeModel], files: list[str], tmp_path: P
     ]
 
 
+def test_keywords(
+    fake: type[FakeModel], files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["transcribe", files[0], "--keywords", "alpha,beta"]) == 0
+    assert [options for _, options in fake.made[0].calls] == [{"keywords": "alpha,beta"}]
+    assert run(["transcribe", files[0], "--keywords", "alpha", "--server", "http://x"]) == 2
+    assert "--keywords" in capsys.readouterr().err
+
+
+def test_what_two_heads_say() -> None:
+    result = {"key": "a", "text": "detected x 0.5", "text2": "rejected"}
+    assert written(Format.TEXT, result, keys=True) == "a\tdetected x 0.5\na\trejected\n"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -6,6 +6,7 @@ What a family has to say for itself is ``CASE`` in ``tests/families/<family>/cas
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ __all__ = [
 
 #: Pieces of a stream, whether it ends with them, and its options.
 LiveJob = tuple[list[tuple[Samples, bool]], dict[str, Any]]
+_DETECTED = re.compile(r"^(detected \S+ )(\S+)$")
 #: In seconds: from less than a frame of the networks to many.
 _LENGTHS = (0.05, 0.2, 0.7, 1.1, 1.9, 2.4, 3.3, 5.2)
 #: Names of vectors in results.
@@ -116,7 +118,7 @@ def said(result: Mapping[str, Any]) -> str:
     """What a result says: its text, the segments of a detector, a label, what a vector points to.
 
     An embedding's numbers are rounded in other ways by other kernels, its signs hardly ever are;
-    where there are many vectors, those of their mean.
+    of a keyword's score some digits stay. Where there are many vectors, those of their mean.
     """
     for name in VECTORS:
         if isinstance(result.get(name), str):  # made plain before
@@ -129,7 +131,13 @@ def said(result: Mapping[str, Any]) -> str:
         if isinstance(result["scores"], str):
             return str(result["scores"])
         return str(max(zip(result["scores"], result["labels"], strict=True))[1])
-    return str(result["text"] if "text" in result else result["value"])
+    text = _rounded(str(result["text"] if "text" in result else result["value"]))
+    return f"{text}, {_rounded(result['text2'])}" if "text2" in result else text
+
+
+def _rounded(text: str) -> str:
+    """A text; the score of a keyword in two digits."""
+    return _DETECTED.sub(lambda found: f"{found[1]}{float(found[2]):.2f}", text)
 
 
 def plain(results: Any) -> Any:
@@ -139,7 +147,10 @@ def plain(results: Any) -> Any:
     if isinstance(results, (list, tuple)):
         return [plain(one) for one in results]
     if isinstance(results, dict):
-        found = {name: plain(value) for name, value in results.items()}
+        found = {
+            name: _rounded(value) if name in ("text", "text2") else plain(value)
+            for name, value in results.items()
+        }
         for name in {*VECTORS, "scores"} & results.keys():
             found[name] = said(results)
         return found

@@ -58,9 +58,10 @@ def content_key(
         ExportError: if a file cannot be read, or is not what a hub says that it is.
     """
     digests = {}
-    for file in model.files(files):
+    for number, file in enumerate(model.files(files)):
         inside = file.is_relative_to(model.path)
-        name = str(file.relative_to(model.path)) if inside else file.name
+        # A file of the caller's may have the name of one that it takes the place of.
+        name = str(file.relative_to(model.path)) if inside else f"../{number}/{file.name}"
         try:
             digests[name] = noted_digest(file, root / "digests")
         except OSError as error:

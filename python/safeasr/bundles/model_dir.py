@@ -90,6 +90,21 @@ class ModelDir:
             )
         return found
 
+    def find_all(self, key: str) -> list[Path]:
+        """The files of a list that configuration.json or config.yaml has under that key.
+
+        Raises:
+            ExportError: if one of them is not there.
+        """
+        for place in (self.metas, self.config):
+            named = place.get(key)
+            if isinstance(named, list) and named and all(isinstance(one, str) for one in named):
+                missing = [name for name in named if not _is_file(self.path / name)]
+                if missing:
+                    raise ExportError(f"{self.path} has no {shown(missing[0], 300)} ({key})")
+                return [self.path / name for name in named]
+        return []
+
     def check_complete(self) -> None:
         """Refuse a directory that lacks files which its own configuration names.
 
@@ -167,6 +182,7 @@ class ModelDir:
         named = {key: one for key, one in self.metas.items() if key != "config"}
         found += [self.path / name for name in _named(named, {})]
         found += [self.find(one) for one in also]
+        found += [file for one in also for file in self.find_all(one)]
         return list(dict.fromkeys(one for one in found if one is not None and _is_file(one)))
 
 
@@ -179,12 +195,14 @@ def _value_of(key: str, place: Mapping[str, Any]) -> str | None:
 
 
 def _named(place: Mapping[str, Any], replaced: Mapping[str, Any]) -> Iterator[str]:
-    """The names of files in nested mappings, but for those whose key was replaced."""
+    """The names of files in nested mappings and lists, but for those whose key was replaced."""
     for key, one in place.items():
         if isinstance(one, Mapping):
             yield from _named(one, replaced)
         elif isinstance(one, str) and _value_of(key, replaced) is None:
             yield one
+        elif isinstance(one, list):
+            yield from (name for name in one if isinstance(name, str))
 
 
 def _is_file(path: Path) -> bool:

@@ -97,7 +97,7 @@ class Calls:
         # list of files into memory or to fill the queue for everyone else.
         devices = options.device.count(",") + 1
         ahead = 2 * options.max_batch_size * options.num_workers * devices
-        self._serving = Serving(recognizer, engine, writer_of(recognizer.task), ahead)
+        self._serving = Serving(recognizer, engine, writer_of(recognizer), ahead)
 
     def watch(self, what: str) -> CallWatch:
         """Counts and times a call that begins now, of the method ``what``."""

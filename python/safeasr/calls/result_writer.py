@@ -8,16 +8,16 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 
 from safeasr.calls.os_threads import allocate_rlock
 from safeasr.errors import OutputError
-from safeasr.families.base import Task
+from safeasr.families.base import LoadedModel
 from safeasr.printable import quoted
 
-__all__ = ["EmbeddingWriter", "ResultWriter", "Writer", "once", "writer_of"]
+__all__ = ["EmbeddingWriter", "NamesResultFiles", "ResultWriter", "Writer", "once", "writer_of"]
 
 
 class Writer(Protocol):
@@ -30,33 +30,49 @@ class Writer(Protocol):
         """Write the results of one call; OutputError if they cannot be written."""
 
 
-def writer_of(task: Task) -> Writer:
+def writer_of(model: LoadedModel) -> Writer:
     """What writes the results of a model, as FunASR does."""
-    return EmbeddingWriter() if task == "emotion" else ResultWriter()
+    return EmbeddingWriter() if model.task == "emotion" else ResultWriter(model)
+
+
+#: Where FunASR's recognisers write what they say; a detector has segments instead of text.
+_TEXTS: Final = {"text": "1best_recog/text"}
+
+
+@runtime_checkable
+class NamesResultFiles(Protocol):
+    """A model whose results FunASR writes to files of other names."""
+
+    #: Names below ``output_dir``, by the keys of results that are written there.
+    result_files: Mapping[str, str]
 
 
 class ResultWriter:
     """Writes ``<output_dir>/1best_recog/text``, one ``key text`` a line; safe from many threads.
 
-    As in FunASR, a model's first write to a directory starts its file anew. Inputs that failed have
-    no line.
+    As in FunASR, a model's first write to a directory starts its files anew. Inputs that failed
+    have no line.
+
+    Args:
+        model: whose results they are; it may name other files.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, model: object = None) -> None:
+        self._names = model.result_files if isinstance(model, NamesResultFiles) else _TEXTS
         self._lock = allocate_rlock()
         self._begun: set[Path] = set()
 
-    @staticmethod
-    def _file(output_dir: str) -> Path:
-        return Path(output_dir) / "1best_recog" / "text"
-
     def require_writable(self, output_dir: str) -> None:
-        """Make the directory, and see that the file can be written; it is left as it is.
+        """Make the directory, and see that its files can be written; they are left as they are.
 
         Raises:
-            OutputError: if it cannot.
+            OutputError: if one cannot.
         """
-        file = self._file(output_dir)
+        for name in self._names.values():
+            self._require_writable(Path(output_dir, name))
+
+    @staticmethod
+    def _require_writable(file: Path) -> None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o666))
@@ -64,16 +80,17 @@ class ResultWriter:
             raise _failure(file, error) from error
 
     def write(self, output_dir: str, results: Iterable[Mapping[str, Any]]) -> None:
-        """Append the results of one call, together, or nothing of them.
+        """Append the results of one call, together; of each file all of them or nothing.
 
         Raises:
             OutputError: if they cannot be written.
         """
-        file = self._file(output_dir)
-        # A voice activity detector has segments instead of text.
-        text = "".join(
-            f"{r['key']} {r.get('text', r.get('value'))}\n" for r in results if "error" not in r
-        )
+        said = [one for one in results if "error" not in one]
+        for key, name in self._names.items():
+            text = "".join(f"{r['key']} {r.get(key, r.get('value'))}\n" for r in said)
+            self._append(Path(output_dir, name), text)
+
+    def _append(self, file: Path, text: str) -> None:
         # Keys of files whose names are no UTF-8 keep the names' bytes.
         lines = text.encode("utf-8", "surrogateescape" if _only_bytes(text) else "replace")
         with self._lock:

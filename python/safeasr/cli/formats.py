@@ -109,6 +109,8 @@ def _lines(result: _Result) -> Iterator[str]:
     sentences = result.get("sentence_info") or ()
     if not any("spk" in one for one in sentences):
         yield str(result.get("text", result.get("value")))
+        if "text2" in result:  # what the second head of a model for keywords says
+            yield str(result["text2"])
         return
     for speaker, turn in groupby(filter(_is_said, sentences), lambda one: one["spk"]):
         yield f"Speaker {speaker}: " + " ".join(" ".join(one["text"].split()) for one in turn)

@@ -30,6 +30,7 @@ class Local:
         timestamps: bool,
         sentences: bool,
         hotwords: str | None,
+        keywords: str | None,
     ) -> None:
         """Load the model.
 
@@ -46,6 +47,7 @@ class Local:
             timestamps: tell the times of tokens.
             sentences: tell sentences with their times.
             hotwords: words to look out for, or a file of them.
+            keywords: what a model for keywords looks for.
         """
         companions = {
             "vad_model": vad,
@@ -70,6 +72,8 @@ class Local:
             self._options["sentence_timestamp"] = True
         if hotwords:
             self._options["hotword"] = hotwords
+        if keywords:
+            self._options["keywords"] = keywords
 
     def __enter__(self) -> Local:
         return self

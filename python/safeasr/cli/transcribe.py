@@ -28,6 +28,7 @@ def transcribe(
     punc: given.Punc = None,
     spk: given.Spk = None,
     hotwords: given.Hotwords = None,
+    keywords: given.Keywords = None,
     device: given.Device = None,
     workers: given.Workers = None,
     batch_size: given.BatchSize = None,
@@ -69,6 +70,7 @@ def transcribe(
         "--punc": punc,
         "--spk": spk,
         "--online-model": online_model,
+        "--keywords": keywords,
         "--device": device,
         "--workers": workers,
         "--batch-size": batch_size,
@@ -160,6 +162,7 @@ def _local(
         timestamps=timestamps,
         sentences=form in SUBTITLES,
         hotwords=hotwords,
+        keywords=of_models["--keywords"],
     )
 
 

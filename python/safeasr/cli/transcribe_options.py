@@ -22,6 +22,7 @@ __all__ = [
     "Hotwords",
     "Inputs",
     "Insecure",
+    "Keywords",
     "Language",
     "Model",
     "OnError",
@@ -79,6 +80,9 @@ Spk = Annotated[
 ]
 Hotwords = Annotated[
     str | None, typer.Option(help="Words to look out for, with spaces between, or a .txt file.")
+]
+Keywords = Annotated[
+    str | None, typer.Option(help="What a model for keywords looks for, with commas between.")
 ]
 Device = Annotated[
     str | None, typer.Option(help="cpu, cuda, cuda:1; default: CUDA if there is any.")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from safeasr.bundles.model_dir import ModelDir
 from safeasr.bundles.settings import Settings
 from safeasr.errors import UnsupportedModelError
 from safeasr.families.checkpoints import load_parameters, unknown_token
+from safeasr.families.kept import KeptLists
 from safeasr.nets.bias_encoder import BiasEncoderProgram
 from safeasr.options.declared import HOTWORD, Option
 from safeasr.text.hotword_pieces import HotwordPieces, Hotwords, parse_seg_dict
@@ -41,16 +40,12 @@ HOTWORD_OPTION = Option(
     hotwords=True,
 )
 
-#: Words of all lists that are kept, some KB each, and lists: a service has few that come again.
-_MOST_WORDS = 20_000
-_MOST_LISTS = 256
-
 
 class HotwordLists:
     """The lists that were used last, with what the network made of them. For any thread.
 
     A list is taken to pieces by who first brings it, and encoded by the first batch that needs it
-    (``_ext.HotwordList``). What falls out of here lives on as long as a request has it.
+    (``_ext.HotwordList``).
 
     Args:
         pieces: from words to ids.
@@ -60,34 +55,19 @@ class HotwordLists:
     def __init__(self, pieces: HotwordPieces, no_word: list[int]) -> None:
         self._pieces = pieces
         self._no_word = no_word
-        # A signal handler may ask for a list while its thread holds it.
-        self._lock = threading.RLock()
-        self._known: OrderedDict[Hotwords, _ext.HotwordList] = OrderedDict()
+        self._known = KeptLists(self._made)
 
     def get(self, hotwords: Hotwords) -> _ext.HotwordList:
         """The list of these words, with one entry behind them that stands for none."""
-        with self._lock:
-            found = self._known.get(hotwords)
-            if found is not None:
-                self._known.move_to_end(hotwords)
-                return found
+        return self._known.get(hotwords)
+
+    def _made(self, hotwords: Hotwords) -> _ext.HotwordList:
         ids = [self._pieces.ids(word) for word in hotwords.words]
         # A word of which FunASR's file of pieces makes nothing is no word.
-        made = _ext.HotwordList([*(word for word in ids if word), self._no_word])
-        with self._lock:
-            found = self._known.setdefault(hotwords, made)
-            if found is made:
-                while len(self._known) > 1 and self._too_many():
-                    self._known.popitem(last=False)
-            return found
-
-    def _too_many(self) -> bool:
-        words = sum(map(len, tuple(self._known.values())))
-        return words > _MOST_WORDS or len(self._known) > _MOST_LISTS
+        return _ext.HotwordList([*(word for word in ids if word), self._no_word])
 
     def __len__(self) -> int:
-        with self._lock:
-            return len(self._known)
+        return len(self._known)
 
 
 def check_inner_size(kind: str, config: Settings, size: int) -> None:

@@ -129,7 +129,7 @@ HOTWORDS = Options(
 OF_SOME_MODELS = frozenset(
     "hotword use_itn language nbest merge_vad merge_length_s sentence_timestamp "
     "return_spk_res return_spk_center preset_spk_num spk_mode "
-    "en_post_proc return_raw_text cache is_final".split()
+    "en_post_proc return_raw_text cache is_final keywords".split()
 )
 #: FunASR's arguments of the constructor.
 CONSTRUCTOR_OPTIONS = Options(

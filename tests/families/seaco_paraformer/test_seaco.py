@@ -134,7 +134,7 @@ def test_a_list_is_encoded_once(case: Case, make_model: Callable[..., AutoModel]
             pool.map(lambda hotword: model.generate(clip, key="k", hotword=hotword), given)
         )
     assert results == results[:1] * len(results)
-    [known] = model._recognizer.lists._known.values()  # type: ignore[attr-defined]
+    [known] = model._recognizer.lists._known._known.values()  # type: ignore[attr-defined]
     assert known.encoded
     assert len(known) == 31
 
@@ -142,8 +142,8 @@ def test_a_list_is_encoded_once(case: Case, make_model: Callable[..., AutoModel]
 def test_the_cache_is_bounded(
     case: Case, make_model: Callable[..., AutoModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("safeasr.families.hotword_lists._MOST_WORDS", 40)
-    monkeypatch.setattr("safeasr.families.hotword_lists._MOST_LISTS", 4)
+    monkeypatch.setattr("safeasr.families.kept._MOST_WORDS", 40)
+    monkeypatch.setattr("safeasr.families.kept._MOST_LISTS", 4)
     model = make_model(case.directory)
     lists = model._recognizer.lists  # type: ignore[attr-defined]
     clip = speech(0.5)

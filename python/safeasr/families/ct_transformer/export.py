@@ -17,6 +17,7 @@ from safeasr.bundles.program import save_program
 from safeasr.bundles.settings import Settings
 from safeasr.bundles.tables import check_vocabulary
 from safeasr.families.checkpoints import (
+    check_sanm_encoder,
     encoder_arguments,
     load_parameters,
     refuse_leftovers,
@@ -71,16 +72,8 @@ def build_network(
         ExportError: if the checkpoint does not fit.
     """
     config = Settings.of(config)
-    require(kind, config, "encoder", encoder_class)
+    check_sanm_encoder(kind, config, encoder=encoder_class, input_layers=("pe",))
     conf, encoder_conf = config.section("model_conf"), config.section("encoder_conf")
-    require(kind, encoder_conf, "normalize_before", True)
-    require(kind, encoder_conf, "concat_after", False)
-    require(kind, encoder_conf, "lora_list", None)
-    require(kind, encoder_conf, "selfattention_layer_type", "sanm")
-    require(kind, encoder_conf, "positionwise_layer_type", "linear")
-    require(kind, encoder_conf, "interctc_layer_idx", [])
-    # FunASR's own default is "conv2d".
-    require(kind, {"input_layer": "conv2d", **encoder_conf.values}, "input_layer", "pe")
     width, hidden = conf.whole("embed_unit", 128, least=1), conf.whole("att_unit", 256, least=1)
     for key, name, size in (
         ("input_size", "embed_unit", width),

@@ -1,0 +1,1 @@
+"""Keywords by an FSMN, for recordings."""

@@ -1,0 +1,1 @@
+"""Keywords by an FSMN with two heads, each with its own tokens."""
