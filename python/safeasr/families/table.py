@@ -21,6 +21,7 @@ _TABLE: dict[str, str] = {
     "CTTransformer": "safeasr.families.ct_transformer.family:FAMILY",
     "CTTransformerStreaming": "safeasr.families.ct_transformer_streaming.family:FAMILY",
     "ContextualParaformer": "safeasr.families.contextual_paraformer.family:FAMILY",
+    "EParaformer": "safeasr.families.e_paraformer.family:FAMILY",
     "ERes2NetV2": "safeasr.families.eres2netv2.family:FAMILY",
     "Emotion2vec": "safeasr.families.emotion2vec.family:FAMILY",
     "FsmnKWS": "safeasr.families.fsmn_kws.family:FAMILY",

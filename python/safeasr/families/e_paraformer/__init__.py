@@ -1,0 +1,1 @@
+"""EParaformer: a Paraformer whose tokens are soft windows over the frames."""
