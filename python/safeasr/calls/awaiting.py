@@ -15,6 +15,7 @@ from safeasr.calls.os_threads import allocate_lock
 from safeasr.deadlines import require_time, seconds_left, unless
 from safeasr.errors import DeadlineExceededError
 from safeasr.options.cores import usable_cores
+from safeasr.threads import starting_threads
 
 __all__ = ["Readers"]
 
@@ -83,7 +84,8 @@ class Readers:
                 require_time(deadline)  # a thread may have been long in coming
                 return start()
 
-        reading = self._pool(waits_for_others).submit(run)
+        with starting_threads():
+            reading = self._pool(waits_for_others).submit(run)
         read = asyncio.wrap_future(reading)
         try:
             await asyncio.wait({read}, timeout=seconds_left(deadline))

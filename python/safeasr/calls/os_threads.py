@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from safeasr.errors import InterruptedCallError
+from safeasr.threads import starting_threads
 
 __all__ = ["allocate_lock", "allocate_rlock", "require_unheld", "start_thread", "threads_are_green"]
 
@@ -72,6 +73,9 @@ def start_thread(run: Callable[[], None], name: str) -> Callable[[], None]:
 
     Returns:
         A function that waits until it has ended.
+
+    Raises:
+        OutOfMemoryError: if the system starts no more threads.
     """
     ended = allocate_lock()
     ended.acquire()
@@ -85,7 +89,8 @@ def start_thread(run: Callable[[], None], name: str) -> Callable[[], None]:
         finally:
             ended.release()
 
-    _original("_thread", "start_new_thread")(body, ())
+    with starting_threads():
+        _original("_thread", "start_new_thread")(body, ())
 
     def join() -> None:
         with ended:

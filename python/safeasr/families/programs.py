@@ -17,6 +17,7 @@ from safeasr.errors import (
     SafeASRError,
     UnsupportedModelError,
 )
+from safeasr.threads import starting_threads
 
 __all__ = ["live_limits", "load_programs", "reading", "refuse_beam_search", "skipped_tokens"]
 
@@ -50,7 +51,7 @@ def load_programs(bundle: Bundle, device: str, names: Sequence[str]) -> list[_ex
     """Programs of a bundle, side by side: loading lets go of the GIL."""
     if len(names) == 1:
         return [_ext.Program.load(bundle.program(names[0]), device)]
-    with ThreadPoolExecutor(len(names)) as pool:
+    with starting_threads(), ThreadPoolExecutor(len(names)) as pool:
         return list(pool.map(lambda name: _ext.Program.load(bundle.program(name), device), names))
 
 

@@ -24,6 +24,7 @@ import httpx
 from safeasr.inputs.clock import Clock, OutOfTimeError
 from safeasr.options.access import Access, is_address
 from safeasr.printable import printable, quoted
+from safeasr.threads import starting_threads
 
 __all__ = ["Transport", "unlogged", "why_unreachable"]
 
@@ -38,7 +39,8 @@ class _Errand:
         self._left = False
         self._stream: httpcore.NetworkStream | None = None
         self._error: BaseException | None = None
-        threading.Thread(target=self._run, name="safeasr-connect", daemon=True).start()
+        with starting_threads():
+            threading.Thread(target=self._run, name="safeasr-connect", daemon=True).start()
 
     def _run(self) -> None:
         try:

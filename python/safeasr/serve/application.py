@@ -68,7 +68,7 @@ def create_app(settings: Settings | None = None, *, shelf: Shelf | None = None) 
                 allow_headers=["*"],
             )
         )
-    middleware.append(Middleware(LimitedUploads, limits=settings.limits))
+    middleware.append(Middleware(LimitedUploads, limits=settings.limits, room=service.spools))
     app = Starlette(
         routes=_routes(settings),
         middleware=middleware,

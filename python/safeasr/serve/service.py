@@ -15,6 +15,7 @@ from safeasr.serve.gate import Gate, Keys
 from safeasr.serve.problems import Problem, problem_of
 from safeasr.serve.settings import Settings
 from safeasr.serve.shelf import Shelf
+from safeasr.serve.spool import SpoolRoom
 
 __all__ = ["Service"]
 
@@ -33,6 +34,7 @@ class Service:
         settings: see there.
         shelf: the models.
         gate: counts who is inside.
+        spools: how much audio all clients together have handed over.
         keys: who may come in.
         began: when it was made, by :func:`time.monotonic`.
         log: where requests and connections are told.
@@ -44,6 +46,7 @@ class Service:
         self.shelf = shelf
         self.keys = Keys(settings.api_keys)
         self.gate = Gate(settings.limits, self.waiting)
+        self.spools = SpoolRoom(settings.limits)
         self.began = time.monotonic()
         #: Whether the models that are to be there from the beginning are.
         self.opened = False

@@ -28,6 +28,8 @@ class Limits:
         max_message_bytes: of one websocket message.
         max_buffered_bytes: of the audio that one websocket connection may hand over before it
             says that this is all: recordings are kept in memory up to 8 MiB, then on disk.
+        max_kept_bytes: of the audio that all clients together may have handed over and that is not
+            answered yet; who brings more gets 503.
         max_requests: recordings that are recognised or wait at a time; more get 503.
         max_requests_of_client: the same, of one API key or, without keys, one address; more get
             429. None: no such limit.
@@ -47,6 +49,7 @@ class Limits:
     max_audio_s: float = 4 * 3600.0
     max_message_bytes: int = 64 << 20
     max_buffered_bytes: int = 1 << 30
+    max_kept_bytes: int = 16 << 30
     max_requests: int = 256
     max_requests_of_client: int | None = None
     max_connections: int = 2000

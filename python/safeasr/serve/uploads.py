@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from safeasr.serve.problems import Problem
 from safeasr.serve.settings import Limits
+from safeasr.serve.spool import SpoolRoom
 
 __all__ = ["LimitedUploads"]
 
@@ -23,10 +24,11 @@ _CLOSE: Final = {"Connection": "close"}
 class LimitedUploads:
     """Stands before the application; raises a Problem where it reads the body."""
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, limits: Limits, room: SpoolRoom) -> None:
         """Stand before an application."""
         self._app = app
         self._limits = limits
+        self._room = room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -55,10 +57,15 @@ class LimitedUploads:
             except TimeoutError:
                 raise Problem(408, "the upload does not arrive", "upload_timeout") from None
             if message["type"] == "http.request":
-                came += len(message.get("body", b""))
+                size = len(message.get("body", b""))
                 complete = not message.get("more_body", False)
-                if came > most:
+                if came + size > most:
                     raise too_large
+                self._room.take(size)
+                came += size
             return message
 
-        await self._app(scope, limited, send)
+        try:
+            await self._app(scope, limited, send)
+        finally:
+            self._room.give_back(came)

@@ -11,7 +11,6 @@ from safeasr.serve.problems import Problem
 from safeasr.serve.service import Service
 from safeasr.serve.shelf import Served
 from safeasr.serve.sockets import Socket
-from safeasr.serve.spool import Spool
 
 __all__ = ["FIRST", "SECOND", "EmptyUtterance", "RecordedUtterance", "Utterance", "UtteranceBase"]
 
@@ -101,7 +100,7 @@ class RecordedUtterance(UtteranceBase):
     def __init__(self, service: Service, socket: Socket, configuration: Configuration) -> None:
         """Nothing was heard yet."""
         super().__init__(service, socket, configuration)
-        self._spool = Spool(service.settings.limits.max_buffered_bytes)
+        self._spool = service.spools.spool()
         self._served: Served | None = None
         self._head = b""
 

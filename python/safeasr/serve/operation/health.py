@@ -50,6 +50,7 @@ async def stats(request: Request) -> Response:
         "uploads": gate.uploads,
         "connections": gate.connections,
         "utterances": gate.utterances,
+        "kept_bytes": service.spools.kept,
         "max_requests": limits.max_requests,
         "max_connections": limits.max_connections,
         "draining": gate.draining,

@@ -47,6 +47,7 @@ class Metrics(Collector):
             ("uploads_open", "Uploads that arrive or are answered.", gate.uploads),
             ("connections_open", "Websocket connections.", gate.connections),
             ("utterances_open", "Utterances that live clients are saying.", gate.utterances),
+            ("kept_bytes", "Audio that is not answered yet.", self._service.spools.kept),
             ("draining", "1 while the server ends.", int(gate.draining)),
         ):
             yield GaugeMetricFamily(f"safeasr_server_{name}", text, value=value)

@@ -38,7 +38,7 @@ class CommittedTurns(TurnsBase):
         return not self._spool.size and not self._working
 
     def _empty_spool(self) -> Spool:
-        return Spool(self._service.settings.limits.max_buffered_bytes)
+        return self._service.spools.spool()
 
     async def hear(self, samples: NDArray[np.int16]) -> None:
         """See :class:`Turns`."""
