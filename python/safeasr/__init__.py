@@ -44,6 +44,7 @@ from safeasr.errors import (
     ServerUnavailableError,
     UnsupportedModelError,
     UntrustedBundleError,
+    WorkerCrashedError,
 )
 from safeasr.server_errors import (
     BadRequestError,
@@ -97,6 +98,7 @@ __all__ = [
     "UnauthorizedError",
     "UnsupportedModelError",
     "UntrustedBundleError",
+    "WorkerCrashedError",
     "__version__",
     "install_as_funasr",
     "rich_transcription_postprocess",

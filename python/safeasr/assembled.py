@@ -14,9 +14,11 @@ from safeasr._extension import _ext
 from safeasr.calls.awaiting import Readers
 from safeasr.calls.calls import Calls
 from safeasr.errors import OptionError
-from safeasr.families.base import Recognizer, StepwiseRecognizer
+from safeasr.families.base import Recognizer, RunsByItself
+from safeasr.guarded.counts import with_guarded
+from safeasr.guarded.deciding import Loader
+from safeasr.guarded.settings import guard_settings
 from safeasr.loading.export import export_bundle
-from safeasr.loading.load import load_model
 from safeasr.nets.precision import PRECISIONS
 from safeasr.observability.observer import Observer
 from safeasr.observability.stats import model_stats
@@ -62,6 +64,7 @@ class Assembled:
         beside: Mapping[str, Any],
         kwargs_of: Mapping[str, Any],
         max_streams: Any,
+        guard: Mapping[str, Any],
         **tuning: Any,
     ) -> None:
         """Load the models and start the engine.
@@ -72,6 +75,7 @@ class Assembled:
             beside: names of the models of ``AutoModel`` beside it, None where there is none.
             kwargs_of: ``vad_kwargs`` and their like, as of ``AutoModel``.
             max_streams: as of ``AutoModel``.
+            guard: ``guarded`` and the arguments of models that run so, as of ``AutoModel``.
             **tuning: the other arguments of :func:`safeasr.options.model.model_options`.
         """
         arguments = model_arguments(**tuning)
@@ -80,6 +84,7 @@ class Assembled:
             max_streams=max_streams,
             **beside,
             **kwargs_of,
+            **guard,
         )
         # What is wrong should cost no download and no export.
         self.kwargs: dict[str, Any] = {"model": model, **given}
@@ -92,38 +97,22 @@ class Assembled:
         self._options = model_options(given, **arguments)
         self.kwargs["device"] = self._options.device
         self._trust = bool(given.get("trust_remote_code"))
-        source: dict[str, Any] = {
-            "hub": given.get("hub") or "ms",
-            "check_latest": bool(given.get("check_latest")),
-            "trust_remote_code": self._trust,
-        }
-        loaded = load_model(
-            name,
-            self._options,
-            revision=given.get("model_revision"),
-            overrides=self._options.overrides,
-            **source,
-        )
+        loader = Loader(given, self._options, guard_settings(own))
+        loaded = loader.main(name)
         self._directory = loaded.directory
         self.precision = loaded.precision
         self.model_path = str(self._directory)
-        options = self._options  # not self: a cycle keeps dropped models until a collection
-        of_role: dict[str, dict[str, Any]] = {
-            role: {
-                "revision": given.get(f"{role}_revision"),
-                "overrides": plain(of_models[argument], of_model(argument), CONFIG),
-            }
+        self._weights = loader.weights
+        found = loaded.recognizer
+        self._by_itself = found if isinstance(found, RunsByItself) else None
+        overrides = {
+            role: plain(of_models[argument], of_model(argument), CONFIG)
             for argument, role in _ROLES.items()
         }
-        weights = self._weights = {"model": loaded.weights_bytes}
-
-        def load(role: str, name: str) -> Recognizer | StepwiseRecognizer:
-            found = load_model(name, options, **source, **of_role.get(role, {}))
-            weights[role] = found.weights_bytes
-            return found.recognizer
-
-        self._companions = Companions(loaded.recognizer, load, beside, demo=name == "demo")
-        self._observer = Observer(_short(name), options.slow_request_s)
+        self._companions = Companions(
+            loaded.recognizer, loader.beside(overrides), beside, demo=name == "demo"
+        )
+        self._observer = Observer(_short(name), self._options.slow_request_s)
         self._role_kwargs = {
             role: self._companions.own_options(
                 role, argument, of_models[argument], _MORE.get(argument, _NONE)
@@ -242,8 +231,11 @@ class Assembled:
             for each stage), parts (what each of the models cost), memory (resident_bytes of the
             process, weights_bytes). docs/observability.md says what each of them means.
         """
+        engine = self._engine.stats()
+        if self._by_itself is not None:
+            engine = with_guarded(engine, self._by_itself.stats())
         return model_stats(
-            self._engine.stats(),
+            engine,
             self._observer,
             parts=self._companions.part_stats(),
             weights=self._weights,
@@ -267,6 +259,8 @@ class Assembled:
         # What takes several requests still submits some, so it comes first.
         for runs in (self._streams.runs, self._recordings):
             runs.close(drain=drain)
+        if self._by_itself is not None:
+            self._by_itself.close(drain=drain)
         self._engine.close(drain)
 
     def __enter__(self: _Self) -> _Self:

@@ -48,6 +48,11 @@ class AutoModel(Answering):
         punc_kwargs: Mapping[str, Any] | None = None,
         spk_model: str | None = None,
         spk_kwargs: Mapping[str, Any] | None = None,
+        guarded: bool | None = None,
+        isolation: str | None = None,
+        workers: int | None = None,
+        max_memory: int | None = None,
+        max_calls: int | None = None,
         allow_urls: bool | str | Sequence[str] = True,
         allow_paths: bool = True,
         **kwargs: Any,
@@ -93,6 +98,14 @@ class AutoModel(Answering):
                 have ``sentence_info`` with a speaker's number for each sentence (``spk``), or,
                 without ``punc_model``, for each of the detector's segments.
             spk_kwargs: its options, as in FunASR (``cb_kwargs``); keys of its config.yaml, too.
+            guarded: a model of a class that safeasr has no network for is run by FunASR's own code,
+                one call at a time, if funasr is installed (docs/guarded.md). False: it is refused;
+                True: so is run whatever the model is.
+            isolation: where that code runs: "thread" (the default), in a thread of this process, or
+                "process", in processes of its own, whose crash costs one call.
+            workers: how many processes have the model, each; default: 1.
+            max_memory: resident bytes beyond which such a process is replaced by another.
+            max_calls: calls after which it is.
             allow_urls: which URLs inputs may name. False: none; "public": only hosts on the public
                 internet; a list: these hosts only, ".example.com" for all below it. No option of a
                 call changes it.
@@ -106,7 +119,8 @@ class AutoModel(Answering):
                 instructions for it.
 
         Raises:
-            UnsupportedModelError: if the model's class or an option is not supported.
+            UnsupportedModelError: if the model's class or an option is not supported, or it would
+                run guarded and funasr is missing.
             OptionError: if an argument has a value that it cannot have; before anything is loaded.
             ExportError: if the model cannot be found, downloaded or exported.
             CorruptBundleError: if a bundle is damaged.
@@ -126,6 +140,13 @@ class AutoModel(Answering):
                 "spk_kwargs": spk_kwargs or {},
             },
             max_streams=max_streams,
+            guard={
+                "guarded": guarded,
+                "isolation": isolation,
+                "workers": workers,
+                "max_memory": max_memory,
+                "max_calls": max_calls,
+            },
             device=device,
             num_workers=num_workers,
             intra_op_threads=intra_op_threads,

@@ -38,6 +38,7 @@ __all__ = [
     "ServerUnavailableError",
     "UnsupportedModelError",
     "UntrustedBundleError",
+    "WorkerCrashedError",
 ]
 
 
@@ -168,7 +169,8 @@ class ExportError(SafeASRError):
     Raised while a model is built, most often for the first time: there is no such directory and
     funasr, which downloads by name, is missing or failed; a file of the model is missing, damaged,
     or does not fit the configuration; the network could not be scripted; the cache cannot be
-    written. The message names the file; a cause is chained. Check the model directory.
+    written; or, of a model that runs guarded, FunASR's own code could not load it. The message
+    names the file; a cause is chained. Check the model directory.
     """
 
 
@@ -223,6 +225,16 @@ class OutOfMemoryError(InferenceError, MemoryError):
     waiting for the batches of other workers. Cut the recording (``vad_model`` does), use fewer
     workers, or free memory that others hold. A model that cannot be loaded or exported for want of
     memory raises it too: nothing is wrong with the model. It is a ``MemoryError`` too.
+    """
+
+
+class WorkerCrashedError(InferenceError):
+    """The process of a guarded model ended while it ran a call, or was ended for what it did.
+
+    Only the call that it ran fails, and a live stream whose state it had; another process takes its
+    place. The message says how it ended: by a signal, by ``os._exit``, for running on when nobody
+    waited any more. If it comes for ordinary input, look at what the process wrote to the standard
+    error, and report it to FunASR or whoever wrote the model.
     """
 
 

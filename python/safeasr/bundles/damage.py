@@ -118,7 +118,7 @@ def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that there was no memory left, whatever its type."""
     if isinstance(error, MemoryError):
         return not isinstance(error, OutOfMemoryError)
+    if not isinstance(error, (RuntimeError, ValueError, OSError)):
+        return False
     text = str(error).lower()
-    return isinstance(error, (RuntimeError, ValueError, OSError)) and any(
-        words in text for words in _NO_MEMORY
-    )
+    return any(words in text for words in _NO_MEMORY)

@@ -16,14 +16,21 @@ from typing import Any
 from safeasr.errors import InterruptedCallError
 from safeasr.threads import starting_threads
 
-__all__ = ["allocate_lock", "allocate_rlock", "require_unheld", "start_thread", "threads_are_green"]
+__all__ = [
+    "allocate_lock",
+    "allocate_rlock",
+    "original",
+    "require_unheld",
+    "start_thread",
+    "threads_are_green",
+]
 
 
-def _original(module: str, name: str) -> Any:
+def original(module: str, name: str) -> Any:
     """What a module of the standard library had under a name before anybody patched it."""
     gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
     if gevent is not None and gevent.is_module_patched("threading"):
-        return gevent.get_original(module, name)
+        return gevent.getoriginal(module, name)
     if eventlet is not None and eventlet.is_monkey_patched("thread"):
         return getattr(eventlet.original(module), name)
     return getattr(importlib.import_module(module), name)
@@ -39,7 +46,7 @@ def threads_are_green() -> bool:
 
 def allocate_lock() -> Any:
     """A lock like ``threading.Lock()`` that blocks a thread of the operating system."""
-    return _original("_thread", "allocate_lock")()
+    return original("_thread", "allocate_lock")()
 
 
 def allocate_rlock() -> Any:
@@ -48,7 +55,7 @@ def allocate_rlock() -> Any:
     A signal handler may run between any two steps of the main thread, also while that holds a lock,
     and may want the same one. What these locks guard is whole between any two steps.
     """
-    return _original("_thread", "RLock")()
+    return original("_thread", "RLock")()
 
 
 def require_unheld(lock: Any) -> None:
@@ -90,7 +97,7 @@ def start_thread(run: Callable[[], None], name: str) -> Callable[[], None]:
             ended.release()
 
     with starting_threads():
-        _original("_thread", "start_new_thread")(body, ())
+        original("_thread", "start_new_thread")(body, ())
 
     def join() -> None:
         with ended:

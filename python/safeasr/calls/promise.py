@@ -34,6 +34,10 @@ class Promise(_ext.Promise):
         self._error = error
         return self.finish(failed=type(error).__name__)
 
+    def runs_here(self) -> bool:
+        """Whether the calling thread is in the middle of it: this is a signal handler then."""
+        return False
+
     def require_elsewhere(self) -> None:
         """Raise where waiting for it could never end."""
 

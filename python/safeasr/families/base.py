@@ -28,6 +28,7 @@ __all__ = [
     "Pair",
     "Punctuator",
     "Recognizer",
+    "RunsByItself",
     "StepwiseRecognizer",
     "StreamingRecognizer",
     "Task",
@@ -175,7 +176,7 @@ class StreamingRecognizer(Recognizer, Protocol):
     def step_samples(self, options: Mapping[str, Any]) -> int:
         """Samples of a step of such a stream; those that do not fill one change no result yet."""
 
-    def text_of(self, ids: list[int]) -> str:
+    def text_of(self, ids: list[Any]) -> str:
         """The text of token ids; empty for models that give none."""
 
 
@@ -195,6 +196,20 @@ class UsesGraphs(Protocol):
 
     def graph_counts(self) -> dict[str, int]:
         """What became of graphs: made, replayed, slower (given up), failed."""
+
+
+@runtime_checkable
+class RunsByItself(Protocol):
+    """A model that does not run on the engine, and has workers of its own."""
+
+    def close(self, *, drain: bool) -> None:
+        """As of ``AutoModel.close``."""
+
+    def stats(self) -> dict[str, Any]:
+        """Counters in the engine's words."""
+
+    def part_stats(self) -> dict[str, Any]:
+        """As of a part of ``AutoModel.stats``."""
 
 
 def runner_of(model: LoadedModel) -> _ext.Runner | None:

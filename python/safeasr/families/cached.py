@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from safeasr._extension import _ext
 from safeasr.errors import InterruptedCallError, OptionError
-from safeasr.families.terms import Terms
+from safeasr.families.terms import OwnStream, Terms
 from safeasr.options.kinds import Kind
 from safeasr.resampling import StreamResampler
 
-__all__ = ["CACHE", "CACHE_ENTRY", "CachedStream", "submit_cached"]
+__all__ = ["CACHE", "CACHE_ENTRY", "CachedStream", "submit_cached", "submit_to_stream"]
 
 #: What the option ``cache`` may be.
 CACHE = Kind("a dict", lambda value: isinstance(value, MutableMapping))
@@ -24,18 +24,21 @@ CACHE = Kind("a dict", lambda value: isinstance(value, MutableMapping))
 CACHE_ENTRY = "safeasr"
 
 
-class _Stream(Protocol):
-    def submit(
-        self, samples: NDArray[np.float32], *, is_final: bool, terms: _ext.Terms
-    ) -> _ext.Ticket: ...
-
-
 class _Streaming(Protocol):
     sample_rate: int
 
     def stream_options(self, options: Mapping[str, Any]) -> dict[str, Any]: ...
 
-    def open(self, engine: _ext.Engine, options: Mapping[str, Any]) -> _Stream: ...
+    def open(self, engine: _ext.Engine, options: Mapping[str, Any]) -> Any: ...
+
+
+def submit_to_stream(
+    stream: Any, samples: NDArray[np.float32], is_final: bool, terms: Terms
+) -> _ext.Ticket:
+    """Queue samples for a stream, of the extension or not."""
+    given = terms if isinstance(stream, OwnStream) else terms.for_engine()
+    ticket: _ext.Ticket = stream.submit(samples, is_final=is_final, terms=given)
+    return ticket
 
 
 class CachedStream:
@@ -44,7 +47,7 @@ class CachedStream:
     It frees the stream's state when the cache lets go of it and no chunk is under way.
     """
 
-    def __init__(self, owner: _Streaming, stream: _Stream, options: Mapping[str, Any]) -> None:
+    def __init__(self, owner: _Streaming, stream: Any, options: Mapping[str, Any]) -> None:
         self.owner = owner
         self.stream = stream
         self.options = {k: v for k, v in options.items() if k != "cache"}
@@ -92,7 +95,7 @@ class CachedStream:
                 self.resample = StreamResampler(rate, model_rate)
             samples = self.resample(samples, is_final)
         try:
-            ticket = self.stream.submit(samples, is_final=is_final, terms=terms.for_engine())
+            ticket = submit_to_stream(self.stream, samples, is_final, terms)
         except BaseException:
             self.resample.take_back()
             self.resample = before

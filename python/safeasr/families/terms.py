@@ -8,7 +8,7 @@ from safeasr._extension import _ext
 from safeasr.deadlines import seconds_left
 from safeasr.observability.moments import InputMoments
 
-__all__ = ["Terms"]
+__all__ = ["OwnStream", "Terms"]
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,15 @@ class Terms:
 
     def for_engine(self) -> _ext.Terms:
         """As the extension takes them, which counts seconds from now on."""
+        meter = None if self.moments is None else self.moments.meter
         return _ext.Terms(
             deadline_s=seconds_left(self.deadline),
             wait_s=self.patience(),
             direct=self.direct,
             live=self.live,
-            meter=None if self.moments is None else self.moments.meter,
+            meter=meter if isinstance(meter, _ext.Meter) else None,
         )
+
+
+class OwnStream:
+    """A live stream that is none of the extension's: ``submit`` takes terms as they are here."""

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Protocol
 
 from safeasr._extension import _ext
 
-__all__ = ["InputMoments", "Moments"]
+__all__ = ["InputMoments", "Moments", "Readable"]
+
+
+class Readable(Protocol):
+    """What knows when an input's requests waited and ran."""
+
+    def reading(self) -> tuple[int, float, float, float, float, float] | None:
+        """How many, seconds they waited and ran, when the first came and began, the last ended."""
 
 
 class Moments:
@@ -51,7 +58,7 @@ class InputMoments(Moments):
     """
 
     audio_s = 0.0
-    meter: _ext.Meter | None = None
+    meter: Readable | None = None
     _read_s: float | None = None
     _read_until = 0.0
     _counted = False

@@ -91,7 +91,8 @@ def _taken(place: Place, options: Options) -> set[str]:
 
 def strangers(given: Iterable[str], place: Place, options: Options) -> set[str]:
     """Names that mean nothing in a place, nor anywhere else."""
-    return set(given) - _taken(place, options) - place.elsewhere.keys() - OF_SOME_MODELS
+    known = _taken(place, options) | place.elsewhere.keys() | OF_SOME_MODELS
+    return {name for name in given if name not in known and not options.takes(name)}
 
 
 def plain(given: Mapping[str, Any], place: Place, options: Options) -> dict[str, Any]:
@@ -125,14 +126,17 @@ def checked(given: Mapping[str, Any], place: Place, options: Options) -> dict[st
     for name, value in given.items():
         require(NAME, f"the name of an option of {place.name}", name)
         option = options.get(name) or place.common.get(name)
-        if option is None:
+        if option is None and options.takes(name):
+            taken[name] = value
+        elif option is None:
             unknown.append((name, value))
         elif name in options and not option.where & place.takes:
             owner = AUTO_MODEL if option.where is Where.CONSTRUCTOR else GENERATE
             warn(f"option {name!r} belongs to {owner.name}: {place.name} ignores it")
         else:
             taken[name] = _value(option, value, place.name)
-            if name in WITHOUT_EFFECT and name not in options and _is_set(value):
+            ignored = name in WITHOUT_EFFECT and name not in options and not options.takes_others
+            if ignored and _is_set(value):
                 warn(f"option {name!r} of {place.name} has no effect")
     # Named only now: what is wrong anyway needs no advice.
     for name, value in unknown[:_MOST_NAMED]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Any
@@ -70,8 +70,15 @@ class Option:
 class Options(Mapping[str, Option]):
     """Options by their names. Immutable."""
 
-    def __init__(self, *options: Option) -> None:
-        """Collect options; of two with one name the first counts."""
+    def __init__(self, *options: Option, beyond: Callable[[str], bool] | None = None) -> None:
+        """Collect options; of two with one name the first counts.
+
+        Args:
+            options: that are declared.
+            beyond: of a name that is not, whether it is taken all the same, with whatever value:
+                the model's own code knows what it means.
+        """
+        self._beyond = beyond
         self._by_name: dict[str, Option] = {}
         for option in options:
             self._by_name.setdefault(option.name, option)
@@ -86,12 +93,25 @@ class Options(Mapping[str, Option]):
         return len(self._by_name)
 
     def __or__(self, other: Options) -> Options:
-        return Options(*self.values(), *other.values())
+        beyond = self._beyond or other._beyond
+        return Options(*self.values(), *other.values(), beyond=beyond)
 
     def __sub__(self, names: Iterable[str]) -> Options:
         left = set(names)
-        return Options(*(option for option in self.values() if option.name not in left))
+        options = (option for option in self.values() if option.name not in left)
+        if self._beyond is None:
+            return Options(*options)
+        return Options(*options, beyond=lambda name: name not in left and self.takes(name))
+
+    @property
+    def takes_others(self) -> bool:
+        """Whether some are taken that nobody declared."""
+        return self._beyond is not None
+
+    def takes(self, name: str) -> bool:
+        """Whether an option of that name is declared here, or taken although it is not."""
+        return name in self or (self._beyond is not None and self._beyond(name))
 
     def own(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of the given options that are declared here."""
-        return {name: value for name, value in given.items() if name in self}
+        """Those of the given options that are taken here."""
+        return {name: value for name, value in given.items() if self.takes(name)}

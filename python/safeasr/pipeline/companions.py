@@ -14,6 +14,7 @@ from safeasr.families.base import (
     LoadedModel,
     Punctuator,
     Recognizer,
+    RunsByItself,
     StepwiseRecognizer,
     StreamingRecognizer,
     UsesGraphs,
@@ -205,6 +206,9 @@ class Companions:
             models: dict[str, LoadedModel] = {"model": self.main, **self._loaded}
         found: dict[str, dict[str, Any]] = {}
         for role, model in models.items():
+            if isinstance(model, RunsByItself):
+                found[role] = model.part_stats()
+                continue
             runner = runner_of(model)
             if runner is None:
                 found[role] = {}

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 from safeasr._extension import _ext
 from safeasr.calls.os_threads import allocate_rlock, require_unheld
+from safeasr.calls.promise import Promise
 from safeasr.calls.waiting import wait_for
 from safeasr.deadlines import require_time
 from safeasr.errors import EngineClosedError, InterruptedCallError, QueueFullError
 from safeasr.families.terms import Terms
-from safeasr.pipeline.steps import Run, SideRun, Steps
+from safeasr.pipeline.steps import SideRun, Steps
 
 __all__ = ["BoundedRun", "Runs", "still_wanted"]
 
@@ -26,7 +27,7 @@ class Runs:
         """
         self._limit = limit
         self._lock = allocate_rlock()
-        self._active: set[Run] = set()
+        self._active: set[Promise] = set()
         self._closed = False
 
     @property
@@ -43,18 +44,18 @@ class Runs:
         """Raise InterruptedCallError in a signal handler without which no run can end."""
         require_unheld(self._lock)
 
-    def add(self, run: Run) -> None:
+    def add(self, run: Promise) -> None:
         """Note a run; raises EngineClosedError if none may come any more."""
         with self._lock:
             self.require_open()
             self._active.add(run)
 
-    def remove(self, run: Run) -> None:
+    def remove(self, run: Promise) -> None:
         """Forget a run that has ended."""
         with self._lock:
             self._active.discard(run)
 
-    def add_when_there_is_room(self, run: Run, wait_s: Callable[[], float | None]) -> None:
+    def add_when_there_is_room(self, run: Promise, wait_s: Callable[[], float | None]) -> None:
         """Note a run as soon as fewer than the limit are under way.
 
         Args:
@@ -84,7 +85,7 @@ class Runs:
                 )
             wait_for(first, 0.05 if left is None else min(left, 0.05))
 
-    def _first_elsewhere(self) -> Run | None:
+    def _first_elsewhere(self) -> Promise | None:
         """One that the calling thread is not in the middle of."""
         return next((run for run in tuple(self._active) if not run.runs_here()), None)
 

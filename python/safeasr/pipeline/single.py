@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from safeasr._extension import _ext
 from safeasr.families.base import StreamingRecognizer
+from safeasr.families.cached import submit_to_stream
 from safeasr.families.terms import Terms
 from safeasr.pipeline.steps import Steps
 
@@ -21,8 +22,7 @@ def submit_chunk(
 ) -> _ext.Ticket:
     """Queue samples for a stream of the extension; does not wait, for streams bypass the queue."""
     terms = Terms(deadline=deadline, direct=True)
-    ticket: _ext.Ticket = stream.submit(samples, is_final=is_final, terms=terms.for_engine())
-    return ticket
+    return submit_to_stream(stream, samples, is_final, terms)
 
 
 class ModelPipeline:
@@ -39,7 +39,7 @@ class ModelPipeline:
         self._options = options
         self._key = key
         self._stream = recognizer.open(engine, options)
-        self._tokens: list[int] = []
+        self._tokens: list[Any] = []
         self._ended = False
         self.sample_rate = recognizer.sample_rate
 
@@ -56,5 +56,6 @@ class ModelPipeline:
         if self._ended:
             self._tokens = []
         self._ended = is_final
-        self._tokens = [*self._tokens, *result.get("tokens", ())]
+        # Of models that run guarded only the text is known.
+        self._tokens = [*self._tokens, *result.get("tokens", [result.get("text", "")])]
         return self._recognizer.finish(result, self._key, self._options)
