@@ -168,7 +168,7 @@ def test_a_message_that_breaks_off() -> None:
         ("CAMPPlus", "spk", "samples"),
         ("Emotion2vec", "emotion", "samples"),
         ("SanmKWS", "kws", "samples"),
-        ("MonotonicAligner", "align", "samples"),
+        ("MonotonicAligner", "align", "pairs"),
         ("UniASR", "asr", "samples"),
         ("Somebodys", "asr", "samples"),
     ],

@@ -50,8 +50,8 @@ class Request:
     """One input for a model.
 
     Attributes:
-        data: samples (n,) float32, features (frames, size) float32, or a text.
-        kind: "sound", "fbank" or "text".
+        data: samples (n,) float32, features (frames, size) float32, a text, or samples and a text.
+        kind: "sound", "fbank", "text" or "pair".
         options: of FunASR's ``generate``.
         stream: the number of the live stream that the samples belong to, if they do.
     """

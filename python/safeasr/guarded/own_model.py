@@ -182,10 +182,13 @@ class OwnModel:
             return {"input": [features], "input_len": length, "data_type": "fbank", "key": _KEY}
         if request.kind == "text":
             return {"input": [data], "key": _KEY}
-        # FunASR's code may write where it reads, and the caller may keep the array.
-        samples = np.array(data, np.float32)
-        sound: Any = torch.from_numpy(samples) if self._tensors else samples
-        return {"input": [sound], "key": _KEY, "fs": self._sample_rate()}
+        rate = self._sample_rate()
+        if request.kind == "pair":
+            samples, text = data
+            pair = {"input": ([samples], [text]), "data_type": ("sound", "text")}
+            return {**pair, "key": _KEY, "fs": rate}
+        sound: Any = torch.from_numpy(data) if self._tensors else data
+        return {"input": [sound], "key": _KEY, "fs": rate}
 
     def forget(self, stream: int) -> None:
         """Drop the state of a live stream."""

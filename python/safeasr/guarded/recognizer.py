@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safeasr._extension import _ext
-from safeasr.families.base import Accepts, Task
+from safeasr.families.base import Accepts, Pair, Task
 from safeasr.families.cached import CACHE, submit_cached
 from safeasr.families.terms import OwnStream, Terms
 from safeasr.guarded.jobs import Job
@@ -95,6 +95,9 @@ class GuardedRecognizer:
             given["is_final"] = bool(options.get("is_final", terms.from_file))
         if isinstance(data, str):
             return self._pool.submit(Request(data, "text", given), terms)
+        if isinstance(data, Pair):
+            pair = (np.array(data.samples, np.float32), data.text)
+            return self._pool.submit(Request(pair, "pair", given), terms)
         kind = "sound" if data.ndim == 1 else "fbank"
         return self._pool.submit(Request(np.array(data, np.float32), kind, given), terms)
 

@@ -55,7 +55,10 @@ def task_of(model_class: str, directory: Path | None) -> Task:
 
 def accepted(task: Task) -> tuple[Accepts, ...]:
     """What a model of a task takes."""
-    return ("text",) if task == "punc" else ("samples", "features")
+    if task == "punc":
+        return ("text",)
+    # Some recognisers take texts beside recordings, such as what is on a slide.
+    return ("pairs",) if task == "align" else ("samples", "features", "pairs")
 
 
 def wants_tensors(model_class: str) -> bool:
