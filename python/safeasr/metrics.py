@@ -85,6 +85,18 @@ _LATENCIES: Final = (
     ("safeasr_live_queue_seconds", "A live request's wait for its first batch.", "live_queue"),
     ("safeasr_live_compute_seconds", "A batch of live requests.", "live_compute"),
 )
+#: Of models that run guarded: kind, name, what it is, the key in ``stats()["guarded"]``.
+_GUARDED: Final = (
+    (GaugeMetricFamily, "safeasr_guarded_workers", "Copies of a guarded model.", "workers"),
+    (CounterMetricFamily, "safeasr_guarded_crashes", "Its processes that ended.", "crashes"),
+    (CounterMetricFamily, "safeasr_guarded_replaced", "Those that were replaced.", "replaced"),
+    (
+        GaugeMetricFamily,
+        "safeasr_guarded_resident_bytes",
+        "Memory of its processes.",
+        "resident_bytes",
+    ),
+)
 #: Of each of the models of one AutoModel: the same, key in ``stats()["parts"][part]``.
 _PARTS: Final = (
     ("safeasr_part_queue_seconds", "A request's wait, of one of the models.", "queue"),
@@ -149,6 +161,12 @@ def _families(models: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]:
             for name, stats in models.items():
                 plain.add_metric([name], _at(stats, path))
             yield plain
+    for kind, metric, text, key in _GUARDED:
+        plain = kind(metric, text, labels=["model"])
+        for name, stats in models.items():
+            if "guarded" in stats:
+                plain.add_metric([name], float(stats["guarded"][key]))
+        yield plain
     for metric, text, place, outcomes in _OUTCOMES:
         ended = CounterMetricFamily(metric, text, labels=["model", "outcome"])
         for name, stats in models.items():

@@ -38,7 +38,8 @@ class Model(nn.Module):
 def state(model: Model) -> Any:
     return (
         model.option, model.inner.values["a"][:], set(model.inner.values["b"]), model.pair[0][:],
-        dict(model.pair[1]), model.count.tolist(), model.table.tolist(), model.training,
+        dict(model.pair[1]), model.linear.weight.dtype, model.linear.weight.tolist(),
+        model.count.tolist(), model.table.tolist(), model.training,
         sorted(vars(model)), sorted(vars(model.inner)),
     )  # fmt: skip
 
@@ -56,6 +57,7 @@ CHANGES = {
     "a buffer": lambda m: m.count.add_(1),
     "a buffer that is another": lambda m: setattr(m, "count", torch.ones(2)),
     "a tensor": lambda m: m.table.fill_(7),
+    "the type of its weights": lambda m: m.linear.to(torch.bfloat16),
     "its mode": lambda m: m.train(not m.training),
 }
 

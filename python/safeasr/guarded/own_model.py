@@ -21,6 +21,7 @@ from safeasr.errors import InferenceError, UnsupportedModelError
 from safeasr.guarded.messages import Described, Request
 from safeasr.guarded.restoring import Keeper
 from safeasr.guarded.tasks import accepted, task_of, wants_tensors
+from safeasr.inputs.arrays import DEFAULT_SAMPLE_RATE
 from safeasr.options.kinds import shown
 
 __all__ = ["MISSING", "OwnModel", "have_funasr", "registered"]
@@ -149,7 +150,7 @@ class OwnModel:
         section = own.get("frontend_conf")
         rate = section.get("fs") if isinstance(section, Mapping) else None
         rate = getattr(own.get("frontend"), "fs", None) if rate is None else rate
-        return int(rate) if isinstance(rate, int) and rate > 0 else 16_000
+        return int(rate) if isinstance(rate, int) and rate > 0 else DEFAULT_SAMPLE_RATE
 
     def call(self, request: Request) -> dict[str, Any]:
         """FunASR's result for one input.
@@ -183,12 +184,13 @@ class OwnModel:
         if request.kind == "text":
             return {"input": [data], "key": _KEY}
         rate = self._sample_rate()
+        # Not where it says nothing new: some models fail when they are told.
+        named = {"key": _KEY} if rate == DEFAULT_SAMPLE_RATE else {"key": _KEY, "fs": rate}
         if request.kind == "pair":
             samples, text = data
-            pair = {"input": ([samples], [text]), "data_type": ("sound", "text")}
-            return {**pair, "key": _KEY, "fs": rate}
+            return {"input": ([samples], [text]), "data_type": ("sound", "text"), **named}
         sound: Any = torch.from_numpy(data) if self._tensors else data
-        return {"input": [sound], "key": _KEY, "fs": rate}
+        return {"input": [sound], **named}
 
     def forget(self, stream: int) -> None:
         """Drop the state of a live stream."""

@@ -91,8 +91,8 @@ class GuardedRecognizer:
             final = bool(options.get("is_final", False))
             return submit_cached(self, engine, data, options, terms, is_final=final)
         given = self.stream_options(options)
-        if self.streams:
-            given["is_final"] = bool(options.get("is_final", terms.from_file))
+        if self.streams and (terms.from_file or "is_final" in options):
+            given["is_final"] = bool(options.get("is_final", True))
         if isinstance(data, str):
             return self._pool.submit(Request(data, "text", given), terms)
         if isinstance(data, Pair):

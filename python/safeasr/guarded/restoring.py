@@ -2,8 +2,9 @@
 
 What is remembered is a graph: each object, dict, list and set that can be reached from the model,
 and which things stood in it. A call may put other things there, and they are taken out again; what
-it changed *within* a tensor is undone for small ones. What is left alone: parameters, arrays,
-objects of torch and other large packages, what classes and modules hold.
+it changed *within* a tensor is undone for small ones; parameters that it converted to another type
+are what they were. What is left alone: what is written into parameters and arrays, objects of torch
+and other large packages, what classes and modules hold.
 """
 
 from __future__ import annotations
@@ -92,10 +93,21 @@ def _of_set(place: set[Any]) -> Callable[[], None]:
     return restore
 
 
+def _of_parameter(place: torch.nn.Parameter) -> Callable[[], None]:
+    """Its values are not copied, but kept where they are: a model may convert them in a call."""
+    before = place.data
+
+    def restore() -> None:
+        if place.dtype != before.dtype or place.data_ptr() != before.data_ptr():
+            place.data = before
+
+    return restore
+
+
 def _of_tensor(place: torch.Tensor) -> Callable[[], None] | None:
-    if isinstance(place, torch.nn.Parameter) or place.is_inference() or place.is_sparse:
-        return None
-    if place.numel() > _LARGEST_TENSOR:
+    if isinstance(place, torch.nn.Parameter):
+        return _of_parameter(place)
+    if place.is_inference() or place.is_sparse or place.numel() > _LARGEST_TENSOR:
         return None
     before = place.detach().clone()
     version = [place._version]
@@ -145,6 +157,7 @@ class Keeper:
                 yield from (value for name, value in own.items() if name not in _TORCHS)
             else:
                 yield own["_buffers"]
+            yield from thing._parameters.values()
             yield from thing._modules.values()
         elif isinstance(thing, (list, dict, set)):
             if len(thing) <= _LONGEST:
