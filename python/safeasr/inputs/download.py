@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from safeasr.deadlines import LONGEST_S, require_time
 from safeasr.errors import AudioError
 from safeasr.inputs.clock import Clock, OutOfTimeError
+from safeasr.inputs.unlogged import unlogged
 from safeasr.inputs.urls import is_url, parse_url, shown_url, url_path, url_stem
 from safeasr.options.access import ANYTHING, Access
 from safeasr.options.names import COMMON
@@ -119,7 +120,7 @@ def _attempt(
     import httpx
 
     # These take a while to import, so only when something is downloaded.
-    from safeasr.inputs.transport import Transport, unlogged
+    from safeasr.inputs.transport import Transport
 
     body = _Body(max_bytes)
     transport = Transport(clock, access, f"download of {shown}")

@@ -7,15 +7,12 @@ short by its clock; names are looked up and connections made on a thread that ca
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import ssl
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
-from contextvars import ContextVar
-from logging import Filter, LogRecord, getLogger
 from typing import Any
 
 import httpcore
@@ -26,7 +23,7 @@ from safeasr.options.access import Access, is_address
 from safeasr.printable import printable, quoted
 from safeasr.threads import starting_threads
 
-__all__ = ["Transport", "unlogged", "why_unreachable"]
+__all__ = ["Transport", "why_unreachable"]
 
 
 class _Errand:
@@ -278,25 +275,3 @@ class Transport(httpx.BaseTransport):
         """Close all connections."""
         for pool in self._pools:
             pool.close()
-
-
-_silent: ContextVar[bool] = ContextVar("safeasr_silent", default=False)
-
-
-class _Silence(Filter):
-    def filter(self, record: LogRecord) -> bool:
-        return not _silent.get()
-
-
-for _name in ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy"):
-    getLogger(_name).addFilter(_Silence())
-
-
-@contextlib.contextmanager
-def unlogged() -> Iterator[None]:
-    """Within it, httpx and httpcore log nothing on this thread: they would show whole URLs."""
-    before = _silent.set(True)
-    try:
-        yield
-    finally:
-        _silent.reset(before)
