@@ -101,6 +101,8 @@ SAFEASR_INLINE void StepKernel(const Cell& cell) {
 SAFEASR_ENTRY_POINTS(RunMultiply, MultiplyKernel, PanelProduct)
 SAFEASR_ENTRY_POINTS(RunStep, StepKernel, Cell)
 
+constexpr std::int64_t kStateRows = 2;
+
 std::int64_t RowOf(const LstmSequence& sequence, std::int64_t step, bool backward) {
   return sequence.first + (backward ? sequence.count - 1 - step : step);
 }
@@ -114,9 +116,17 @@ void RunLstm(const LstmWeights& weights, const std::vector<LstmSequence>& sequen
   const std::int64_t block = std::max(active, kBlockRows);
   std::vector<float> hidden(active * size), state(active * size), from_hidden(active * outputs),
       x(block * in), from_input(block * outputs);
+  const std::int64_t before = rows.resumed ? kStateRows : 0;
   const auto count_at = [&](std::int64_t i) {
-    return sequences[static_cast<std::size_t>(i)].count;
+    return sequences[static_cast<std::size_t>(i)].count - before;
   };
+  if (rows.resumed) {
+    for (std::int64_t i = 0; i < active; ++i) {
+      const float* first = rows.x + sequences[static_cast<std::size_t>(i)].first * in;
+      std::copy_n(first, size, hidden.data() + i * size);
+      std::copy_n(first + in, size, state.data() + i * size);
+    }
+  }
   const std::int64_t steps = active == 0 ? 0 : count_at(0);
   for (std::int64_t step = 0; step < steps;) {
     if (between) between();
@@ -127,7 +137,8 @@ void RunLstm(const LstmWeights& weights, const std::vector<LstmSequence>& sequen
     for (std::int64_t s = 0; s < ahead; ++s) {
       for (std::int64_t i = 0; i < active; ++i) {
         const float* row =
-            rows.x + RowOf(sequences[static_cast<std::size_t>(i)], step + s, backward) * in;
+            rows.x +
+            (before + RowOf(sequences[static_cast<std::size_t>(i)], step + s, backward)) * in;
         std::copy_n(row, in, x.data() + (s * active + i) * in);
       }
     }
@@ -143,11 +154,19 @@ void RunLstm(const LstmWeights& weights, const std::vector<LstmSequence>& sequen
         RunStep({from_input.data() + (s * active + i) * outputs, from_hidden.data() + i * outputs,
                  state.data() + i * size, h, size},
                 lanes);
-        const std::int64_t row = RowOf(sequences[static_cast<std::size_t>(i)], step + s, backward);
+        const std::int64_t row =
+            before + RowOf(sequences[static_cast<std::size_t>(i)], step + s, backward);
         std::copy_n(h, size, rows.out + row * rows.out_stride);
       }
     }
     step += ahead;
+  }
+  if (!rows.resumed) return;
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    float* first = rows.out + sequences[i].first * rows.out_stride;
+    const auto at = static_cast<std::int64_t>(i) * size;
+    std::copy_n(hidden.data() + at, size, first);
+    std::copy_n(state.data() + at, size, first + rows.out_stride);
   }
 }
 

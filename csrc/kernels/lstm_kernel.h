@@ -31,13 +31,17 @@ struct LstmRows {
   const float* x;
   float* out;
   std::int64_t out_stride;
+  // The first two rows of each sequence are no steps but its state before them, hidden and cell, as
+  // wide as rows; in their place goes the state behind the last step.
+  // Forwards only.
+  bool resumed = false;
 };
 
-// Each sequence by itself, from a state of zeros. A row's numbers are the same bits whatever other
-// sequences there are. All sequences take their steps together, so that weights are read once for
-// all of them. sequences: the longest first. backward: from the last row to the first. lanes: 16,
-// 8 or 4, no more than SimdLanes(). between: if not empty, called every few steps; what it throws
-// ends the work.
+// Each sequence by itself, from a state of zeros or from that in its first rows. A row's numbers
+// are the same bits whatever other sequences there are. All sequences take their steps together, so
+// that weights are read once for all of them. sequences: the longest first. backward: from the last
+// row to the first. lanes: 16, 8 or 4, no more than SimdLanes(). between: if not empty, called
+// every few steps; what it throws ends the work.
 void RunLstm(const LstmWeights& weights, const std::vector<LstmSequence>& sequences, bool backward,
              const LstmRows& rows, int lanes, const std::function<void()>& between = {});
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "check.h"
@@ -121,6 +122,35 @@ TEST(NumbersAndCompany) {
     CheckNumbers(lanes, false);
     CheckNumbers(lanes, true);
   }
+}
+
+// Two pieces, the second from the state behind the first, beside one that is shorter.
+void CheckThatItGoesOn(int lanes) {
+  Network net;
+  net.input = RandomNumbers<float>(kGates * kSize, 1, 0.4f);
+  const LstmWeights weights{net.input.data(), net.hidden.data(), net.bias.data(), kSize, kSize};
+  constexpr std::int64_t kSteps = 90, kFirst = 61, kState = 2;
+  const std::vector<float> x = RandomNumbers<float>(kSteps * kSize, 6);
+  std::vector<float> whole(x.size());
+  RunLstm(weights, {{0, kSteps}}, false, {x.data(), whole.data(), kSize}, lanes);
+  std::vector<float> state(kState * kSize, 0.0f);
+  for (const auto& [begin, end] : {std::pair{std::int64_t{0}, kFirst}, std::pair{kFirst, kSteps}}) {
+    const std::int64_t count = kState + end - begin;
+    std::vector<float> rows = state;
+    rows.insert(rows.end(), x.begin() + begin * kSize, x.begin() + end * kSize);
+    rows.insert(rows.end(), (kState + 1) * kSize, 0.5f);  // another one, of a step
+    std::vector<float> out(rows.size());
+    RunLstm(weights, {{0, count}, {count, kState + 1}}, false,
+            {rows.data(), out.data(), kSize, true}, lanes);
+    CHECK(std::memcmp(out.data() + kState * kSize, whole.data() + begin * kSize,
+                      static_cast<std::size_t>((end - begin) * kSize) * sizeof(float)) == 0);
+    CHECK(std::memcmp(out.data(), whole.data() + (end - 1) * kSize, kSize * sizeof(float)) == 0);
+    state.assign(out.begin(), out.begin() + kState * kSize);
+  }
+}
+
+TEST(ItGoesOn) {
+  for (const int lanes : Lanes()) CheckThatItGoesOn(lanes);
 }
 
 TEST(ItCanBeStopped) {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import Tensor
@@ -33,6 +35,52 @@ def run(layers: list[RaggedLstm], parts: list[Tensor], padding: int = 0) -> list
             rows = layer(rows, counts.cumsum(0))
     assert not rows[int(counts.sum()) :].any()
     return list(rows[: int(counts.sum())].split(counts[1:].tolist()))
+
+
+@pytest.mark.parametrize("forced", [False, True])
+def test_sequences_that_go_on(forced: bool) -> None:
+    """In pieces of any size, each with the state behind the one before: as in one piece."""
+    size, lengths = 32, [1, 40, 7, 40, 3]
+    layer = RaggedLstm(network(size, size, both=False), 0)
+    parts = sequences(size, lengths)
+    whole = run([layer], parts)
+    cuts = [[1], [13, 27], [1, 6], [38, 1, 1], [2, 1]]
+    states = [torch.zeros(2, size) for _ in parts]
+    found: list[list[Tensor]] = [[] for _ in parts]
+    done = [0] * len(parts)
+    for turn in range(3):
+        going = [i for i, cut in enumerate(cuts) if turn < len(cut)]
+        rows = []
+        for i in going:
+            piece = parts[i][done[i] : done[i] + cuts[i][turn]]
+            rows.append(torch.cat([states[i], piece]))
+            done[i] += len(piece)
+        offsets = torch.tensor([0, *map(len, rows)]).cumsum(0)
+        with torch.inference_mode(), on_tensor_op_path() if forced else nullcontext():
+            out = layer.resumed(torch.cat([*rows, torch.full((3, size), torch.nan)]), offsets)
+        assert not out[int(offsets[-1]) :].any()
+        for i, piece in zip(going, out[: int(offsets[-1])].split([len(one) for one in rows])):
+            states[i] = piece[:2].clone()
+            found[i].append(piece[2:])
+            assert torch.equal(states[i][0], piece[-1])  # hidden is what came last
+    for got, wanted in zip(found, whole, strict=True):
+        if forced:
+            torch.testing.assert_close(torch.cat(got), wanted, rtol=1e-5, atol=1e-5)
+        else:
+            assert torch.equal(torch.cat(got), wanted)
+
+
+def test_what_cannot_go_on() -> None:
+    both = RaggedLstm(network(32, 32, both=True), 0)
+    with pytest.raises(RuntimeError, match="one direction"):
+        both.resumed(torch.zeros(5, 32), torch.tensor([0, 5]))
+    wider = RaggedLstm(network(20, 64, both=False), 0)
+    with pytest.raises(RuntimeError, match="rows of its size"):
+        wider.resumed(torch.zeros(5, 20), torch.tensor([0, 5]))
+    layer = RaggedLstm(network(32, 32, both=False), 0)
+    for ends in ([0, 2, 5], [0, 5, 5]):
+        with pytest.raises(RuntimeError, match="a step at least"):
+            layer.resumed(torch.zeros(5, 32), torch.tensor(ends))
 
 
 @pytest.mark.parametrize(("size_in", "size", "both"), SHAPES)

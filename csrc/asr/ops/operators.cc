@@ -34,7 +34,8 @@ void RegisterOperators() {
         "-> Tensor",
         &RaggedAttentionBy);
     made.def(
-        "ragged_lstm(Tensor x, Tensor w_ih, Tensor w_hh, Tensor bias, Tensor offsets) -> Tensor",
+        "ragged_lstm(Tensor x, Tensor w_ih, Tensor w_hh, Tensor bias, Tensor offsets, "
+        "bool resumed=False) -> Tensor",
         &RaggedLstm);
     made.def("encode_positions(Tensor positions, int size) -> Tensor", &EncodePositions);
     made.def(

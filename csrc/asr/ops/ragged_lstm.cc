@@ -21,7 +21,7 @@ constexpr std::int64_t kMostTogether = 48, kFewestTogether = 6;
 
 at::Tensor OnTheCpu(const at::Tensor& x, const at::Tensor& w_ih, const at::Tensor& w_hh,
                     const at::Tensor& bias, const std::vector<kernels::LstmSequence>& sequences,
-                    std::int64_t used) {
+                    std::int64_t used, bool resumed) {
   const std::int64_t directions = w_ih.size(0), in = x.size(1), size = w_hh.size(2);
   const auto count = static_cast<std::int64_t>(sequences.size());
   at::Tensor out = at::empty({x.size(0), directions * size}, x.options());
@@ -43,10 +43,10 @@ at::Tensor OnTheCpu(const at::Tensor& x, const at::Tensor& w_ih, const at::Tenso
                                          w_hh.data_ptr<float>() + direction * w_hh.stride(0),
                                          bias.data_ptr<float>() + direction * bias.stride(0), in,
                                          size};
-      kernels::RunLstm(
-          weights, own, /*backward=*/direction == 1,
-          {x.data_ptr<float>(), out.data_ptr<float>() + direction * size, directions * size},
-          kernels::SimdLanes(), &runtime::ThrowIfUnwanted);
+      kernels::RunLstm(weights, own, /*backward=*/direction == 1,
+                       {x.data_ptr<float>(), out.data_ptr<float>() + direction * size,
+                        directions * size, resumed},
+                       kernels::SimdLanes(), &runtime::ThrowIfUnwanted);
     }
   });
   return out;
@@ -55,7 +55,7 @@ at::Tensor OnTheCpu(const at::Tensor& x, const at::Tensor& w_ih, const at::Tenso
 }  // namespace
 
 at::Tensor RaggedLstm(const at::Tensor& x, const at::Tensor& w_ih, const at::Tensor& w_hh,
-                      const at::Tensor& bias, const at::Tensor& offsets) {
+                      const at::Tensor& bias, const at::Tensor& offsets, bool resumed) {
   TORCH_CHECK(x.dim() == 2 && w_ih.dim() == 4 && w_hh.dim() == 4 && bias.dim() == 2,
               "ragged_lstm expects x (rows, in), w_ih (directions, panels, in, 64), w_hh "
               "(directions, panels, size, 64) and bias (directions, 4 * size), got ",
@@ -77,17 +77,23 @@ at::Tensor RaggedLstm(const at::Tensor& x, const at::Tensor& w_ih, const at::Ten
       first[0] == 0 && first[count] <= x.size(0) && std::is_sorted(first, first + count + 1),
       "ragged_lstm: offsets must rise from 0, at most to ", x.size(0));
 
+  TORCH_CHECK(!resumed || (directions == 1 && x.size(1) == size),
+              "ragged_lstm: what is resumed has one direction and rows of its size, got ",
+              directions, " and ", x.sizes());
   std::vector<kernels::LstmSequence> sequences;
   for (std::int64_t i = 0; i < count; ++i) {
+    TORCH_CHECK(
+        !resumed || first[i + 1] > first[i] + 2,
+        "ragged_lstm: a sequence that is resumed has two rows of state and a step at least");
     if (first[i + 1] > first[i]) sequences.push_back({first[i], first[i + 1] - first[i]});
   }
   std::stable_sort(sequences.begin(), sequences.end(),
                    [](const auto& a, const auto& b) { return a.count > b.count; });
   runtime::BetweenLayers(x);
   if (PlainFloats(x) && PlainFloats(w_ih) && PlainFloats(w_hh) && PlainFloats(bias)) {
-    return OnTheCpu(x, w_ih, w_hh, bias, sequences, first[count]);
+    return OnTheCpu(x, w_ih, w_hh, bias, sequences, first[count], resumed);
   }
-  return LstmOnDevice(x, w_ih, w_hh, bias, sequences);
+  return LstmOnDevice(x, w_ih, w_hh, bias, sequences, resumed);
 }
 
 }  // namespace safeasr::asr

@@ -16,9 +16,13 @@ namespace safeasr::asr {
 // the end of the last; rows behind it are padding: zeros come out. Returns (rows, directions *
 // size).
 //
+// resumed: a sequence goes on where it was left. Its first two rows are no steps, but the state
+// before them: hidden and cell, `size` numbers each, which is also the size of rows. In their place
+// comes the state behind its last step. One direction, and a step at least.
+//
 // On the CPU a kernel takes all sequences step by step together (lstm_kernel.h), and a row's
 // numbers are the same bits in any company. Elsewhere: device_lstm.h.
 at::Tensor RaggedLstm(const at::Tensor& x, const at::Tensor& w_ih, const at::Tensor& w_hh,
-                      const at::Tensor& bias, const at::Tensor& offsets);
+                      const at::Tensor& bias, const at::Tensor& offsets, bool resumed);
 
 }  // namespace safeasr::asr

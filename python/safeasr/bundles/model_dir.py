@@ -17,9 +17,12 @@ from safeasr.errors import ExportError
 
 __all__ = ["ModelDir", "read_cmvn", "read_model_dir", "read_vocabulary", "read_weights"]
 
-#: Classes of models that the hub has without a config.yaml, by the names of their checkpoints: all
-#: is as the class has it.
-_WITHOUT_CONFIG = {"pretrained_eres2netv2.ckpt": "ERes2NetV2"}
+#: Classes of models that there are without a config.yaml, by the names of their checkpoints: all is
+#: as the class has it.
+_WITHOUT_CONFIG = {
+    "pretrained_eres2netv2.ckpt": "ERes2NetV2",
+    "silero_vad.jit": "SileroVad",
+}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "TASKS",
     "Accepts",
     "ComingWords",
+    "DetectedRecording",
     "Detector",
     "Exporter",
     "Family",
@@ -180,11 +181,32 @@ class StreamingRecognizer(Recognizer, Protocol):
         """The text of token ids; empty for models that give none."""
 
 
-class Detector(StreamingRecognizer, Protocol):
-    """A model for voice activity. Its results have ``segments``, ``[[start_ms, end_ms], ...]``."""
+class DetectedRecording(Protocol):
+    """A recording that comes to a detector in blocks, each when the result before is taken."""
 
-    def recording(self, options: Mapping[str, Any]) -> _ext.VadRecording:
-        """A recording that will come in blocks; results are of segments that ended by then."""
+    def submit(
+        self,
+        engine: _ext.Engine,
+        samples: NDArray[np.float32],
+        *,
+        is_final: bool = ...,
+        terms: _ext.Terms = ...,
+    ) -> _ext.Ticket:
+        """Queue the next block."""
+
+    @property
+    def needed_from(self) -> int:
+        """No segment that is still to come begins before this time, in ms."""
+
+
+class Detector(LoadedModel, Protocol):
+    """A model for voice activity."""
+
+    def recording(self, options: Mapping[str, Any]) -> DetectedRecording:
+        """A recording that will come in blocks."""
+
+    def segments_of(self, recording: Any, result: Any) -> list[list[int]]:
+        """The segments ``[start_ms, end_ms]`` that ended by then, by the result of a block."""
 
 
 @runtime_checkable

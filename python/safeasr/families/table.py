@@ -33,6 +33,7 @@ _TABLE: dict[str, str] = {
     "SanmKWS": "safeasr.families.sanm_kws.family:FAMILY",
     "SeacoParaformer": "safeasr.families.seaco_paraformer.family:FAMILY",
     "SenseVoiceSmall": "safeasr.families.sense_voice.family:FAMILY",
+    "SileroVad": "safeasr.families.silero_vad.family:FAMILY",
     "iic/speech_eres2netv2_sv_zh-cn_16k-common": "safeasr.families.eres2netv2.family:FAMILY",
 }
 

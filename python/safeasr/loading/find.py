@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import hashlib
+import importlib.util
 import itertools
 import json
 import os
@@ -26,6 +27,8 @@ EMBEDDED = ("demo", "demo-streaming", "demo-vad", "demo-punc", "demo-spk")
 _HUBS: Final = {"ms": "ms", "modelscope": "ms", "hf": "hf", "huggingface": "hf"}
 #: Names on hubs: an alias, or owner and name.
 _ON_HUB: Final = re.compile(r"[\w.+-]{1,128}(/[\w.+-]{1,128})?")
+#: FunASR's names of the detector whose weights come with a package of their own.
+_SILERO: Final = ("silero-vad", "silero_vad")
 #: Names of a directory that are looked at for the nearest one.
 _LOOKED_AT: Final = 10_000
 
@@ -40,8 +43,8 @@ def find_model(
     """The local directory of a model.
 
     Args:
-        name: of an embedded model, a directory (FunASR model or bundle), or a name on the hub:
-            ``owner/name``, or one of FunASR's short names.
+        name: of an embedded model, a directory (FunASR model or bundle), "silero-vad", or a name on
+            the hub: ``owner/name``, or one of FunASR's short names.
         hub: "ms" or "hf", as in FunASR.
         revision: of a model on the hub.
         check_latest: ask the hub although the model was downloaded before.
@@ -53,6 +56,8 @@ def find_model(
     """
     if name in EMBEDDED:
         return Path(str(resources.files("safeasr") / "models" / name))
+    if name in _SILERO:
+        return _of_package("silero_vad", "data", extra="silero")
     try:
         path = Path(name).expanduser()
         if name.strip() and path.is_dir():
@@ -69,6 +74,26 @@ def find_model(
     if hub not in _HUBS:
         raise UnsupportedModelError(f"hub={hub!r} is not supported: use 'ms' or 'hf'")
     return _on_hub(name, _HUBS[hub], revision, check_latest)
+
+
+def _of_package(package: str, folder: str, *, extra: str) -> Path:
+    """A folder of a package that is installed; the package itself is not imported.
+
+    Raises:
+        ExportError: if it is not there; names the extra that brings it.
+    """
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        spec = None
+    places = [] if spec is None else list(spec.submodule_search_locations or ())
+    found = next((Path(one) / folder for one in places if (Path(one) / folder).is_dir()), None)
+    if found is None:
+        raise ExportError(
+            f"the weights of {package} come with a package of their own: "
+            f"pip install 'safeasr[{extra}]'"
+        )
+    return found
 
 
 def _is_path(name: str) -> bool:

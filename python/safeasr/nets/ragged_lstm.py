@@ -44,3 +44,8 @@ class RaggedLstm(nn.Module):
         ``offsets``: (sequences + 1,) int64 on the CPU, where each sequence's rows begin.
         """
         return torch.ops.safeasr.ragged_lstm(x, self.w_ih, self.w_hh, self.bias, offsets)
+
+    @torch.jit.export
+    def resumed(self, x: Tensor, offsets: Tensor) -> Tensor:
+        """The same of sequences that go on: their first two rows are the state, here and there."""
+        return torch.ops.safeasr.ragged_lstm(x, self.w_ih, self.w_hh, self.bias, offsets, True)

@@ -78,6 +78,7 @@ _SECTION = Kind(
     PLAIN_DATA.plain,
 )
 _RATE = whole("a rate in Hz, a whole number from 1000 to 768000", least=1000, most=768_000)
+_SILERO_RATE = Kind("8000 or 16000", lambda value: value in (8000, 16000), int)
 _NOT_NEGATIVE = number("a number that is not negative", least=0)
 
 _HOSTS = list_of(NAME, "host names")
@@ -168,6 +169,7 @@ CONFIG = Options(
     ),
     Option("init_param", _CHECKPOINTS),
     Option("jieba_usr_dict", PATH),
+    Option("silero_sampling_rate", _SILERO_RATE),
 )
 CONFIG_KEYS = frozenset(CONFIG)
 

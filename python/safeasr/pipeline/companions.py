@@ -32,10 +32,10 @@ __all__ = ["Companions", "is_streaming"]
 
 #: Models that stand beside the embedded demo if no others are named.
 _DEMO = {"online_model": "demo-streaming", "vad_model": "demo-vad"}
-#: The task of a model in a role, its name in messages, and whether it takes streams.
+#: The task of a model in a role, its name in messages, and whether it must take streams.
 _ROLES = {
     "online_model": ("asr", "streaming recogniser", True),
-    "vad_model": ("vad", "voice activity detector", True),
+    "vad_model": ("vad", "voice activity detector", False),
     "punc_model": ("punc", "punctuation model", False),
     "spk_model": ("spk", "model for speaker embeddings", False),
 }
@@ -92,6 +92,11 @@ class Companions:
         Raises:
             UnsupportedModelError: if a model of that name cannot have the role.
         """
+        found = self._get(role)
+        if found is not None and not is_streaming(found):
+            raise UnsupportedModelError(
+                f"{role}={self._names[role]!r} takes whole recordings only, and no live streams"
+            )
         return self._as(is_streaming, role)
 
     def detector(self) -> Detector | None:

@@ -126,7 +126,7 @@ class Detection:
             try:
                 if not block.is_last:
                     reading = on_thread_of(DECODING, recording.read, still_wanted(engine, terms))
-                segments = (yield ticket)["segments"]
+                segments = self._model.segments_of(stream, (yield ticket))
                 if merging is not None:
                     segments = merging.add(segments)
                     if block.is_last:

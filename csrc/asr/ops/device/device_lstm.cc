@@ -60,20 +60,45 @@ std::tuple<at::Tensor, at::Tensor> Step(const at::Tensor& of_input, const at::Te
   return {at::sigmoid(gates[3]) * at::tanh(next), next};
 }
 
+// The state of sequences, which stands in their first two rows.
+struct StateRows {
+  at::Tensor hidden, cell;  // rows, as indices on the device
+  at::Tensor last;          // the place of each sequence's last step in the results
+};
+
+// What StateRows holds, as lists. sequences: without those rows.
+void AddStateRows(const std::vector<kernels::LstmSequence>& sequences, const Order& order,
+                  runtime::IndexLists* lists) {
+  std::vector<std::int64_t> hidden, cell, last;
+  for (const kernels::LstmSequence& one : sequences) {
+    hidden.push_back(one.first - 2);
+    cell.push_back(one.first - 1);
+    last.push_back(order.back[static_cast<std::size_t>(one.first + one.count - 1)]);
+  }
+  lists->Add(hidden);
+  lists->Add(cell);
+  lists->Add(last);
+}
+
 }  // namespace
 
 at::Tensor LstmOnDevice(const at::Tensor& x, const at::Tensor& w_ih, const at::Tensor& w_hh,
-                        const at::Tensor& bias,
-                        const std::vector<kernels::LstmSequence>& sequences) {
+                        const at::Tensor& bias, const std::vector<kernels::LstmSequence>& given,
+                        bool resumed) {
   const at::NoTF32Guard no_tf32;  // rounding adds up over hundreds of steps
   const std::int64_t directions = w_ih.size(0), size = w_hh.size(2), rows = x.size(0);
-  if (sequences.empty()) return at::zeros({rows, directions * size}, x.options());
+  if (given.empty()) return at::zeros({rows, directions * size}, x.options());
+  std::vector<kernels::LstmSequence> sequences = given;
+  for (kernels::LstmSequence& one : sequences) {
+    if (resumed) one = {one.first + 2, one.count - 2};
+  }
   std::int64_t used = 0;
   for (const kernels::LstmSequence& one : sequences) used += one.count;
   const Order order = OrderOf(sequences, directions, rows, used);
   runtime::IndexLists lists;
   lists.Add(order.read);
   lists.Add(order.back);
+  if (resumed) AddStateRows(sequences, order, &lists);
   const std::vector<at::Tensor> sent = lists.Upload(x.device());
 
   const at::Tensor read = x.index_select(0, sent[0]).view({directions, used, x.size(1)});
@@ -81,7 +106,13 @@ at::Tensor LstmOnDevice(const at::Tensor& x, const at::Tensor& w_ih, const at::T
   const at::Tensor recurrent = Matrices(w_hh).contiguous();
   at::Tensor hidden = at::zeros({directions, order.active[0], size}, x.options());
   at::Tensor cell = hidden;
-  std::vector<at::Tensor> steps;
+  StateRows state;
+  if (resumed) {
+    state = {sent[2], sent[3], sent[4]};
+    hidden = x.index_select(0, state.hidden).unsqueeze(0);
+    cell = x.index_select(0, state.cell).unsqueeze(0);
+  }
+  std::vector<at::Tensor> steps, cells;
   std::int64_t done = 0;
   for (std::size_t step = 0; step < order.active.size(); ++step) {
     if (step % kLookEvery == 0) runtime::ThrowIfUnwanted();
@@ -93,6 +124,7 @@ at::Tensor LstmOnDevice(const at::Tensor& x, const at::Tensor& w_ih, const at::T
     hidden = next_hidden.view({directions, active, size});
     cell = next_cell.view({directions, active, size});
     steps.push_back(hidden);
+    if (resumed) cells.push_back(cell);
     done += active;
   }
   steps.push_back(at::zeros({directions, 1, size}, x.options()));
@@ -102,7 +134,12 @@ at::Tensor LstmOnDevice(const at::Tensor& x, const at::Tensor& w_ih, const at::T
   for (std::int64_t direction = 0; direction < directions; ++direction) {
     sides.push_back(results[direction].index_select(0, sent[1].narrow(0, direction * rows, rows)));
   }
-  return at::cat(sides, 1);
+  at::Tensor out = at::cat(sides, 1);
+  if (resumed) {
+    out.index_copy_(0, state.hidden, results[0].index_select(0, state.last));
+    out.index_copy_(0, state.cell, at::cat(cells, 1)[0].index_select(0, state.last));
+  }
+  return out;
 }
 
 }  // namespace safeasr::asr

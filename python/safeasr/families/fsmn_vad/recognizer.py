@@ -123,6 +123,11 @@ class FsmnVadRecognizer:
         """A recording that will come in blocks."""
         return self._runner.recording(self.vad_options(options, streaming=False))
 
+    def segments_of(self, recording: _ext.VadRecording, result: Any) -> list[list[int]]:
+        """The segments that a block's result brings."""
+        found: list[list[int]] = result["segments"]
+        return found
+
     def step_samples(self, options: Mapping[str, Any]) -> int:
         """A detector looks at each frame of 10 ms."""
         return self.sample_rate // 100
