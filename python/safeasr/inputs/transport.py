@@ -19,6 +19,7 @@ import httpcore
 import httpx
 
 from safeasr.inputs.clock import Clock, OutOfTimeError
+from safeasr.inputs.unlogged import unlogged
 from safeasr.options.access import Access, is_address
 from safeasr.printable import printable, quoted
 from safeasr.threads import starting_threads
