@@ -41,11 +41,12 @@ from safeasr.families.checkpoints import (
 )
 from safeasr.families.frontends import offline_frontend as frontend_of
 from safeasr.families.paraformer.network import DecoderProgram, EncoderProgram
-from safeasr.families.sense_voice.network import CtcHead, SenseVoiceEncoder, SenseVoiceNetwork
+from safeasr.families.sense_voice.network import CtcHead, SenseVoiceNetwork
 from safeasr.nets.cif_predictor import CifWeights
 from safeasr.nets.layers import FsmnMemory, Norm
 from safeasr.nets.sanm_decoder import ParaformerDecoder
 from safeasr.nets.sanm_encoder import SanmEncoder
+from safeasr.nets.sense_voice_encoder import SenseVoiceEncoder
 
 KINDS = ("paraformer", "paraformer-streaming", "sense-voice")
 FEATURES = 560  # 80 mels x 7 frames

@@ -234,6 +234,54 @@ class SenseVoiceRunner(Runner):
         terms: Terms = ...,
     ) -> Ticket: ...
 
+class EncoderShape(metaclass=_Pybind11Type):
+    def __init__(
+        self, *, layers: list[tuple[int, int]] = ..., positions: str = ..., table: int = ...
+    ) -> None: ...
+    def rows_after(self, rows: int) -> int: ...
+
+class CtcRunner(Runner):
+    def __init__(
+        self,
+        *,
+        frontend: Frontend,
+        program: Program,
+        shape: EncoderShape,
+        blank: int,
+        limits: BatchLimits = ...,
+    ) -> None: ...
+    def submit(
+        self, engine: Engine, data: NDArray[np.float32], *, terms: Terms = ...
+    ) -> Ticket: ...
+
+class CtcAttentionRunner(Runner):
+    def __init__(
+        self,
+        *,
+        frontend: Frontend,
+        encoder: Program,
+        decoder: Program | None,
+        shape: EncoderShape,
+        sos: int,
+        eos: int,
+        vocab_size: int,
+        choose_first: bool,
+        filters: tuple[int, int, int] = ...,
+        limits: BatchLimits = ...,
+    ) -> None: ...
+    def submit(
+        self,
+        engine: Engine,
+        data: NDArray[np.float32],
+        *,
+        ctc_weight: float,
+        token_bonus: float,
+        beam_size: int,
+        max_length_ratio: float,
+        best: int,
+        terms: Terms = ...,
+    ) -> Ticket: ...
+
 class VadOptions(metaclass=_Pybind11Type):
     def __init__(self, **options: Any) -> None: ...
 

@@ -2,12 +2,14 @@
 
 #include <torch/library.h>
 
+#include "asr/ops/gate_op.h"
 #include "asr/ops/grouped_conv.h"
 #include "asr/ops/int8_linear.h"
 #include "asr/ops/norm_op.h"
 #include "asr/ops/ragged_attention.h"
 #include "asr/ops/ragged_lstm.h"
 #include "asr/ops/ragged_memory.h"
+#include "asr/ops/relative_attention.h"
 #include "asr/ops/row_ops.h"
 
 namespace safeasr::asr {
@@ -37,6 +39,12 @@ void RegisterOperators() {
         "ragged_lstm(Tensor x, Tensor w_ih, Tensor w_hh, Tensor bias, Tensor offsets, "
         "bool resumed=False) -> Tensor",
         &RaggedLstm);
+    made.def(
+        "relative_attention(Tensor q, Tensor k, Tensor v, Tensor p, Tensor content_bias, "
+        "Tensor position_bias, int heads, Tensor offsets, Tensor firsts, bool shifted) -> Tensor",
+        &RelativeAttention);
+    made.def("gate(Tensor x, Tensor by) -> Tensor", &Gate);
+    made.def("encode_distances(Tensor positions, Tensor rates) -> Tensor", &EncodeDistances);
     made.def("encode_positions(Tensor positions, int size) -> Tensor", &EncodePositions);
     made.def(
         "cif_weights(Tensor x, Tensor weight, Tensor bias, float smooth_factor, "

@@ -52,6 +52,29 @@ at::Tensor EncodePositions(const at::Tensor& positions, std::int64_t size) {
   return out;
 }
 
+at::Tensor EncodeDistances(const at::Tensor& positions, const at::Tensor& rates) {
+  TORCH_CHECK(positions.dim() == 1 && rates.dim() == 1,
+              "encode_distances expects positions (rows) and rates (size / 2), got ",
+              positions.sizes(), " and ", rates.sizes());
+  const std::int64_t rows = positions.size(0), half = rates.size(0);
+  if (!PlainFloats(positions) || !PlainFloats(rates)) {
+    const at::Tensor angles = positions.unsqueeze(1) * rates.unsqueeze(0);
+    return at::stack({at::sin(angles), at::cos(angles)}, 2).view({rows, 2 * half});
+  }
+  at::Tensor out = at::empty({rows, 2 * half}, at::kFloat);
+  float* to = out.data_ptr<float>();
+  const float* position = positions.data_ptr<float>();
+  const float* rate = rates.data_ptr<float>();
+  for (std::int64_t t = 0; t < rows; ++t) {
+    for (std::int64_t i = 0; i < half; ++i) {
+      const float angle = position[t] * rate[i];
+      *to++ = std::sin(angle);
+      *to++ = std::cos(angle);
+    }
+  }
+  return out;
+}
+
 at::Tensor CifRowWeights(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                          double smooth_factor, double noise_threshold) {
   TORCH_CHECK(x.dim() == 2 && weight.numel() == x.size(1) && bias.numel() == 1,

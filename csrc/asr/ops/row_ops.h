@@ -14,6 +14,11 @@ namespace safeasr::asr {
 // (rows, size) float32, sines, then cosines. Source: FunASR's SinusoidalPositionEncoder.
 at::Tensor EncodePositions(const at::Tensor& positions, std::int64_t size);
 
+// safeasr::encode_distances: sinusoidal encodings of numbers (rows) float32, of rows or of the
+// distance between two, and of rates (size / 2) float32: (rows, size) float32, sines and cosines in
+// turn. Source: Vaswani et al., 2017 (https://arxiv.org/abs/1706.03762), section 3.5.
+at::Tensor EncodeDistances(const at::Tensor& positions, const at::Tensor& rates);
+
 // safeasr::cif_weights: relu(smooth_factor * sigmoid(x . weight + bias) - noise_threshold) of rows
 // x (rows, size) float32; weight (1, size), bias (1). Source: FunASR's CifPredictorV2.
 at::Tensor CifRowWeights(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,

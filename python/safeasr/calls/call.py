@@ -27,6 +27,7 @@ from safeasr.errors import (
     QueueFullError,
     SafeASRError,
 )
+from safeasr.families.base import NBest
 from safeasr.inputs.utterance import Utterance
 from safeasr.observability.watches import CallWatch
 from safeasr.options.call import CallOptions
@@ -260,7 +261,11 @@ class Call:
         except OutputError as error:
             self._with_results(error, results)
             raise
-        return [self.corrected(one) for one in results]
+        return [
+            self.corrected(one)
+            for best in results
+            for one in ((best, *best.others) if isinstance(best, NBest) else (best,))
+        ]
 
     def write(self, results: Sequence[Result]) -> None:
         """Write the results of all inputs to ``output_dir``, if there is one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
@@ -26,6 +26,7 @@ __all__ = [
     "Family",
     "FollowingPunctuator",
     "LoadedModel",
+    "NBest",
     "Pair",
     "Punctuator",
     "Recognizer",
@@ -232,6 +233,17 @@ class RunsByItself(Protocol):
 
     def part_stats(self) -> dict[str, Any]:
         """As of a part of ``AutoModel.stats``."""
+
+
+class NBest(dict[str, Any]):
+    """FunASR's result dict of the best answer, and those of the others, best first.
+
+    Whoever asked for several (``nbest``) is given all, one behind the other.
+    """
+
+    def __init__(self, best: Mapping[str, Any], others: Iterable[dict[str, Any]]) -> None:
+        super().__init__(best)
+        self.others = list(others)
 
 
 def runner_of(model: LoadedModel) -> _ext.Runner | None:

@@ -17,10 +17,14 @@ __all__ = ["family_of_bundle", "family_of_class", "model_classes", "register_fam
 #: FunASR's model class -> "module:object" of its family, a line for each.
 _TABLE: dict[str, str] = {
     "BiCifParaformer": "safeasr.families.bicif_paraformer.family:FAMILY",
+    "Branchformer": "safeasr.families.ctc_attention.family:FAMILY",
     "CAMPPlus": "safeasr.families.campplus.family:FAMILY",
+    "CTC": "safeasr.families.ctc.family:FAMILY",
     "CTTransformer": "safeasr.families.ct_transformer.family:FAMILY",
     "CTTransformerStreaming": "safeasr.families.ct_transformer_streaming.family:FAMILY",
+    "Conformer": "safeasr.families.ctc_attention.family:FAMILY",
     "ContextualParaformer": "safeasr.families.contextual_paraformer.family:FAMILY",
+    "EBranchformer": "safeasr.families.ctc_attention.family:FAMILY",
     "EParaformer": "safeasr.families.e_paraformer.family:FAMILY",
     "ERes2NetV2": "safeasr.families.eres2netv2.family:FAMILY",
     "Emotion2vec": "safeasr.families.emotion2vec.family:FAMILY",
@@ -30,10 +34,12 @@ _TABLE: dict[str, str] = {
     "MonotonicAligner": "safeasr.families.monotonic_aligner.family:FAMILY",
     "Paraformer": "safeasr.families.paraformer.family:FAMILY",
     "ParaformerStreaming": "safeasr.families.paraformer_streaming.family:FAMILY",
+    "SANM": "safeasr.families.ctc_attention.family:FAMILY",
     "SanmKWS": "safeasr.families.sanm_kws.family:FAMILY",
     "SeacoParaformer": "safeasr.families.seaco_paraformer.family:FAMILY",
     "SenseVoiceSmall": "safeasr.families.sense_voice.family:FAMILY",
     "SileroVad": "safeasr.families.silero_vad.family:FAMILY",
+    "Transformer": "safeasr.families.ctc_attention.family:FAMILY",
     "iic/speech_eres2netv2_sv_zh-cn_16k-common": "safeasr.families.eres2netv2.family:FAMILY",
 }
 

@@ -112,12 +112,12 @@ class DecoderLayer(nn.Module):
 class MemoryLayer(nn.Module):
     """A decoder layer that does not look at the encoder."""
 
-    def __init__(self, size: int, hidden: int, kernel_size: int) -> None:
+    def __init__(self, size: int, hidden: int, kernel_size: int, shift: int = 0) -> None:
         super().__init__()
         self.norm1 = Norm(size)
         self.feed_forward = NormedFeedForward(size, hidden)
         self.norm2 = Norm(size, wide=True)
-        self.self_attn = MemoryOnly(size, kernel_size, 0)
+        self.self_attn = MemoryOnly(size, kernel_size, shift)
 
     def forward(
         self,

@@ -105,8 +105,11 @@ COMMON = Options(
     Option("max_download_bytes", _BYTES, 512 << 20, help="Largest download or list file."),
     *(
         Option(name, _NOT_NEGATIVE, help="Nothing depends on it here.")
-        for name in "batch_size batch_size_s batch_size_threshold_s ncpu maxlenratio "
-        "minlenratio".split()
+        for name in "batch_size batch_size_s batch_size_threshold_s ncpu".split()
+    ),
+    *(
+        Option(name, number(), help="Of beam search: without it nothing depends on it.")
+        for name in ("maxlenratio", "minlenratio")
     ),
     Option("device", _DEVICE, help="Nothing depends on it here."),
     Option("lm_file", PATH, help="Nothing depends on it here."),

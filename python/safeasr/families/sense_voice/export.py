@@ -26,10 +26,10 @@ from safeasr.families.frontends import offline_frontend
 from safeasr.families.sense_voice.network import (
     UNKNOWN_EMOTION,
     CtcHead,
-    SenseVoiceEncoder,
     SenseVoiceNetwork,
 )
 from safeasr.nets.precision import narrow
+from safeasr.nets.sense_voice_encoder import SenseVoiceEncoder
 from safeasr.text.pieces import Pieces
 
 __all__ = ["build_network", "export"]

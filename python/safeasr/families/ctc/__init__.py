@@ -1,0 +1,1 @@
+"""Networks with a CTC head and no decoder."""

@@ -1,0 +1,1 @@
+"""Hybrids of CTC and attention: Transformer, Conformer, Branchformer, E-Branchformer, SAN-M."""
