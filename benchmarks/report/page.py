@@ -164,6 +164,7 @@ def page_text(folder: Path, page: Path, images: Path) -> str:
             "vad",
             "recordings",
             "hotwords",
+            "compare-keywords",
             "scaling",
             "overhead",
             "load-time",
@@ -194,6 +195,8 @@ def page_text(folder: Path, page: Path, images: Path) -> str:
         parts += ["## Long recordings\n", recordings_section(results["recordings"])]
     if results["hotwords"]:
         parts += ["## Hotwords\n", hotwords_section(results["hotwords"])]
+    if keywords := results["compare-keywords"]:
+        parts += ["## Keywords\n", compare_section(keywords)]
     if results["scaling"]:
         parts += [
             "## Over the number of calling threads\n",

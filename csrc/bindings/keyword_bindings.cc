@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -40,7 +41,9 @@ std::optional<std::pair<std::size_t, double>> Find(const asr::KeywordSearch& sel
 void BindKeywords(py::module_& module) {
   py::class_<asr::KeywordSearch, std::shared_ptr<asr::KeywordSearch>>(
       module, "KeywordSearch", "Keywords as ids of their tokens; immutable, for any thread.")
-      .def(py::init<std::vector<std::vector<std::int64_t>>>(), py::arg("keywords"))
+      .def(py::init<std::vector<std::vector<std::int64_t>>, std::vector<std::string>>(),
+           py::arg("keywords"), py::arg("names") = std::vector<std::string>(),
+           "names: what live streams call them.")
       .def("__len__", &asr::KeywordSearch::size)
       .def("find", &Find, py::arg("probabilities").noconvert(), py::arg("ids").noconvert(),
            "The keyword that is in the best tokens of each frame, (frames, tokens) float32 and "

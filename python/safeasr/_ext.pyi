@@ -139,11 +139,52 @@ class HotwordList(metaclass=_Pybind11Type):
     def encoded(self) -> bool: ...
 
 class KeywordSearch(metaclass=_Pybind11Type):
-    def __init__(self, keywords: list[list[int]]) -> None: ...
+    def __init__(self, keywords: list[list[int]], names: list[bytes] = ...) -> None: ...
     def __len__(self) -> int: ...
     def find(
         self, probabilities: NDArray[np.float32], ids: NDArray[np.int64]
     ) -> tuple[int, float] | None: ...
+
+class KeywordStreamRunner(Runner):
+    def __init__(
+        self,
+        *,
+        frontend: OnlineFrontend,
+        program: Program,
+        limits: BatchLimits,
+        layers: int,
+        size: int,
+        candidates: int,
+        narrow: bool = ...,
+        half: bool = ...,
+    ) -> None: ...
+    def open(
+        self,
+        engine: Engine,
+        *,
+        chunk_size: tuple[int, int, int],
+        look_back: int,
+        keywords: KeywordSearch,
+        max_waiting: int = ...,
+    ) -> KeywordStream: ...
+    def submit(
+        self,
+        engine: Engine,
+        samples: NDArray[np.float32],
+        *,
+        chunk_size: tuple[int, int, int],
+        look_back: int,
+        keywords: KeywordSearch,
+        is_final: bool = ...,
+        terms: Terms = ...,
+    ) -> Ticket: ...
+
+class KeywordStream(metaclass=_Pybind11Type):
+    def submit(
+        self, samples: NDArray[np.float32], *, is_final: bool = ..., terms: Terms = ...
+    ) -> Ticket: ...
+    @property
+    def waiting(self) -> int: ...
 
 class SeacoRunner(Runner):
     def __init__(

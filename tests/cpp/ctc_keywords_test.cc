@@ -200,6 +200,12 @@ TEST(NoKeywordsAtAll) {
   CHECK_EQ(KeywordSearch({{1}, {2, 3}}).size(), 2u);
 }
 
+TEST(NamesOfKeywords) {
+  CHECK_EQ(KeywordSearch({{1}, {2, 3}}, {"a", "b"}).name(1), "b");
+  CHECK_THROWS(KeywordSearch({{1}, {2, 3}}, {"a"}), std::invalid_argument);
+  CHECK_THROWS(KeywordSearch({{1}}).name(0), std::out_of_range);
+}
+
 TEST(NumbersThatAreNone) {
   Candidates broken({1, 2});
   for (float& one : broken.probabilities) one = std::nanf("");

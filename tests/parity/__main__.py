@@ -38,6 +38,8 @@ largest number.
   thousandth of its loudness: networks with random weights have genuine ties.
 - `≠ n`: different.
 - An error's name: FunASR fails with it. What safeasr does is in [differences.md](differences.md).
+- Keywords: scores within a thousandth; of live streams the results of their ends, for FunASR gives
+  no others.
 - Embeddings: FunASR names none of them; safeasr's keys are left out there.
 - int16: FunASR takes such samples for floats; here it is given them divided by 32,768.
 """

@@ -33,6 +33,7 @@ TRIES = 3
 TOLERANCE = 1e-4
 #: Of a keyword's score.
 SCORES = 1e-3
+_HEARD = ("detected ", "rejected")
 _DETECTED = re.compile(r"(detected \S+) (\S+)$")
 
 
@@ -99,8 +100,12 @@ def _asked(model: Any, given: Any, options: Mapping[str, Any]) -> list[dict[str,
 
 
 def _as_named(found: Any, expected: list[dict[str, Any]]) -> Any:
-    """Ours without the keys that FunASR does not give."""
-    if isinstance(found, str) or "spk_embedding" not in expected[0]:
+    """Ours without the keys that FunASR does not give, and the results."""
+    if isinstance(found, str):
+        return found
+    if len(expected) < len(found) and expected and str(expected[0].get("text")).startswith(_HEARD):
+        return [one for one in found if one["text"]]  # it tells of keywords at the ends of streams
+    if not expected or "spk_embedding" not in expected[0]:
         return found
     return [{name: one[name] for name in one if name != "key"} for one in found]
 
@@ -212,6 +217,8 @@ def cells_of(subject: Subject) -> Iterator[Cell]:
 def _shown(value: Any) -> str:
     if isinstance(value, list) and isinstance(value[0], str):
         return f"{len(value)} words"
+    if isinstance(value, str) and value.count(",") > 3:
+        return f"a string of {value.count(',') + 1} words"
     if isinstance(value, str) and value.endswith(".txt"):
         return "a .txt by URL" if value.startswith("http") else "a .txt"
     return repr(value)

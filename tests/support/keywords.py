@@ -20,6 +20,7 @@ __all__ = [
     "CALLS",
     "KEYWORDS",
     "LEXICON",
+    "LIVE",
     "SANM",
     "SHAPES",
     "TOKENS",
@@ -96,6 +97,16 @@ SANM = [
         "shifted memory, hub layout",
         "SanmKWS",
         encoder={"sanm_shfit": 2, "kernel_size": 7, "num_blocks": 2},
+        configuration=True,
+    ),
+]
+LIVE = [
+    KeywordShape("usual", "SanmKWSStreaming"),
+    KeywordShape(
+        "shifted memory, other rows",
+        "SanmKWSStreaming",
+        encoder={"sanm_shfit": 2, "kernel_size": 7, "num_blocks": 2, "attention_heads": 2},
+        frontend={"n_mels": 24, "lfr_m": 5, "lfr_n": 4},
         configuration=True,
     ),
 ]

@@ -17,8 +17,12 @@ constexpr std::int64_t kBlank = 0;
 
 }  // namespace
 
-KeywordSearch::KeywordSearch(std::vector<std::vector<std::int64_t>> keywords)
-    : keywords_(std::move(keywords)), tokens_{kBlank} {
+KeywordSearch::KeywordSearch(std::vector<std::vector<std::int64_t>> keywords,
+                             std::vector<std::string> names)
+    : keywords_(std::move(keywords)), names_(std::move(names)), tokens_{kBlank} {
+  if (!names_.empty() && names_.size() != keywords_.size()) {
+    throw std::invalid_argument("expected as many names as keywords");
+  }
   if (keywords_.empty()) throw std::invalid_argument("expected keywords, got none");
   for (const auto& keyword : keywords_) {
     if (keyword.empty()) throw std::invalid_argument("a keyword must have tokens, got none");

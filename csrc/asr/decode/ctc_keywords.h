@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace safeasr::asr {
@@ -26,9 +27,10 @@ struct KeywordHit {
 // Immutable; any number of threads may search at once.
 class KeywordSearch {
  public:
-  // keywords: token ids of each. The blank is token 0. Throws std::invalid_argument for no
-  // keywords, and for one without tokens.
-  explicit KeywordSearch(std::vector<std::vector<std::int64_t>> keywords);
+  // keywords: token ids of each. The blank is token 0. names: of each, or none at all. Throws
+  // std::invalid_argument for no keywords, for one without tokens, and for other numbers of names.
+  explicit KeywordSearch(std::vector<std::vector<std::int64_t>> keywords,
+                         std::vector<std::string> names = {});
 
   // The first keyword of the list in the most probable sequence that holds any; none: no sequence
   // does. Tokens that no keyword has are not looked at, nor are those below a probability of 0.05,
@@ -36,11 +38,13 @@ class KeywordSearch {
   std::optional<KeywordHit> Find(const CtcCandidates& candidates) const;
 
   std::size_t size() const { return keywords_.size(); }
+  const std::string& name(std::size_t keyword) const { return names_.at(keyword); }
 
  private:
   bool Has(std::int64_t id) const;
 
   const std::vector<std::vector<std::int64_t>> keywords_;
+  const std::vector<std::string> names_;
   std::vector<std::int64_t> tokens_;  // of all keywords, and the blank; sorted
 };
 

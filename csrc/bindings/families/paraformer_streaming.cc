@@ -11,9 +11,9 @@
 
 #include "asr/families/paraformer_streaming/runner.h"
 #include "asr/families/paraformer_streaming/stream.h"
+#include "bindings/live_stream.h"
 #include "bindings/py_engine.h"
 #include "bindings/registry.h"
-#include "core/lane.h"
 #include "runtime/program.h"
 
 namespace py = pybind11;
@@ -25,31 +25,7 @@ std::int64_t CostOfStep(const asr::StreamingOptions& options) {
   return options.left + options.chunk + options.right;
 }
 
-// A stream as Python holds it. Any number of threads may submit: the lane keeps the order.
-class PyParaformerStream {
- public:
-  PyParaformerStream(std::shared_ptr<const asr::ParaformerStreamRunner> runner, PyEngine& engine,
-                     const asr::StreamingOptions& options, std::size_t max_waiting)
-      : runner_(std::move(runner)),
-        stream_(std::make_shared<asr::ParaformerStream>(options)),
-        lane_(engine.engine().MakeLane(max_waiting)) {}
-
-  std::shared_ptr<PyTicket> Submit(const FloatArray& samples, bool is_final, const Terms& terms) {
-    auto request =
-        std::make_unique<asr::ParaformerStreamRequest>(stream_, CopySamples(samples), is_final);
-    return SubmitWith(CostOfStep(stream_->options), terms, [&](const core::SubmitOptions& options) {
-      return lane_->Submit(runner_, std::move(request), options);
-    });
-  }
-
-  std::size_t Waiting() const { return lane_->Waiting(); }
-
- private:
-  const std::shared_ptr<const asr::ParaformerStreamRunner> runner_;
-  const std::shared_ptr<asr::ParaformerStream> stream_;
-  const std::shared_ptr<core::Lane> lane_;
-};
-
+using PyParaformerStream = PyLiveStream<asr::ParaformerStreamRunner, asr::ParaformerStream>;
 using ChunkSize = std::array<std::int64_t, 3>;
 
 asr::StreamingOptions MakeOptions(const ChunkSize& size, std::int64_t encoder_look_back,
@@ -120,9 +96,10 @@ void BindStreams(py::module_& module) {
           [](std::shared_ptr<asr::ParaformerStreamRunner> self, PyEngine& engine,
              const ChunkSize& chunk_size, std::int64_t encoder_look_back,
              std::int64_t decoder_look_back, std::size_t max_waiting) {
-            return std::make_shared<PyParaformerStream>(
-                std::move(self), engine,
-                MakeOptions(chunk_size, encoder_look_back, decoder_look_back), max_waiting);
+            const auto stream = std::make_shared<asr::ParaformerStream>(
+                MakeOptions(chunk_size, encoder_look_back, decoder_look_back));
+            return std::make_shared<PyParaformerStream>(std::move(self), engine, stream,
+                                                        CostOfStep(stream->options), max_waiting);
           },
           py::arg("engine"), py::kw_only(), py::arg("chunk_size"), py::arg("encoder_look_back"),
           py::arg("decoder_look_back"), py::arg("max_waiting") = 256,
@@ -132,12 +109,7 @@ void BindStreams(py::module_& module) {
            py::arg("is_final") = true, py::arg("terms") = Terms(),
            "Queue samples (n,), float32, that are a stream of their own: a recording.");
 
-  py::class_<PyParaformerStream, std::shared_ptr<PyParaformerStream>>(module, "ParaformerStream",
-                                                                      "A live stream.")
-      .def("submit", &PyParaformerStream::Submit, py::arg("samples").noconvert(), py::kw_only(),
-           py::arg("is_final") = false, py::arg("terms") = Terms(),
-           "Queue the next samples (n,), float32, behind those submitted before.")
-      .def_property_readonly("waiting", &PyParaformerStream::Waiting);
+  PyParaformerStream::Bind(module, "ParaformerStream");
 }
 
 const Registered streams_registered(&BindStreams);

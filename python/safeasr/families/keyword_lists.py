@@ -88,7 +88,9 @@ class KeywordList:
             if missing:
                 self.missing[word] = missing
             ids.append(found)
-        self.search = _ext.KeywordSearch(ids)
+        self.search = _ext.KeywordSearch(
+            ids, [word.encode("utf-8", "surrogatepass") for word in words]
+        )
 
     def __len__(self) -> int:
         return len(self.words)

@@ -36,6 +36,7 @@ _TABLE: dict[str, str] = {
     "ParaformerStreaming": "safeasr.families.paraformer_streaming.family:FAMILY",
     "SANM": "safeasr.families.ctc_attention.family:FAMILY",
     "SanmKWS": "safeasr.families.sanm_kws.family:FAMILY",
+    "SanmKWSStreaming": "safeasr.families.sanm_kws_streaming.family:FAMILY",
     "SeacoParaformer": "safeasr.families.seaco_paraformer.family:FAMILY",
     "SenseVoiceSmall": "safeasr.families.sense_voice.family:FAMILY",
     "SileroVad": "safeasr.families.silero_vad.family:FAMILY",

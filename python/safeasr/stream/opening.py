@@ -100,7 +100,9 @@ class Streams:
             taken = without_none(checked(options, STREAM, main.options))
             if vad_chunk_size is not None:
                 warn("vad_chunk_size has no effect on a stream of one model")
-            chosen = {**_LOOK_BACK, **main.options.own(defaults), **taken}
+            # What looks for keywords was trained on chunks by themselves.
+            looks_back = {} if main.task == "kws" else _LOOK_BACK
+            chosen = {**looks_back, **main.options.own(defaults), **taken}
             if main.task == "vad":
                 chosen.setdefault("is_streaming_input", True)
                 chosen.setdefault("chunk_size", _VAD_CHUNK_MS)

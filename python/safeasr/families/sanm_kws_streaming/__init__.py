@@ -1,0 +1,1 @@
+"""Keywords by a SAN-M encoder, for live streams."""
