@@ -84,6 +84,7 @@ def main() -> None:
         _python("-m", "benchmarks.recordings", *where)
         _python("-m", "benchmarks.hotwords", *where)
         _python("-m", "benchmarks.compare", "--keywords", "--passes", 4, *where)
+        _python("-m", "benchmarks.emotion", *where)
         # The pages are written below, once for all.
         _python("-m", "benchmarks.peers", "--full", "--max-other-cpu", 0.2, *where)
     images, page = (IMAGES, PAGE) if full else (SCRATCH / "images", SCRATCH / "performance.md")

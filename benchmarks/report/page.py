@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common.facts import RESULTS
+from benchmarks.report.emotion import emotion_section
 from benchmarks.report.hotwords import hotwords_section
 from benchmarks.report.live import live_section, vad_section
 from benchmarks.report.peers import INTRODUCTION as PEERS_INTRODUCTION
@@ -165,6 +166,7 @@ def page_text(folder: Path, page: Path, images: Path) -> str:
             "recordings",
             "hotwords",
             "compare-keywords",
+            "emotion",
             "scaling",
             "overhead",
             "load-time",
@@ -197,6 +199,8 @@ def page_text(folder: Path, page: Path, images: Path) -> str:
         parts += ["## Hotwords\n", hotwords_section(results["hotwords"])]
     if keywords := results["compare-keywords"]:
         parts += ["## Keywords\n", compare_section(keywords)]
+    if results["emotion"]:
+        parts += ["## Emotions\n", emotion_section(results["emotion"])]
     if results["scaling"]:
         parts += [
             "## Over the number of calling threads\n",
