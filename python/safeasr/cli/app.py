@@ -28,6 +28,7 @@ _COMMANDS = {
     "info": ("bundles", "info"),
     "verify": ("bundles", "verify"),
     "trust": ("bundles", "trust"),
+    "doctor": ("doctor.command", "doctor"),
     "serve": ("serve", "serve"),
     "bench": ("bench.commands", "app"),
 }

@@ -18,7 +18,7 @@ from safeasr.guarded.pool import Pool
 from safeasr.guarded.process import InProcess
 from safeasr.guarded.recognizer import GuardedRecognizer
 from safeasr.guarded.settings import ARGUMENTS, GuardSettings
-from safeasr.loading.find import EMBEDDED, find_model
+from safeasr.loading.find import EMBEDDED, SILERO, find_model
 from safeasr.loading.hub import aliases
 from safeasr.loading.load import Loaded, load_model
 from safeasr.options.cores import usable_cores
@@ -27,7 +27,7 @@ from safeasr.options.names import COMMON, HOTWORDS
 from safeasr.printable import quoted
 from safeasr.warn import warn
 
-__all__ = ["Loader"]
+__all__ = ["Loader", "is_made_of_a_class"]
 
 _log = logging.getLogger("safeasr")
 #: Names that FunASR makes a class of, with no directory of a model.
@@ -51,6 +51,24 @@ _NOTHING: Final[Mapping[str, Any]] = {}
 def _in_short(error: SafeASRError) -> str:
     """The reason without the list of what is supported, for the log."""
     return str(error).partition(" (")[0]
+
+
+def is_made_of_a_class(name: str, hub: str) -> bool:
+    """Whether a name stands for a class that FunASR makes with no directory of a model.
+
+    Args:
+        name: as the argument ``model`` of ``AutoModel``.
+        hub: likewise.
+    """
+    if name in EMBEDDED or Path(name).expanduser().is_dir():
+        return False
+    if hub == "openai" or name in _WITHOUT_DIRECTORY:
+        return True
+    try:
+        known = aliases("hf" if hub in ("hf", "huggingface") else "ms")
+    except ExportError:
+        known = {}
+    return known.get(name, name) in _WITHOUT_DIRECTORY | _CLASSES_OF_HUBS
 
 
 class Loader:
@@ -153,18 +171,12 @@ class Loader:
         """Whether FunASR makes it with no directory that has a config.yaml."""
         if name in EMBEDDED or Path(name).expanduser().is_dir():
             return False
-        if self._source["hub"] == "openai" or "model_conf" in self._given:
-            return True
-        if name in _WITHOUT_DIRECTORY:
-            return True
-        try:
-            known = aliases("hf" if self._source["hub"] in ("hf", "huggingface") else "ms")
-        except ExportError:
-            known = {}
-        return known.get(name, name) in _WITHOUT_DIRECTORY | _CLASSES_OF_HUBS
+        return "model_conf" in self._given or is_made_of_a_class(name, self._source["hub"])
 
     def _why_not_native(self, name: str) -> SafeASRError | None:
         """Why no family runs a model; None if one does, or will say itself what is wrong."""
+        if name in SILERO and "model_conf" not in self._given:
+            return None  # a package has its weights
         try:
             if self._is_made_of_a_class(name):
                 self._class = name

@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import re
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -17,10 +18,10 @@ from typing import Final
 from safeasr.bundles.cache import cache_dir
 from safeasr.errors import ExportError, UnsupportedModelError
 from safeasr.inputs.urls import is_url, shown_url
-from safeasr.loading.hub import aliases, ask_hub
+from safeasr.loading.hub import aliases, ask_hub, local_copy
 from safeasr.printable import quoted
 
-__all__ = ["EMBEDDED", "find_model"]
+__all__ = ["EMBEDDED", "SILERO", "find_here", "find_model"]
 
 #: Models that come with the package.
 EMBEDDED = ("demo", "demo-streaming", "demo-vad", "demo-punc", "demo-spk")
@@ -28,7 +29,9 @@ _HUBS: Final = {"ms": "ms", "modelscope": "ms", "hf": "hf", "huggingface": "hf"}
 #: Names on hubs: an alias, or owner and name.
 _ON_HUB: Final = re.compile(r"[\w.+-]{1,128}(/[\w.+-]{1,128})?")
 #: FunASR's names of the detector whose weights come with a package of their own.
-_SILERO: Final = ("silero-vad", "silero_vad")
+SILERO: Final = ("silero-vad", "silero_vad")
+#: Name on the hub, the hub and a revision to a directory.
+_Ask = Callable[[str, str, "str | None"], Path]
 #: Names of a directory that are looked at for the nearest one.
 _LOOKED_AT: Final = 10_000
 
@@ -54,9 +57,44 @@ def find_model(
         ExportError: if there is no such directory, and it is no name on the hub or cannot be
             downloaded.
     """
+    return _find(name, hub, revision, check_latest, ask_hub)
+
+
+def find_here(name: str, *, hub: str = "ms") -> Path | None:
+    """The local directory of a model, if it is on this machine; nothing is downloaded.
+
+    Args:
+        name: as of :func:`find_model`.
+        hub: likewise.
+
+    Returns:
+        The directory; None for a name on the hub whose model was not downloaded yet.
+
+    Raises:
+        UnsupportedModelError: as :func:`find_model`.
+        ExportError: if it can be neither.
+    """
+    try:
+        return _find(name, hub, None, False, _downloaded)
+    except _NotDownloadedError:
+        return None
+
+
+class _NotDownloadedError(ExportError):
+    """The hub would have to be asked."""
+
+
+def _downloaded(name: str, hub: str, revision: str | None) -> Path:
+    found = local_copy(name, hub, revision)
+    if found is None:
+        raise _NotDownloadedError(f"{quoted(name)} was not downloaded yet")
+    return Path(found)
+
+
+def _find(name: str, hub: str, revision: str | None, check_latest: bool, ask: _Ask) -> Path:
     if name in EMBEDDED:
         return Path(str(resources.files("safeasr") / "models" / name))
-    if name in _SILERO:
+    if name in SILERO:
         return _of_package("silero_vad", "data", extra="silero")
     try:
         path = Path(name).expanduser()
@@ -73,7 +111,7 @@ def find_model(
         raise ExportError(f"there is no directory {quoted(name)}{_nearest(path)}")
     if hub not in _HUBS:
         raise UnsupportedModelError(f"hub={hub!r} is not supported: use 'ms' or 'hf'")
-    return _on_hub(name, _HUBS[hub], revision, check_latest)
+    return _on_hub(name, _HUBS[hub], revision, check_latest, ask)
 
 
 def _of_package(package: str, folder: str, *, extra: str) -> Path:
@@ -122,7 +160,7 @@ def _nearest(path: Path) -> str:
     return ""
 
 
-def _on_hub(name: str, hub: str, revision: str | None, check_latest: bool) -> Path:
+def _on_hub(name: str, hub: str, revision: str | None, check_latest: bool, ask: _Ask) -> Path:
     # FunASR takes seconds to import and asks the hub each time. What it answered is remembered.
     key = hashlib.sha256(json.dumps([name, hub, revision]).encode()).hexdigest()[:32]
     note = cache_dir() / "names" / key
@@ -143,7 +181,7 @@ def _on_hub(name: str, hub: str, revision: str | None, check_latest: bool) -> Pa
             f"there is no directory {quoted(name)}, and FunASR knows no model of that name{hint} "
             "Names on the hub are 'owner/name'"
         )
-    found = ask_hub(full, hub, revision)
+    found = ask(full, hub, revision)
     with contextlib.suppress(OSError):
         note.parent.mkdir(parents=True, exist_ok=True)
         note.write_text(str(found), encoding="utf-8")

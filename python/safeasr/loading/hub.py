@@ -11,18 +11,39 @@ from typing import Final
 from safeasr.errors import ExportError
 from safeasr.printable import printable, quoted
 
-__all__ = ["aliases", "ask_hub"]
+__all__ = ["CLASSES", "aliases", "ask_hub", "local_copy"]
 
 #: Where to find out whether there is a network at all, in seconds. The hubs' own programs try again
 #: and again for half a minute, and what FunASR makes of their errors does not say why.
 _REACH_S: Final = 2.0
+#: FunASR's class of the model that each of its short names stands for on ModelScope, as far as
+#: anybody can tell without the model: that of some is known from what others publish of them.
+CLASSES: Final = {
+    "paraformer": "Paraformer",
+    "paraformer-zh": "SeacoParaformer",
+    "paraformer-en": "Paraformer",
+    "paraformer-en-spk": "Paraformer",
+    "paraformer-zh-streaming": "ParaformerStreaming",
+    "fsmn-vad": "FsmnVADStreaming",
+    "ct-punc": "CTTransformer",
+    "ct-punc-c": "CTTransformer",
+    "fa-zh": "MonotonicAligner",
+    "cam++": "CAMPPlus",
+    "emotion2vec_plus_large": "Emotion2vec",
+    "emotion2vec_plus_base": "Emotion2vec",
+    "emotion2vec_plus_seed": "Emotion2vec",
+    "Whisper-large-v2": "WhisperWarp",
+    "Whisper-large-v3": "WhisperWarp",
+    "Whisper-large-v3-turbo": "WhisperWarp",
+    "Qwen-Audio": "QwenAudioWarp",
+}
 
 
 def aliases(hub: str) -> dict[str, str]:
     """FunASR's short names of models: ``owner/name`` of each.
 
     Args:
-        hub: "ms" or "hf".
+        hub: "ms", "hf" or "openai".
 
     Raises:
         ExportError: if funasr is not installed.
@@ -62,7 +83,7 @@ def ask_hub(name: str, hub: str, revision: str | None) -> Path:
         if reason is None:
             found = _download(name, hub, revision)
         else:
-            found = _local_copy(name, hub, revision)
+            found = local_copy(name, hub, revision)
     except ImportError as error:
         raise ExportError(
             f"downloading {quoted(name)} needs funasr and what it downloads with: "
@@ -95,8 +116,14 @@ def _download(name: str, hub: str, revision: str | None) -> str:
     return str(found)
 
 
-def _local_copy(name: str, hub: str, revision: str | None) -> str | None:
-    """What was downloaded before, without asking the hub; None if there is nothing."""
+def local_copy(name: str, hub: str, revision: str | None) -> str | None:
+    """What was downloaded before, without asking the hub; None if there is nothing.
+
+    Args:
+        name: owner and name.
+        hub: "ms" or "hf".
+        revision: of the model; None: the newest.
+    """
     home = Path.home() / ".cache"
     if hub == "hf":
         root = Path(os.environ.get("HF_HOME") or home / "huggingface") / "hub"
