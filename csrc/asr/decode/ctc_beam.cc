@@ -114,7 +114,7 @@ BeamSearch::Step BeamSearch::Try(const float* decoder) const {
     text.tokens.push_back(one.token);
     if (last) text.tokens.push_back(tokens_.eos);
     if (text.tokens.back() == tokens_.eos) {
-      step.ended.push_back(std::move(text));
+      step.ended_.push_back(std::move(text));
       continue;
     }
     Step::Running next{std::move(text), nullptr};
@@ -123,20 +123,21 @@ BeamSearch::Step BeamSearch::Try(const float* decoder) const {
           scorer_->Extend(*running_[one.parent].prefix, one.token, one.prefix_score));
     }
     step.parents.push_back(static_cast<std::int64_t>(one.parent));
-    step.running.push_back(std::move(next));
+    step.running_.push_back(std::move(next));
   }
   std::vector<BeamHypothesis> ended = ended_;
-  ended.insert(ended.end(), std::make_move_iterator(step.ended.begin()),
-               std::make_move_iterator(step.ended.end()));
-  step.ended = std::move(ended);
-  step.done = step.running.empty() || (options_.max_length_ratio == 0 && EndDetected(step.ended));
+  ended.insert(ended.end(), std::make_move_iterator(step.ended_.begin()),
+               std::make_move_iterator(step.ended_.end()));
+  step.ended_ = std::move(ended);
+  step.done_ =
+      step.running_.empty() || (options_.max_length_ratio == 0 && EndDetected(step.ended_));
   return step;
 }
 
 void BeamSearch::Take(Step&& step) noexcept {
-  running_ = std::move(step.running);
-  ended_ = std::move(step.ended);
-  done_ = step.done;
+  running_ = std::move(step.running_);
+  ended_ = std::move(step.ended_);
+  done_ = step.done_;
   ++steps_;
 }
 

@@ -60,9 +60,9 @@ class BeamSearch {
       BeamHypothesis text;
       std::shared_ptr<const CtcPrefix> prefix;
     };
-    std::vector<Running> running;
-    std::vector<BeamHypothesis> ended;  // in this step
-    bool done = false;
+    std::vector<Running> running_;
+    std::vector<BeamHypothesis> ended_;  // in this step
+    bool done_ = false;
   };
 
   // One more token for each running hypothesis. decoder: log probabilities (running, count), rows
