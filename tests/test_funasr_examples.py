@@ -17,6 +17,7 @@ import safeasr
 from safeasr.utils.postprocess_utils import rich_transcription_postprocess
 from support.audio import Samples
 from support.cases import plain
+from support.guarded_real import write_nano
 from support.mended import mend_funasr
 from support.punctuation import WHOLE_SHAPES, write_punc_dir
 from support.seaco import write_seaco
@@ -41,6 +42,8 @@ MAKERS: dict[str, Callable[[Path], object]] = {
         path, "CAMPPlus", SPEAKERS
     ),
     "iic/speech_eres2netv2_sv_zh-cn_16k-common": write_bare_eres2netv2,
+    # The class itself, with a language model of two layers: the smallest that it takes.
+    "FunAudioLLM/Fun-ASR-Nano-2512": write_nano,
 }
 
 
@@ -189,6 +192,32 @@ def embedding(AutoModel: Any, wav_file: str) -> Any:
     return model.generate(input=wav_file)[0]["spk_embedding"]
 
 
+def language_model(AutoModel: Any, wav_file: str) -> Any:
+    """It runs guarded."""
+    model = AutoModel(model="FunAudioLLM/Fun-ASR-Nano-2512", device="cpu")
+    result = model.generate(input=wav_file)
+    return result[0]["text"], result
+
+
+def language_model_with_hotwords(AutoModel: Any, wav_file: str) -> Any:
+    model = AutoModel(model="FunAudioLLM/Fun-ASR-Nano-2512", device="cpu", disable_update=True)
+    res = model.generate(
+        input=[wav_file], cache={}, batch_size=1, hotwords=["开放时间"], language="中文", itn=True
+    )
+    return res[0]["text"], res
+
+
+def language_model_and_detector(AutoModel: Any, wav_file: str) -> Any:
+    model = AutoModel(
+        model="FunAudioLLM/Fun-ASR-Nano-2512",
+        vad_model="fsmn-vad",
+        vad_kwargs={"max_single_segment_time": 30000},
+        device="cpu",
+    )
+    res = model.generate(input=[wav_file], cache={}, batch_size=1)
+    return res[0]["text"]
+
+
 def without_keys(result: Any) -> Any:
     """Random keys say nothing."""
     if isinstance(result, list) and result and isinstance(result[0], dict) and "key" in result[0]:
@@ -209,6 +238,9 @@ def without_keys(result: Any) -> Any:
         detector,
         live_detector,
         punctuation,
+        language_model,
+        language_model_with_hotwords,
+        language_model_and_detector,
     ],
     ids=lambda example: example.__name__,
 )

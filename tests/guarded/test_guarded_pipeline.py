@@ -111,3 +111,14 @@ def test_slow_requests_and_their_stages(make: Make, caplog: pytest.LogCaptureFix
     [said] = [one.getMessage() for one in caplog.records if "slow one" in one.getMessage()]
     assert "queue 0.0" in said
     assert "compute 0.2" in said
+
+
+def test_stages_of_a_recording_in_segments(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """The detector's requests, which the engine ran, and those of the model are one input's."""
+    model = make(vad_model="demo-vad", slow_request_s=0.05)
+    with caplog.at_level(logging.WARNING, "safeasr"):
+        model.generate(conversation(20, seed=5), seconds=0.1, key="long one")
+        model.close()
+    [said] = [one.getMessage() for one in caplog.records if "long one" in one.getMessage()]
+    computed = float(said.partition("compute ")[2].split()[0])
+    assert computed >= 0.3  # at least three segments

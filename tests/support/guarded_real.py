@@ -167,5 +167,7 @@ def write_nano(path: Path) -> Path:
                      "init_param_path": str(llm)},
         "tokenizer": "HuggingfaceTokenizer", "tokenizer_conf": {"init_param_path": str(llm)},
         "frontend": "WavFrontend", "frontend_conf": _FRONTEND,
+        # Random weights never come to an end by themselves.
+        "max_length": 40,
     }  # fmt: skip
     return _write(path, config)

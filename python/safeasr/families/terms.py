@@ -43,13 +43,12 @@ class Terms:
 
     def for_engine(self) -> _ext.Terms:
         """As the extension takes them, which counts seconds from now on."""
-        meter = None if self.moments is None else self.moments.meter
         return _ext.Terms(
             deadline_s=seconds_left(self.deadline),
             wait_s=self.patience(),
             direct=self.direct,
             live=self.live,
-            meter=meter if isinstance(meter, _ext.Meter) else None,
+            meter=None if self.moments is None else self.moments.meter,
         )
 
 

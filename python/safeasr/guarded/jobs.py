@@ -11,7 +11,7 @@ from safeasr.families.terms import Terms
 from safeasr.guarded.messages import Request
 from safeasr.pipeline.runs import Runs
 
-__all__ = ["Home", "Job", "RunMeter"]
+__all__ = ["Home", "Job"]
 
 
 class Home(Protocol):
@@ -25,18 +25,6 @@ class Home(Protocol):
 
     def look(self) -> None:
         """It runs, and nobody wants it any more."""
-
-
-class RunMeter:
-    """When a request waited and ran; in the place of the engine's, which never saw it."""
-
-    def __init__(self, arrived: float, began: float, ended: float) -> None:
-        self._times = arrived, began, ended
-
-    def reading(self) -> tuple[int, float, float, float, float, float]:
-        """Requests, seconds they waited and ran, when the first came, began, and all had ended."""
-        arrived, began, ended = self._times
-        return 1, began - arrived, ended - began, arrived, began, ended
 
 
 class Job(Promise):

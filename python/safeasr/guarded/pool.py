@@ -26,7 +26,7 @@ from safeasr.errors import (
 from safeasr.families.terms import Terms
 from safeasr.guarded.backends import Backend
 from safeasr.guarded.counts import Counts
-from safeasr.guarded.jobs import Job, RunMeter
+from safeasr.guarded.jobs import Job
 from safeasr.guarded.messages import Described, Request
 from safeasr.guarded.serving import serve
 from safeasr.guarded.watchman import Watchman
@@ -68,8 +68,12 @@ class Pool:
         self.ending = False
         self._watchman = Watchman(self, max_memory)
         self.streams = LiveStreams(self.lock, self.workers)
-        for worker in self.workers:
-            start_thread(partial(serve, self, worker), "safeasr-guarded")
+        try:
+            for worker in self.workers:
+                start_thread(partial(serve, self, worker), "safeasr-guarded")
+        except BaseException:  # there is no room for another
+            self.close(drain=False)
+            raise
 
     def ready(self) -> Described:
         """Wait until all copies are there.
@@ -214,9 +218,8 @@ class Pool:
             worker.job = None
             worker.calls += 1
             self.counts.run.add(ended - began)
-        moments = job.terms.moments
-        if moments is not None and moments.meter is not None:
-            moments.meter = RunMeter(job.arrived, began, ended)
+            if job.terms.moments is not None:
+                job.terms.moments.ran(job.arrived, began, ended)
 
     # -- The end ----------------------------------------------------------------------------------
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Protocol
+from typing import Any
 
 from safeasr._extension import _ext
 
-__all__ = ["InputMoments", "Moments", "Readable"]
+__all__ = ["InputMoments", "Moments"]
 
 
-class Readable(Protocol):
-    """What knows when an input's requests waited and ran."""
+#: How many requests, seconds they waited and ran, when the first came and began, the last ended.
+_Reading = tuple[int, float, float, float, float, float]
 
-    def reading(self) -> tuple[int, float, float, float, float, float] | None:
-        """How many, seconds they waited and ran, when the first came and began, the last ended."""
+
+def _together(one: _Reading, other: _Reading) -> _Reading:
+    return (
+        one[0] + other[0], one[1] + other[1], one[2] + other[2],
+        min(one[3], other[3]), min(one[4], other[4]), max(one[5], other[5]),
+    )  # fmt: skip
 
 
 class Moments:
@@ -58,7 +62,8 @@ class InputMoments(Moments):
     """
 
     audio_s = 0.0
-    meter: Readable | None = None
+    meter: _ext.Meter | None = None
+    _beside: _Reading | None = None
     _read_s: float | None = None
     _read_until = 0.0
     _counted = False
@@ -103,6 +108,18 @@ class InputMoments(Moments):
                 self._counted = True
                 self._counters.read(read_s, audio_s)
 
+    def ran(self, arrived: float, began: float, ended: float) -> None:
+        """One of its requests ran beside the engine; called by one thread at a time."""
+        own = (1, began - arrived, ended - began, arrived, began, ended)
+        self._beside = own if self._beside is None else _together(self._beside, own)
+
+    def _reading(self) -> _Reading | None:
+        """Of all of its requests, as of the engine's meter; None if nobody asked for it."""
+        if self.meter is None:
+            return None
+        known = [one for one in (self.meter.reading(), self._beside) if one is not None]
+        return _together(*known) if len(known) == 2 else next(iter(known), None)
+
     def wrote(self, text_s: float) -> None:
         """The text of one of its segments was made, which took so long."""
         self._segments_s += text_s
@@ -139,7 +156,7 @@ class InputMoments(Moments):
         found: dict[str, float] = {}
         if self._read_s is not None:
             found["decode"] = self._read_s
-        reading = None if self.meter is None else self.meter.reading()
+        reading = self._reading()
         if reading is not None:
             found["queue"], found["compute"] = reading[1], reading[2]
         if self._text_began is not None:
@@ -151,7 +168,7 @@ class InputMoments(Moments):
         found: dict[str, tuple[float, float, dict[str, Any]]] = {}
         if self._read_s is not None:
             found["decode"] = (self.began, self._read_until, {"safeasr.busy_s": self._read_s})
-        reading = None if self.meter is None else self.meter.reading()
+        reading = self._reading()
         if reading is not None:
             requests, waited_s, ran_s, arrival, start, end = reading
             many = {"safeasr.requests": requests}
