@@ -45,6 +45,7 @@ HUB = {
     "paraformer-zh-streaming": ("ParaformerStreaming", "demo-streaming"),
     "fsmn-vad": ("FsmnVADStreaming", "demo-vad"),
     "iic/SenseVoiceSmall": ("SenseVoiceSmall", None),
+    "iic/speech_charctc_kws_phone-xiaoyun": ("FsmnKWS", None),
 }
 
 
@@ -75,11 +76,13 @@ DOCSTRINGS = [b for name, thing in public_things() for b in blocks_of_docstring(
 def hub(own_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """What the names of the hub lead to here."""
     pytest.importorskip("funasr", reason="funasr makes the model that is not embedded")
+    from support.keywords import write_keyword_dir
     from support.seaco import write_seaco
     from support.sense_voice import write_model_dir
 
     made = {
         "SenseVoiceSmall": write_model_dir(tmp_path_factory.mktemp("sense_voice")),
+        "FsmnKWS": write_keyword_dir(tmp_path_factory.mktemp("keywords")),
         "SeacoParaformer": write_seaco(tmp_path_factory.mktemp("seaco")),
     }
     found = {name: MODELS / own if own else made[kind] for name, (kind, own) in HUB.items()}
@@ -92,7 +95,8 @@ def hub(own_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 def audio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The files that examples name, in the current directory."""
     recording = speech(3.0, seed=1)
-    for name in ("speech.wav", "a.wav", "b.mp3", "c.flac", "talk.mp3", "meeting.wav"):
+    plain = "speech.wav a.wav b.mp3 c.flac talk.mp3 meeting.wav wake.wav other.wav".split()
+    for name in plain:
         soundfile.write(tmp_path / name, recording, 16000)
     dialogue, rate = soundfile.read(MODELS / "demo-spk" / "audio" / "dialogue.flac")
     soundfile.write(tmp_path / "conversation.wav", dialogue, rate)
