@@ -198,7 +198,8 @@ def page_text(folder: Path, page: Path, images: Path) -> str:
     if results["hotwords"]:
         parts += ["## Hotwords\n", hotwords_section(results["hotwords"])]
     if keywords := results["compare-keywords"]:
-        parts += ["## Keywords\n", compare_section(keywords)]
+        command = "`python -m benchmarks.compare --keywords`\n"
+        parts += ["## Keywords\n", command, compare_section(keywords)]
     if results["emotion"]:
         parts += ["## Emotions\n", emotion_section(results["emotion"])]
     if results["scaling"]:
