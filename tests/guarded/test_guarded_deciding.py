@@ -97,6 +97,23 @@ def test_wrong_arguments(toy_dir: Path, options: dict[str, Any], said: str) -> N
         toy(toy_dir, **options)
 
 
+def test_classes_without_a_directory(in_thread: AutoModel) -> None:
+    """FunASR makes them of ``model_conf`` and asks no hub."""
+    with AutoModel("GuardedToy", model_conf={}, device="cpu", disable_pbar=True) as model:
+        assert model.generate(CLIP)[0]["text"] == in_thread.generate(CLIP)[0]["text"]
+    with pytest.raises(UnsupportedModelError, match="'WhisperWarp' is not supported yet"):
+        AutoModel("tiny", hub="openai", guarded=False)
+
+
+def test_model_conf_of_what_a_hub_has(
+    model_dir: Path, model: AutoModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There, it replaces keys of config.yaml, and the model runs natively."""
+    monkeypatch.setattr("safeasr.loading.find.ask_hub", lambda *_: model_dir)
+    with AutoModel("paraformer-zh", model_conf={"lsm_weight": 0.2}, device="cpu") as other:
+        assert "guarded" not in other.stats()
+
+
 @pytest.mark.parametrize("role", ["vad_model", "punc_model", "spk_model", "online_model"])
 def test_models_beside_others_are_never_guarded(toy_dir: Path, role: str) -> None:
     with pytest.raises(UnsupportedModelError, match=f"{role}=.* only the model itself can be run"):

@@ -39,6 +39,8 @@ _CLASSES_OF_HUBS: Final = frozenset(
     "Qwen/Qwen3-ASR-0.6B Qwen/Qwen3-ASR-1.7B ZhipuAI/GLM-ASR-Nano-2512 "
     "zai-org/GLM-ASR-Nano-2512".split()
 )
+#: FunASR's class of what ``hub="openai"`` has.
+_OPENAIS: Final = "WhisperWarp"
 #: What is done here of FunASR's arguments, and models that stand beside the main one.
 _KEPT_BACK: Final = (
     (frozenset(COMMON) - {"ncpu", "device"})
@@ -64,11 +66,15 @@ def is_made_of_a_class(name: str, hub: str) -> bool:
         return False
     if hub == "openai" or name in _WITHOUT_DIRECTORY:
         return True
+    return _aliases_of(hub).get(name, name) in _WITHOUT_DIRECTORY | _CLASSES_OF_HUBS
+
+
+def _aliases_of(hub: str) -> Mapping[str, str]:
+    """FunASR's short names of a hub's models; none where FunASR is missing."""
     try:
-        known = aliases("hf" if hub in ("hf", "huggingface") else "ms")
+        return aliases("hf" if hub in ("hf", "huggingface") else "ms")
     except ExportError:
-        known = {}
-    return known.get(name, name) in _WITHOUT_DIRECTORY | _CLASSES_OF_HUBS
+        return {}
 
 
 class Loader:
@@ -171,7 +177,11 @@ class Loader:
         """Whether FunASR makes it with no directory that has a config.yaml."""
         if name in EMBEDDED or Path(name).expanduser().is_dir():
             return False
-        return "model_conf" in self._given or is_made_of_a_class(name, self._source["hub"])
+        if is_made_of_a_class(name, self._source["hub"]):
+            return True
+        # FunASR asks no hub then. Of what a hub has, these are keys to replace.
+        on_hub = "/" in name or name in _aliases_of(self._source["hub"])
+        return "model_conf" in self._given and not on_hub
 
     def _why_not_native(self, name: str) -> SafeASRError | None:
         """Why no family runs a model; None if one does, or will say itself what is wrong."""
@@ -179,9 +189,9 @@ class Loader:
             return None  # a package has its weights
         try:
             if self._is_made_of_a_class(name):
-                self._class = name
-                family_of_class(name)
-                return None
+                self._class = _OPENAIS if self._source["hub"] == "openai" else name
+                family_of_class(self._class)
+                return UnsupportedModelError(f"{quoted(name)} names no directory of a model")
             directory = self._find(name)
             if not is_bundle(directory):
                 self._class = read_model_dir(directory, self._options.overrides).model_class
