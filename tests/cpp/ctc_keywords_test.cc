@@ -18,6 +18,7 @@ namespace safeasr::asr {
 namespace {
 
 using Ids = std::vector<std::int64_t>;
+using Words = std::vector<Ids>;
 
 std::string Show(const Ids& ids) {
   std::string text;
@@ -145,7 +146,7 @@ struct Candidates {
   std::vector<float> probabilities;
 };
 
-std::optional<KeywordHit> Find(const std::vector<Ids>& keywords, const Candidates& in) {
+std::optional<KeywordHit> Find(const Words& keywords, const Candidates& in) {
   return KeywordSearch(keywords).Find(in.View());
 }
 
@@ -195,15 +196,15 @@ TEST(ScoresAreOfTheBestFrames) {
 }
 
 TEST(NoKeywordsAtAll) {
-  CHECK_THROWS(KeywordSearch({}), std::invalid_argument);
-  CHECK_THROWS(KeywordSearch({{1}, {}}), std::invalid_argument);
-  CHECK_EQ(KeywordSearch({{1}, {2, 3}}).size(), 2u);
+  CHECK_THROWS(KeywordSearch(Words{}), std::invalid_argument);
+  CHECK_THROWS(KeywordSearch(Words{{1}, {}}), std::invalid_argument);
+  CHECK_EQ(KeywordSearch(Words{{1}, {2, 3}}).size(), 2u);
 }
 
 TEST(NamesOfKeywords) {
-  CHECK_EQ(KeywordSearch({{1}, {2, 3}}, {"a", "b"}).name(1), "b");
-  CHECK_THROWS(KeywordSearch({{1}, {2, 3}}, {"a"}), std::invalid_argument);
-  CHECK_THROWS(KeywordSearch({{1}}).name(0), std::out_of_range);
+  CHECK_EQ(KeywordSearch(Words{{1}, {2, 3}}, {"a", "b"}).name(1), "b");
+  CHECK_THROWS(KeywordSearch(Words{{1}, {2, 3}}, {"a"}), std::invalid_argument);
+  CHECK_THROWS(KeywordSearch(Words{{1}}).name(0), std::out_of_range);
 }
 
 TEST(NumbersThatAreNone) {
