@@ -60,6 +60,8 @@ class FamilyCase:
         graphs: its steps can be recorded as graphs.
         text: it takes text; its recordings are texts, the longer the more words.
         pairs: it takes recordings with texts; its recordings are such pairs.
+        published: the only weights that FunASR takes, by a name that both know; "" where it takes
+            any.
         encoder: its config.yaml has an ``encoder_conf``, and a ``frontend_conf`` if it takes audio.
     """
 
@@ -74,6 +76,7 @@ class FamilyCase:
     graphs: bool = False
     text: bool = False
     pairs: bool = False
+    published: str = ""
     encoder: bool = True
 
     @property

@@ -18,5 +18,6 @@ CASE = FamilyCase(
     ],
     clip=conversation,
     lengths=(0.01, 0.4, 1.3, 2.4, 3.9, 7.7, 11.0),
+    published="silero-vad",
     encoder=False,
 )
