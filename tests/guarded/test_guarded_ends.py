@@ -119,3 +119,56 @@ def test_ctrl_c(start_python: Start, toy_dir: Path) -> None:
         process.wait()
     assert out.split() == ["interrupted", "True"], error
     assert process.returncode == 0, error
+
+
+GREEN = """
+import gevent
+ticks = []
+def tick():
+    while True:
+        gevent.sleep(0.01)
+        ticks.append(1)
+gevent.spawn(tick)
+calls = [gevent.spawn(model.generate, CLIP, beam_size=n, seconds=0.05) for n in range(8)]
+gevent.joinall(calls)
+assert all(f"beam={n} " in one.value[0]["text"] for n, one in enumerate(calls))
+assert len(ticks) > 3  # the others went on meanwhile
+try:
+    model.generate(CLIP, act="crash")
+except safeasr.WorkerCrashedError:
+    print("crashed", flush=True)
+assert model.generate(CLIP)
+model.close()
+"""
+
+
+def test_greenlets(run_python: Run, toy_dir: Path) -> None:
+    pytest.importorskip("gevent")
+    done = run_python("from gevent import monkey; monkey.patch_all()" + BEGIN + GREEN, toy_dir)
+    assert done.stdout.split()[-1] == "crashed", done.stderr
+    assert done.returncode == 0, done.stderr
+
+
+HANDLER = """
+import collections
+outcomes = collections.Counter()
+def handler(*_):
+    try:
+        outcomes["answered"] += bool(model.generate(CLIP, timeout=20))
+    except safeasr.InterruptedCallError:
+        outcomes["refused"] += 1
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.003, 0.003)
+for _ in range(200):
+    assert model.generate(CLIP)
+signal.setitimer(signal.ITIMER_REAL, 0)
+assert outcomes["answered"]
+model.close()
+print("done", flush=True)
+"""
+
+
+def test_calls_from_signal_handlers(run_python: Run, toy_dir: Path) -> None:
+    """Each is answered, or told that it interrupted what it needs; nothing hangs."""
+    done = run_python(BEGIN + HANDLER, toy_dir)
+    assert done.stdout.split()[-1] == "done", done.stderr

@@ -30,7 +30,7 @@ def original(module: str, name: str) -> Any:
     """What a module of the standard library had under a name before anybody patched it."""
     gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
     if gevent is not None and gevent.is_module_patched("threading"):
-        return gevent.getoriginal(module, name)
+        return gevent.get_original(module, name)
     if eventlet is not None and eventlet.is_monkey_patched("thread"):
         return getattr(eventlet.original(module), name)
     return getattr(importlib.import_module(module), name)

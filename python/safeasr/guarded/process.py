@@ -44,7 +44,7 @@ class _Running:
         )
         python = os.fsdecode(spawn.get_executable() or sys.executable)
         try:
-            self.pid = os.posix_spawn(
+            self.pid: int = original("os", "posix_spawn")(
                 python,
                 [python, "-c", program],
                 dict(os.environ),
@@ -101,7 +101,7 @@ class _Running:
         self.kill()
         status: int | None = None
         with contextlib.suppress(ChildProcessError):  # somebody waits for all children
-            status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+            status = os.waitstatus_to_exitcode(original("os", "waitpid")(self.pid, 0)[1])
         with self._lock:
             self._ended = True
         if self._handle is not None:
