@@ -53,6 +53,9 @@ struct BeamProgress {
   at::Tensor sound;      // (layers, 2, rows, D)
   BeamSearch search;
   BeamMemory memory;
+  // Of the step before. A worker's stream may read it until the worker has waited for the stream,
+  // and what another worker's stream allocated must not be let go of before.
+  BeamMemory former;
 };
 
 }  // namespace safeasr::asr

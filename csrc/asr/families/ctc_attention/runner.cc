@@ -90,9 +90,12 @@ void CtcAttentionRunner::Begin(runtime::DeviceContext& context, const BeamUttera
     std::optional<CtcScores> ctc;
     if (has_ctc) ctc = CtcScores{own.data_ptr<float>(), frames, model_.tokens.count};
     BeamMemory memory = model_.decoder ? BeamMemory(model_.memory, sound) : BeamMemory();
-    made.push_back(std::make_unique<BeamProgress>(BeamProgress{
-        std::move(own), std::move(sound), BeamSearch(ctc, frames, model_.tokens, begun[i]->options),
-        std::move(memory)}));
+    made.push_back(std::make_unique<BeamProgress>(
+        BeamProgress{std::move(own),
+                     std::move(sound),
+                     BeamSearch(ctc, frames, model_.tokens, begun[i]->options),
+                     std::move(memory),
+                     {}}));
   }
   for (std::size_t i = 0; i < begun.size(); ++i) begun[i]->progress = std::move(made[i]);
 }
@@ -170,8 +173,10 @@ void CtcAttentionRunner::Step(runtime::DeviceContext& context, const BeamUtteran
   }
   // From here on nothing fails.
   for (std::size_t i = 0; i < batch.size(); ++i) {
-    batch[i]->progress->search.Take(std::move(steps[i]));
-    batch[i]->progress->memory = std::move(memories[i]);
+    BeamProgress& own = *batch[i]->progress;
+    own.search.Take(std::move(steps[i]));
+    own.former = std::move(own.memory);
+    own.memory = std::move(memories[i]);
   }
 }
 
