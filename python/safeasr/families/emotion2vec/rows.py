@@ -187,17 +187,15 @@ class EmotionRows(nn.Module):
         places = torch.where(frames, positions, -1.0)
         for number, block in enumerate(self.blocks):
             x = block(x, offsets, places, self.slopes[number])
-        means = self._means(x, offsets)
+        ends: list[int] = offsets.tolist()
+        # Here and not in a method: where a loop of one throws, torch 2.13's interpreter crashes.
+        each: list[Tensor] = []
+        for i in range(len(ends) - 1):
+            each.append(x.narrow(0, ends[i], ends[i + 1] - ends[i] - self.extra).mean(0))
+        means = torch.stack(each)
         # Not by a linear layer, which multiplies a single row in another way than several.
         scores = (means.unsqueeze(1) * self.head_weight).sum(2) + self.head_bias
         return x, means, torch.softmax(scores, dim=1)
-
-    def _means(self, x: Tensor, offsets: Tensor) -> Tensor:
-        ends: list[int] = offsets.tolist()
-        means: list[Tensor] = []
-        for i in range(len(ends) - 1):
-            means.append(x.narrow(0, ends[i], ends[i + 1] - ends[i] - self.extra).mean(0))
-        return torch.stack(means)
 
 
 def _slopes(audio: Audio, sizes: Sizes) -> Tensor:
