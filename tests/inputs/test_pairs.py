@@ -12,7 +12,6 @@ import pytest
 import soundfile
 
 from safeasr import AudioError, InputError, NotAllowedError, OptionError
-from safeasr.families.base import Pair
 from safeasr.inputs.expand import waits_for_others
 from safeasr.inputs.pairs import (
     PairedUtterance,
@@ -22,6 +21,7 @@ from safeasr.inputs.pairs import (
 )
 from safeasr.inputs.utterance import is_random_key
 from safeasr.options.access import ANYTHING, Access
+from safeasr.pair import Pair
 from support.web import serve
 
 KINDS = ("sound", "text")

@@ -13,13 +13,14 @@ from safeasr.calls.os_threads import threads_are_green
 from safeasr.calls.result_writer import Writer
 from safeasr.deadlines import seconds_left
 from safeasr.errors import InputError, QueueFullError
-from safeasr.families.base import Pair, Recognizer
+from safeasr.families.base import Recognizer
 from safeasr.families.terms import Terms
 from safeasr.inputs.arrays import DEFAULT_SAMPLE_RATE
 from safeasr.inputs.recording import Recording
 from safeasr.inputs.utterance import Utterance
 from safeasr.observability.moments import InputMoments
 from safeasr.options.call import CallOptions
+from safeasr.pair import Pair
 
 __all__ = ["FollowedRecognizer", "Serving", "Tell", "submit_utterance"]
 

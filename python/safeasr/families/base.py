@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,6 @@ __all__ = [
     "FollowingPunctuator",
     "LoadedModel",
     "NBest",
-    "Pair",
     "Punctuator",
     "Recognizer",
     "RunsByItself",
@@ -51,18 +50,6 @@ TASKS: dict[Task, str] = {
 }
 #: What a request may hold: samples (n,), features (frames, size), text, or samples with their text.
 Accepts = Literal["samples", "features", "text", "pairs"]
-
-
-class Pair(NamedTuple):
-    """A recording with its text: what models take that accept "pairs".
-
-    Attributes:
-        samples: (n,) float32.
-        text: what was said.
-    """
-
-    samples: NDArray[np.float32]
-    text: str
 
 
 class LoadedModel(Protocol):

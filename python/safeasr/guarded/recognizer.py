@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safeasr._extension import _ext
-from safeasr.families.base import Accepts, Pair, Task
+from safeasr.families.base import Accepts, Task
 from safeasr.families.cached import CACHE, submit_cached
 from safeasr.families.terms import OwnStream, Terms
 from safeasr.guarded.jobs import Job
@@ -19,6 +19,7 @@ from safeasr.guarded.messages import Described, Request
 from safeasr.guarded.pool import Pool
 from safeasr.options.declared import FLAG, Option, Options
 from safeasr.options.names import COMMON, CONFIG, HOTWORDS, OWN
+from safeasr.pair import Pair
 
 __all__ = ["GuardedRecognizer"]
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from safeasr.errors import InputError
-from safeasr.families.base import Pair
 from safeasr.inputs.expand import expand_inputs, waits_for_others
 from safeasr.inputs.texts import names_file, text_or_file
 from safeasr.inputs.urls import is_url
 from safeasr.inputs.utterance import Utterance, is_random_key
 from safeasr.options.access import Access
+from safeasr.pair import Pair
 
 __all__ = [
     "PAIR_KINDS",

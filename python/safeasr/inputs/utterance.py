@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safeasr.errors import InputError
-from safeasr.families.base import Pair
 from safeasr.inputs.audio import (
     DEFAULT_MAX_SECONDS,
     DEFAULT_SAMPLE_RATE,
@@ -26,6 +25,7 @@ from safeasr.inputs.features import load_features
 from safeasr.inputs.recording import Recording
 from safeasr.inputs.texts import checked_text
 from safeasr.options.access import ANYTHING, Access
+from safeasr.pair import Pair
 from safeasr.printable import quoted
 
 __all__ = ["Utterance", "is_random_key", "random_key"]

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
-from safeasr.families.base import Accepts, Pair, Task
+from safeasr.families.base import Accepts, Task
 from safeasr.families.frontends import frontend_of
 from safeasr.families.programs import load_programs, reading
 from safeasr.families.terms import Terms
 from safeasr.families.timed_head import UPSAMPLED
 from safeasr.options.declared import Options
+from safeasr.pair import Pair
 from safeasr.text.characters import CharacterTokens
 from safeasr.text.hotword_pieces import parse_seg_dict
 from safeasr.text.sentence import sentence_postprocess
