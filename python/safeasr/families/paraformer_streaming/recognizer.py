@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.settings import MOST_LAYERS, Settings
-from safeasr.errors import OptionError, SafeASRError
 from safeasr.families.base import Accepts, Task
-from safeasr.families.cached import CACHE, submit_cached
 from safeasr.families.frontends import frontend_of
+from safeasr.families.in_steps import InSteps, step_options
 from safeasr.families.programs import (
     live_limits,
     load_programs,
@@ -22,22 +18,12 @@ from safeasr.families.programs import (
     refuse_beam_search,
     skipped_tokens,
 )
-from safeasr.families.terms import Terms
-from safeasr.options.declared import FLAG, Option, Options, Where, list_of, whole
 from safeasr.text.sentence import ids_to_tokens, sentence_postprocess
 
 __all__ = ["OPTIONS", "ParaformerStreamingRecognizer"]
 
 
-_CHUNKS = list_of(whole(), "[left, chunk, right] in rows of 60 ms", least=3, most=3)
-_LOOK_BACK = whole("a whole number of chunks, or -1 for all", least=-1)
-OPTIONS = Options(
-    Option("cache", CACHE, where=Where.CALL, help="A dict that holds the stream."),
-    Option("is_final", FLAG, False, help="The stream ends with this chunk."),
-    Option("chunk_size", _CHUNKS, [0, 10, 5], help="Rows before, of and after a step."),
-    Option("encoder_chunk_look_back", _LOOK_BACK, 0, help="Chunks that the encoder looks back."),
-    Option("decoder_chunk_look_back", _LOOK_BACK, 0, help="Chunks that the decoder looks back."),
-)
+OPTIONS = step_options([0, 10, 5], "rows of 60 ms", "encoder", "decoder")
 
 
 def _shapes(shapes: Settings) -> dict[str, Any]:
@@ -57,7 +43,7 @@ def _shapes(shapes: Settings) -> dict[str, Any]:
     }
 
 
-class ParaformerStreamingRecognizer:
+class ParaformerStreamingRecognizer(InSteps):
     """A loaded streaming Paraformer."""
 
     task: Task = "asr"
@@ -92,25 +78,6 @@ class ParaformerStreamingRecognizer:
         """Refuse beam search, which FunASR would run for these options."""
         refuse_beam_search(options)
 
-    @staticmethod
-    def stream_options(options: Mapping[str, Any]) -> dict[str, Any]:
-        """What a stream is opened with: FunASR's names and defaults."""
-        size = options.get("chunk_size")
-        left, chunk, right = map(int, OPTIONS["chunk_size"].default if size is None else size)
-        return {
-            "chunk_size": (left, chunk, right),
-            "encoder_chunk_look_back": int(options.get("encoder_chunk_look_back") or 0),
-            "decoder_chunk_look_back": int(options.get("decoder_chunk_look_back") or 0),
-        }
-
-    def open(self, engine: _ext.Engine, options: Mapping[str, Any]) -> _ext.ParaformerStream:
-        """A new stream with the options of FunASR's ``generate``."""
-        chosen = self._runner_options(options)
-        try:
-            return self._runner.open(engine, **chosen)
-        except ValueError as error:  # of a range that only the network knows
-            raise OptionError(str(error)) from None
-
     def step_samples(self, options: Mapping[str, Any]) -> int:
         """A chunk; as in FunASR, 960 samples a row at any rate."""
         return 960 * int(self.stream_options(options)["chunk_size"][1])
@@ -123,27 +90,6 @@ class ParaformerStreamingRecognizer:
             "encoder_look_back": chosen["encoder_chunk_look_back"],
             "decoder_look_back": chosen["decoder_chunk_look_back"],
         }
-
-    def submit(
-        self,
-        engine: _ext.Engine,
-        data: NDArray[np.float32],
-        options: Mapping[str, Any],
-        terms: Terms,
-    ) -> _ext.Ticket:
-        """Queue the next samples of the stream in ``cache``, or of one of their own."""
-        is_final = terms.from_file or bool(options.get("is_final", False))
-        if options.get("cache") is None:
-            chosen = self._runner_options(options)
-            try:
-                return self._runner.submit(
-                    engine, data, **chosen, is_final=is_final, terms=terms.for_engine()
-                )
-            except SafeASRError:
-                raise
-            except ValueError as error:
-                raise OptionError(str(error)) from None
-        return submit_cached(self, engine, data, options, terms, is_final=is_final)
 
     def finish(
         self, result: Mapping[str, Any], key: str, options: Mapping[str, Any]

@@ -5,33 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.settings import MOST_LAYERS, Settings
-from safeasr.errors import OptionError, SafeASRError
 from safeasr.families.base import Accepts, Task
-from safeasr.families.cached import CACHE, submit_cached
 from safeasr.families.frontends import frontend_of
+from safeasr.families.in_steps import InSteps, step_options
 from safeasr.families.keyword_lists import KEYWORDS, detection, keyword_lists
 from safeasr.families.programs import live_limits, load_programs, reading
-from safeasr.families.terms import Terms
 from safeasr.nets.ctc_candidates import CANDIDATES
-from safeasr.options.declared import FLAG, Option, Options, Where, list_of, whole
+from safeasr.options.declared import Options
 
 __all__ = ["OPTIONS", "StreamingKeywordSpotter"]
 
-_CHUNKS = list_of(whole(), "[left, chunk, right] in rows of features", least=3, most=3)
-_LOOK_BACK = whole("a whole number of chunks, or -1 for all", least=-1)
-OPTIONS = Options(
-    KEYWORDS,
-    Option("cache", CACHE, where=Where.CALL, help="A dict that holds the stream."),
-    Option("is_final", FLAG, False, help="The stream ends with this chunk."),
-    Option("chunk_size", _CHUNKS, [4, 8, 4], help="Rows before, of and after a window."),
-    Option("encoder_chunk_look_back", _LOOK_BACK, 0, help="Chunks that the encoder looks back."),
-)
+OPTIONS = Options(KEYWORDS) | step_options([4, 8, 4], "rows of features", "encoder")
 
 
 def _shapes(shapes: Settings) -> dict[str, Any]:
@@ -45,7 +32,7 @@ def _shapes(shapes: Settings) -> dict[str, Any]:
     }
 
 
-class StreamingKeywordSpotter:
+class StreamingKeywordSpotter(InSteps):
     """A loaded model that looks for keywords in streams; it tells at their ends."""
 
     task: Task = "kws"
@@ -78,13 +65,14 @@ class StreamingKeywordSpotter:
         Raises:
             OptionError: if there are no keywords to look for.
         """
-        size = options.get("chunk_size")
-        left, chunk, right = map(int, OPTIONS["chunk_size"].default if size is None else size)
         return {
-            "chunk_size": (left, chunk, right),
-            "encoder_chunk_look_back": int(options.get("encoder_chunk_look_back") or 0),
+            **super().stream_options(options),
             "keywords": self._keywords.get(options)[0].words,
         }
+
+    def step_samples(self, options: Mapping[str, Any]) -> int:
+        """Nothing is held back: who heard too little so far tells nothing either."""
+        return 1
 
     def _runner_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """By the extension's names."""
@@ -94,35 +82,6 @@ class StreamingKeywordSpotter:
             "look_back": chosen["encoder_chunk_look_back"],
             "keywords": self._keywords.get(options)[0].search,
         }
-
-    def open(self, engine: _ext.Engine, options: Mapping[str, Any]) -> _ext.KeywordStream:
-        """A new stream with the options of FunASR's ``generate``."""
-        chosen = self._runner_options(options)
-        try:
-            return self._runner.open(engine, **chosen)
-        except ValueError as error:  # of a range that only the network knows
-            raise OptionError(str(error)) from None
-
-    def submit(
-        self,
-        engine: _ext.Engine,
-        data: NDArray[np.float32],
-        options: Mapping[str, Any],
-        terms: Terms,
-    ) -> _ext.Ticket:
-        """Queue the next samples of the stream in ``cache``, or of one of their own."""
-        is_final = terms.from_file or bool(options.get("is_final", False))
-        if options.get("cache") is None:
-            chosen = self._runner_options(options)
-            try:
-                return self._runner.submit(
-                    engine, data, **chosen, is_final=is_final, terms=terms.for_engine()
-                )
-            except SafeASRError:
-                raise
-            except ValueError as error:
-                raise OptionError(str(error)) from None
-        return submit_cached(self, engine, data, options, terms, is_final=is_final)
 
     def finish(
         self, result: Mapping[str, Any], key: str, options: Mapping[str, Any]
