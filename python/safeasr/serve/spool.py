@@ -80,19 +80,17 @@ class Spool:
         self._room.take(len(data))
         self._kept += len(data)
         self.size += len(data)
-        if self._has_room_in_memory(len(data)):
+        if not self._on_disk and self._is_too_much_for_memory(len(data)):
+            self._on_disk = True
+            self._room.in_memory -= self.size - len(data)
+        if self._on_disk:
+            await asyncio.to_thread(self._write_to_disk, data)
+        else:
             self._room.in_memory += len(data)
             self._file.write(data)
-        else:
-            await asyncio.to_thread(self._write_to_disk, data)
 
-    def _has_room_in_memory(self, more: int) -> bool:
-        if self._on_disk:
-            return False
-        self._on_disk = self.size > _IN_MEMORY or self._room.in_memory + more > _ALL_IN_MEMORY
-        if self._on_disk:
-            self._room.in_memory -= self.size - more
-        return not self._on_disk
+    def _is_too_much_for_memory(self, more: int) -> bool:
+        return self.size > _IN_MEMORY or self._room.in_memory + more > _ALL_IN_MEMORY
 
     def _write_to_disk(self, data: bytes) -> None:
         self._file.rollover()  # type: ignore[attr-defined]
