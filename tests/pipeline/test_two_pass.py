@@ -149,6 +149,15 @@ def test_partial_text_comes_between_start_and_end(
     assert count > 3
 
 
+def test_the_first_pass_is_asked_once_a_step(models: dict[str, AutoModel], wave: Samples) -> None:
+    """Pieces that fill no step reach the streaming model with those that do."""
+    before = models["both"].stats()["parts"]["online_model"]["requests"]
+    finely = run(models["both"].stream(**VAD), cut(wave, 800))
+    asked = models["both"].stats()["parts"]["online_model"]["requests"] - before
+    segments = len(finals(finely))
+    assert 0 < asked <= len(wave) // 9600 + segments < len(wave) // 800 // 4
+
+
 def test_modes(models: dict[str, AutoModel], wave: Samples) -> None:
     """One pass only: no partial text, or the streaming model's text at the end."""
     pieces = cut(wave, 3200)
