@@ -100,6 +100,18 @@ TEST(PrefixesAreScoredByAllTextsThatBeginWithThem) {
   }
 }
 
+TEST(NothingFollowsABlankThatIsSaid) {
+  const std::vector<float> scores = Random(5, 5, 2);
+  const CtcPrefixScorer scorer({scores.data(), 5, 5}, kEos);
+  CtcPrefix prefix = scorer.Empty();
+  for (const std::int64_t token : {std::int64_t{3}, CtcPrefixScorer::kBlank}) {
+    prefix = scorer.Extend(prefix, token, scorer.Score(prefix, {token})[0]);
+  }
+  for (const float score : scorer.Score(prefix, {0, 1, kEos, 3, 4})) {
+    CHECK(score <= CtcPrefixScorer::kImpossible / 2);
+  }
+}
+
 TEST(ATokenIsScoredAlikeInAnyCompany) {
   constexpr std::size_t kFrames = 40, kClasses = 50;
   const std::vector<float> scores = Random(kFrames, kClasses, 7);
@@ -176,13 +188,15 @@ TEST(AWideBeamFindsTheBestOfAllTexts) {
       highest = std::max(highest, score);
     }
     std::vector<BeamHypothesis> found = search.Run();
-    // The longest ones have one more end, and are cut unless they had one; a decoder alone also
-    // says marks.
-    const auto strange = [](const BeamHypothesis& one) {
+    // The longest ones have one more end, and are cut unless they had one. Any part says the
+    // beginning again, but blanks a decoder alone.
+    const auto strange = [share](const BeamHypothesis& one) {
       Ids ids = one.tokens;
       if (ids.size() == 6) ids.pop_back();
-      return ids.back() != kEos || std::count_if(ids.begin() + 1, ids.end() - 1,
-                                                 [](std::int64_t token) { return token < 3; }) > 0;
+      const auto mark = [share](std::int64_t token) {
+        return token == 1 || (token == CtcPrefixScorer::kBlank && share == 0);
+      };
+      return ids.back() != kEos || std::any_of(ids.begin() + 1, ids.end() - 1, mark);
     };
     found.erase(std::remove_if(found.begin(), found.end(), strange), found.end());
     CHECK(!found.empty());

@@ -118,6 +118,7 @@ CtcPrefix CtcPrefixScorer::Extend(const CtcPrefix& prefix, std::int64_t token, f
   next.length = prefix.length + 1;
   next.last = token;
   next.score = score;
+  if (token == kBlank) return next;  // or what follows would be likely again, by rounding
   if (prefix.length == 0) next.token_last[0] = scores_.log_probs[token];
   const std::vector<float> phi = token == prefix.last ? prefix.blank_last : Either(prefix);
   for (std::size_t t = begin; t < frames; ++t) {

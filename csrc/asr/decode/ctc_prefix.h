@@ -24,7 +24,8 @@ struct CtcPrefix {
   float score = 0;         // log probability that the text begins with them
 };
 
-// Token 0 is the blank. Numbers are float32, as in FunASR, and what is impossible is -1e10.
+// Token 0 is the blank, which no text has. Numbers are float32, as in FunASR, and what is
+// impossible is -1e10.
 class CtcPrefixScorer {
  public:
   static constexpr std::int64_t kBlank = 0;

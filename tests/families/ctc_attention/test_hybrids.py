@@ -15,6 +15,7 @@ from safeasr import AutoModel, UnsupportedModelError
 from support.audio import Samples, speech
 from support.hybrid_oracle import HybridOracle
 from support.hybrids import CLASSES, config_of, write_hybrid_dir
+from support.models import VOCABULARY
 
 pytest.importorskip("funasr", reason="funasr is the reference")
 
@@ -120,6 +121,20 @@ def test_several_texts(directory: Path, make_model: Callable[..., AutoModel]) ->
     assert together == [*expected[0], *expected[1], {"key": "k", "token": [], "text": ""}]
 
 
+def test_one_answer_whatever_the_batch(
+    directory: Path, make_model: Callable[..., AutoModel]
+) -> None:
+    """FunASR leaves out beam search, and gives what CTC alone hears."""
+    clips = [speech(seconds, seed=6) for seconds in (0.3, 0.5)]
+    oracle = HybridOracle(directory)
+    alone = [one for clip in clips for one in oracle(clip)]
+    given = [clip.copy() for clip in clips]
+    by_ctc = oracle.model.generate(given, key=["k", "k"], batch_size=2)
+    assert [set(one) for one in by_ctc] == [{"key", "text"}] * 2, "FunASR is mended"
+    assert all(one["text"] != other["text"] for one, other in zip(by_ctc, alone, strict=True))
+    assert make_model(directory).generate(clips, key=["k", "k"], batch_size=2) == alone
+
+
 def test_too_short(directory: Path, make_model: Callable[..., AutoModel]) -> None:
     """FunASR raises TooShortUttError, and the other inputs are lost with it."""
     clips = [speech(seconds, seed=2) for seconds in (0.05, 0.3, 0.07, 0.001)]
@@ -188,6 +203,26 @@ def test_ctc_alone(directory: Path, make_model: Callable[..., AutoModel]) -> Non
 
     network.init_beam_search = without_choice
     assert oracle(clip, **own) == found
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_beams_wider_than_the_vocabulary(
+    share: float, directory: Path, make_model: Callable[..., AutoModel]
+) -> None:
+    """FunASR fails; and where there is room for the blank, rounding makes it likely."""
+    clip, tokens = speech(0.2, seed=5), len(VOCABULARY)
+    own = {"decoding_ctc_weight": share, "nbest": 1000, "maxlenratio": -2}
+    oracle, model = HybridOracle(directory), make_model(directory)
+    # All tokens but one fit behind the first step, so that no wider beam finds better texts.
+    best = oracle(clip, beam_size=tokens - 1, **own)[:5]
+    with pytest.raises(RuntimeError, match="out of range"):
+        oracle(clip, beam_size=tokens + 1, **own)
+    if share > 0:
+        assert oracle(clip, beam_size=tokens, **own)[:5] != best, "FunASR is mended"
+    for beam in (tokens, 2 * tokens):
+        found = model.generate(clip, key="k", beam_size=beam, **own)
+        assert found[:5] == best
+        assert len(found) == 1 + beam  # the first step ends one text, the second all of the beam
 
 
 @pytest.mark.parametrize(
