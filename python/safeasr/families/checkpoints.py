@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from safeasr.bundles.settings import MOST_LAYERS, Settings
+from safeasr.bundles.settings import MOST_LAYERS, MOST_SIZE, Settings
 from safeasr.errors import ExportError, UnsupportedModelError
 
 __all__ = [
     "check_paraformer",
     "check_sanm_encoder",
+    "check_sanm_layers",
     "decoder_arguments",
     "encoder_arguments",
     "finite",
@@ -23,6 +24,7 @@ __all__ = [
     "predictor_arguments",
     "refuse_leftovers",
     "require",
+    "special_tokens",
     "unknown_token",
 ]
 
@@ -110,22 +112,23 @@ def predictor_arguments(conf: Settings, encoder_size: int) -> dict[str, Any]:
     return found
 
 
+def special_tokens(config: Settings, most: int = MOST_SIZE) -> dict[str, int]:
+    """Ids of the blank, the beginning and the end, which are no part of texts; ``most`` each."""
+    conf = config.section("model_conf", optional=True)
+    usual = {"blank_id": 0, "sos": 1, "eos": 2}
+    return {name: conf.whole(name, number, most=most) for name, number in usual.items()}
+
+
 def paraformer_decoding(config: Settings) -> tuple[dict[str, int], dict[str, Any]]:
     """How a Paraformer's tokens are read, and how its weights of frames are integrated."""
-    conf = config.section("model_conf", optional=True)
     predictor = config.section("predictor_conf")
-    ids = {
-        "blank_id": conf.whole("blank_id", 0),
-        "sos": conf.whole("sos", 1),
-        "eos": conf.whole("eos", 2),
-    }
     integration = {
         "cif_left": predictor.whole("l_order", most=1000),
         "cif_right": predictor.whole("r_order", most=1000),
         "tail_threshold": predictor.number("tail_threshold", 0.0),
         "tail_mask": predictor.flag("tail_mask", True),
     }
-    return ids, integration
+    return special_tokens(config), integration
 
 
 def check_paraformer(
@@ -163,7 +166,11 @@ def check_sanm_encoder(
     """Refuse encoders that ours are not; arguments as of :func:`check_paraformer`."""
     require(kind, config, "encoder", encoder)
     require(kind, config, "normalize", None, "null")
-    conf = config.section("encoder_conf")
+    check_sanm_layers(kind, config.section("encoder_conf"), input_layers)
+
+
+def check_sanm_layers(kind: str, conf: Settings, input_layers: tuple[str | None, ...]) -> None:
+    """The same of ``encoder_conf`` alone."""
     _check_layers(kind, conf)
     require(kind, conf, "selfattention_layer_type", "sanm")
     require(kind, conf, "positionwise_layer_type", "linear")

@@ -11,7 +11,12 @@ from torch import Tensor, nn
 from safeasr._extension import _ext
 from safeasr.bundles.settings import Settings
 from safeasr.errors import UnsupportedModelError
-from safeasr.families.checkpoints import encoder_arguments, load_parameters, require
+from safeasr.families.checkpoints import (
+    check_sanm_layers,
+    encoder_arguments,
+    load_parameters,
+    require,
+)
 from safeasr.families.layered_encoders import (
     BuiltEncoder,
     branchformer,
@@ -23,7 +28,17 @@ from safeasr.nets.sanm_encoder import SanmEncoder
 from safeasr.nets.sense_voice_encoder import SenseVoiceEncoder
 from safeasr.nets.subsampling import STRIDED
 
-__all__ = ["BuiltEncoder", "build_encoder", "shape_of"]
+__all__ = ["INPUTS", "BuiltEncoder", "build_encoder", "shape_of"]
+
+#: What programs of these encoders take, for readers of bundles.
+INPUTS: Final = [
+    "features (frames, F) float32",
+    "starts: for each convolution in front (n) int64",
+    "numbers (rows) float32",
+    "offsets (B + 1) int64",
+    "positions (m) float32",
+    "firsts (B) int64",
+]
 
 
 def shape_of(settings: Settings) -> _ext.EncoderShape:
@@ -128,12 +143,7 @@ def _sense_voice(
 def _sanm(
     kind: str, conf: Settings, weights: Mapping[str, Tensor], taken: set[str], input_size: int
 ) -> BuiltEncoder:
-    require(kind, conf, "selfattention_layer_type", "sanm")
-    require(kind, conf, "input_layer", "pe")
-    if "input_layer" not in conf:  # FunASR's own default is "conv2d"
-        raise UnsupportedModelError(
-            f"encoder_conf.input_layer is missing (supported for {kind} with SANMEncoder: 'pe')"
-        )
+    check_sanm_layers(kind, conf, ("pe",))
     with torch.device("meta"):
         encoder = SanmEncoder(input_size, input_layer="pe", **encoder_arguments(conf))
     taken |= load_parameters(encoder, weights, "encoder.")

@@ -43,10 +43,19 @@ class CifWeights(nn.Module):
             neighbours: (rows, l_order + r_order + 1) int64, the rows that the convolution sees,
                 counted from 1; 0 where there is none, for a stream ends at its chunk.
         """
-        padded = torch.cat([torch.zeros_like(hidden[:1]), hidden])
-        seen = padded.index_select(0, neighbours.flatten()).view(hidden.size(0), -1)
+        seen = self.seen(hidden, neighbours).flatten(1)
         taps = self.cif_conv1d.weight.permute(0, 2, 1).flatten(1)
-        x = torch.relu(nn.functional.linear(seen, taps, self.cif_conv1d.bias))
+        return self.alphas(torch.relu(nn.functional.linear(seen, taps, self.cif_conv1d.bias)))
+
+    def seen(self, hidden: Tensor, neighbours: Tensor) -> Tensor:
+        """What the convolution sees of each row, (rows, l_order + r_order + 1, idim)."""
+        padded = torch.cat([torch.zeros_like(hidden[:1]), hidden])
+        return padded.index_select(0, neighbours.flatten()).view(
+            neighbours.size(0), neighbours.size(1), hidden.size(1)
+        )
+
+    def alphas(self, x: Tensor) -> Tensor:
+        """Weights (rows,) of what the convolution made of the rows."""
         return torch.ops.safeasr.cif_weights(
             x,
             self.cif_output.weight,

@@ -13,9 +13,9 @@ from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.model_dir import ModelDir, read_vocabulary, read_weights
 from safeasr.bundles.settings import Settings
 from safeasr.bundles.tables import check_vocabulary
-from safeasr.families.checkpoints import load_parameters, refuse_leftovers, require
+from safeasr.families.checkpoints import load_parameters, refuse_leftovers, require, special_tokens
 from safeasr.families.ctc.network import CtcNetwork
-from safeasr.families.encoders import BuiltEncoder, build_encoder
+from safeasr.families.encoders import INPUTS, BuiltEncoder, build_encoder
 from safeasr.families.frontends import offline_frontend
 from safeasr.families.paraformer.export import save_narrowed
 from safeasr.nets.ctc_head import CtcHead
@@ -59,8 +59,6 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
     network, built = build_network(
         model.settings, weights, frontend["n_mels"] * frontend["lfr_m"], len(tokens)
     )
-    conf = model.settings.section("model_conf", optional=True)
-    most = len(tokens) - 1
     return Bundle(
         path=out,
         family="ctc",
@@ -70,21 +68,12 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
         tokens=tokens,
         precision=precision,
         decoding={
-            "blank_id": conf.whole("blank_id", 0, most=most),
-            "sos": conf.whole("sos", 1, most=most),
-            "eos": conf.whole("eos", 2, most=most),
+            **special_tokens(model.settings, most=len(tokens) - 1),
             **built.settings(),
         },
         signatures={
             "model": {
-                "inputs": [
-                    "features (frames, F) float32",
-                    "starts: for each convolution in front (n) int64",
-                    "numbers (rows) float32",
-                    "offsets (B + 1) int64",
-                    "positions (m) float32",
-                    "firsts (B) int64",
-                ],
+                "inputs": INPUTS,
                 "outputs": ["token ids (rows) int64"],
             },
         },

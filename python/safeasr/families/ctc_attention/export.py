@@ -15,9 +15,9 @@ from safeasr.bundles.model_dir import ModelDir, read_vocabulary, read_weights
 from safeasr.bundles.settings import MOST_LAYERS, Settings
 from safeasr.bundles.tables import check_vocabulary
 from safeasr.errors import UnsupportedModelError
-from safeasr.families.checkpoints import load_parameters, refuse_leftovers, require
+from safeasr.families.checkpoints import load_parameters, refuse_leftovers, require, special_tokens
 from safeasr.families.ctc_attention.network import HybridEncoder
-from safeasr.families.encoders import BuiltEncoder, build_encoder
+from safeasr.families.encoders import INPUTS, BuiltEncoder, build_encoder
 from safeasr.families.frontends import offline_frontend
 from safeasr.families.paraformer.export import save_narrowed
 from safeasr.nets.ctc_head import CtcHead
@@ -29,14 +29,7 @@ __all__ = ["Networks", "build_networks", "export"]
 #: What the programs take and give, for readers of bundles.
 SIGNATURES: Final[dict[str, dict[str, list[str]]]] = {
     "encoder": {
-        "inputs": [
-            "features (frames, F) float32",
-            "starts: for each convolution in front (n) int64",
-            "numbers (rows) float32",
-            "offsets (B + 1) int64",
-            "positions (m) float32",
-            "firsts (B) int64",
-        ],
+        "inputs": INPUTS,
         "outputs": ["log probabilities (rows, V) float32", "memory (layers, 2, rows, D)"],
     },
     "decoder": {
@@ -169,8 +162,6 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
     programs: dict[str, nn.Module] = {"encoder": networks.encoder}
     if networks.decoder is not None:
         programs["decoder"] = networks.decoder
-    conf = model.settings.section("model_conf", optional=True)
-    most = len(tokens) - 1
     return Bundle(
         path=out,
         family="ctc_attention",
@@ -180,9 +171,7 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
         tokens=tokens,
         precision=precision,
         decoding={
-            "blank_id": conf.whole("blank_id", 0, most=most),
-            "sos": conf.whole("sos", 1, most=most),
-            "eos": conf.whole("eos", 2, most=most),
+            **special_tokens(model.settings, most=len(tokens) - 1),
             "ctc_weight": networks.ctc_weight,
             "filters": list(networks.decoder.filters()) if networks.decoder else [0, 0, 0],
             **networks.built.settings(),

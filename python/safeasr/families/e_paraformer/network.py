@@ -11,22 +11,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from safeasr.nets.cif_predictor import CifWeights
 from safeasr.nets.sanm_decoder import ParaformerDecoder
 from safeasr.nets.sanm_encoder import SanmEncoder
 
 __all__ = ["PifDecoderProgram", "PifEncoderProgram", "PifParameters"]
 
 
-class PifParameters(nn.Module):
-    """FunASR's ``PifPredictor``, and its weights of frames.
+class PifParameters(CifWeights):
+    """FunASR's ``PifPredictor``, and its weights of frames: by a convolution of single channels.
 
-    Args:
-        idim: hidden size.
-        l_order: rows that the convolution sees to the left.
-        r_order: rows that it sees to the right.
-        smooth_factor: factor on the sigmoid.
-        noise_threshold: what is subtracted before the ReLU.
-        sigma_heads: parts of a vector, each with a window of its own.
+    ``sigma_heads`` are the parts of a vector, each with a window of its own.
     """
 
     def __init__(
@@ -38,29 +33,18 @@ class PifParameters(nn.Module):
         noise_threshold: float = 0.0,
         sigma_heads: int = 4,
     ) -> None:
-        super().__init__()
-        self.smooth_factor = float(smooth_factor)
-        self.noise_threshold = float(noise_threshold)
+        super().__init__(idim, l_order, r_order, smooth_factor, noise_threshold)
         self.cif_conv1d = nn.Conv1d(idim, idim, l_order + r_order + 1, groups=idim)
-        self.cif_output = nn.Linear(idim, 1)
         self.sigma = nn.Parameter(torch.zeros(sigma_heads))
         self.bias = nn.Parameter(torch.zeros(sigma_heads))
 
     def forward(self, hidden: Tensor, neighbours: Tensor) -> Tensor:
         """Weights (rows,) of hidden vectors (rows, idim); arguments as in ``CifWeights``."""
-        padded = torch.cat([torch.zeros_like(hidden[:1]), hidden])
-        seen = padded.index_select(0, neighbours.flatten()).view(hidden.size(0), -1, hidden.size(1))
         taps = self.cif_conv1d.weight.squeeze(1).t()
         bias = self.cif_conv1d.bias
         assert bias is not None
-        x = torch.relu((seen * taps).sum(1) + bias + hidden)
-        return torch.ops.safeasr.cif_weights(
-            x,
-            self.cif_output.weight,
-            self.cif_output.bias,
-            self.smooth_factor,
-            self.noise_threshold,
-        )
+        around = (self.seen(hidden, neighbours) * taps).sum(1)
+        return self.alphas(torch.relu(around + bias + hidden))
 
 
 class PifEncoderProgram(nn.Module):
