@@ -64,6 +64,20 @@ def test_cancelling(make: Make, isolation: str) -> None:
     assert (stats["cancelled"], stats["completed"], stats["waiting"]) == (1, 2, 0)
 
 
+def test_what_gave_up_waiting_is_let_go(make: Make) -> None:
+    """Behind a call that hangs, the room of one that gave up is another's: so is its memory."""
+    model = make(queue_size=2)
+    first = running(model)
+    places = model._by_itself._pool.waiting  # type: ignore[union-attr]
+    for index in range(20):
+        waiting = model.submit(CLIP, timeout=0.01 if index % 2 else None)
+        assert index % 2 or waiting.cancel()
+        until(waiting.done)
+        until(lambda: not places)
+    assert model.stats()["waiting"] == 0
+    assert first.result(30)
+
+
 @ISOLATIONS
 def test_deadlines(make: Make, isolation: str) -> None:
     model = make(isolation=isolation)

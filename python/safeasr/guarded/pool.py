@@ -11,6 +11,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -141,9 +142,9 @@ class Pool:
             self.finish(job, None, error)
             return None
         place = self.waiting if pinned is None else pinned.waiting
-        place.insert(
-            sum(one.turn <= job.turn for one in place) if job.terms.live else len(place), job
-        )
+        # Of a copy: a signal handler may put another in meanwhile.
+        before = sum(one.turn <= job.turn for one in tuple(place)) if job.terms.live else len(place)
+        place.insert(before, job)
         for worker in self.workers if pinned is None else (pinned,):
             if worker.idle:
                 worker.idle = False
@@ -159,19 +160,28 @@ class Pool:
             late = isinstance(error, DeadlineExceededError)
             outcome = "expired" if late else "completed" if error is None else "failed"
             self.counts.outcomes[outcome] += 1
+            self._let_go(job)
         self.runs.remove(job)
         if error is None:
             job.resolve(value)
         else:
             job.fail(error)
 
+    def _let_go(self, job: Job) -> None:
+        """Of one that never ran: its turn may be long in coming, and it holds a recording."""
+        if job.began is None:
+            for place in (self.waiting, *(one.waiting for one in self.workers)):
+                with suppress(ValueError):
+                    place.remove(job)
+
     def cancelled(self, job: Job) -> None:
-        """One was cancelled while it waited. It is passed over when its turn comes."""
+        """One was cancelled while it waited."""
         with self.lock:
             if job.over:
                 return
             job.over = True
             self.counts.outcomes["cancelled"] += 1
+            self._let_go(job)
         self.runs.remove(job)
 
     def look(self) -> None:
@@ -200,8 +210,6 @@ class Pool:
         while worker.waiting or self.waiting:
             heads = [place for place in (worker.waiting, self.waiting) if place]
             job = min(heads, key=lambda place: place[0].turn).popleft()
-            if job.over:
-                continue
             if job.late(time.monotonic()):
                 self.finish(job, None, DeadlineExceededError("the timeout passed in the queue"))
             elif job.start():
@@ -254,12 +262,10 @@ class Pool:
     def stats(self) -> dict[str, Any]:
         """Counters, as of the engine; ``resident_bytes`` of its processes."""
         with self.lock:
-            waiting = sum(not job.over for one in self.workers for job in one.waiting)
-            waiting += sum(not job.over for job in self.waiting)
             found = self.counts.stats(
                 workers=len(self.workers),
                 busy=sum(one.job is not None for one in self.workers),
-                waiting=waiting,
+                waiting=len(self.waiting) + sum(len(one.waiting) for one in self.workers),
             )
         return {
             **found,

@@ -62,9 +62,11 @@ def _make_good(pool: House, worker: Worker) -> None:
     backend = worker.backend
     if worker.must_be_replaced(pool.max_memory, pool.max_calls):
         backend.stop()
-        pool.counts.replaced += 1
+        with pool.lock:
+            pool.counts.replaced += 1
     elif not backend.up:
-        pool.counts.crashes += 1
+        with pool.lock:
+            pool.counts.crashes += 1
     if not backend.up and not pool.ending:
         pool.streams.lose(worker)
         try:
