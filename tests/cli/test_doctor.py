@@ -131,8 +131,9 @@ def test_a_name_whose_model_is_not_here(capsys: pytest.CaptureFixture[str]) -> N
     assert (status, found["runs"], found["model_class"]) == (0, "native", "MonotonicAligner")
     assert found["directory"] is None
     assert "'iic/speech_timestamp_prediction-v1-16k-offline' from ModelScope" in found["notes"][0]
-    status, found = doctor(capsys, "fa-zh", "--hub", "hf")
-    assert "'funasr/fa-zh' from Hugging Face" in found["notes"][0]
+    for hub in ("hf", "huggingface"):
+        status, found = doctor(capsys, "fa-zh", "--hub", hub)
+        assert "'funasr/fa-zh' from Hugging Face" in found["notes"][0]
     status, found = doctor(capsys, "somebody/something")
     assert (status, found["runs"], found["model_class"]) == (1, None, None)
     status, found = doctor(capsys, "paraformer-zn")
@@ -169,6 +170,13 @@ def test_guarded_models(
     status, found = doctor(capsys, "Qwen/Qwen3-ASR-0.6B")
     assert (status, found["runs"]) == (0, "guarded")
     assert "it was not tried" in found["notes"][0]
+    for nobodys in ("NobodysModel", "FsmnKWSConvert"):
+        other = tmp_path / nobodys
+        other.mkdir()
+        (other / "config.yaml").write_text(f"model: {nobodys}\n")
+        status, found = doctor(capsys, str(other))
+        assert (status, found["runs"], found["model_class"]) == (1, "not", nobodys)
+        assert "neither safeasr nor FunASR" in found["problems"][0]
     # It cannot be made of that, as only loading it shows.
     assert run(["doctor", str(tmp_path), "--json"]) == 1
     found = json.loads(capsys.readouterr().out)

@@ -13,13 +13,13 @@ from safeasr.errors import ExportError, SafeASRError, UnsupportedModelError
 from safeasr.families import family_of_class
 from safeasr.families.base import Recognizer, StepwiseRecognizer
 from safeasr.guarded.backends import Backend, InThread
-from safeasr.guarded.own_model import MISSING, have_funasr, registered
+from safeasr.guarded.own_model import MISSING, registered
 from safeasr.guarded.pool import Pool
 from safeasr.guarded.process import InProcess
 from safeasr.guarded.recognizer import GuardedRecognizer
 from safeasr.guarded.settings import ARGUMENTS, GuardSettings
 from safeasr.loading.find import EMBEDDED, SILERO, find_model
-from safeasr.loading.hub import aliases
+from safeasr.loading.hub import HUBS, OPENAI_CLASS, aliases, have_funasr
 from safeasr.loading.load import Loaded, load_model
 from safeasr.options.cores import usable_cores
 from safeasr.options.model import ModelOptions
@@ -39,8 +39,6 @@ _CLASSES_OF_HUBS: Final = frozenset(
     "Qwen/Qwen3-ASR-0.6B Qwen/Qwen3-ASR-1.7B ZhipuAI/GLM-ASR-Nano-2512 "
     "zai-org/GLM-ASR-Nano-2512".split()
 )
-#: FunASR's class of what ``hub="openai"`` has.
-_OPENAIS: Final = "WhisperWarp"
 #: What is done here of FunASR's arguments, and models that stand beside the main one.
 _KEPT_BACK: Final = (
     (frozenset(COMMON) - {"ncpu", "device"})
@@ -72,7 +70,7 @@ def is_made_of_a_class(name: str, hub: str) -> bool:
 def _aliases_of(hub: str) -> Mapping[str, str]:
     """FunASR's short names of a hub's models; none where FunASR is missing."""
     try:
-        return aliases("hf" if hub in ("hf", "huggingface") else "ms")
+        return aliases(HUBS.get(hub, "ms"))
     except ExportError:
         return {}
 
@@ -189,7 +187,7 @@ class Loader:
             return None  # a package has its weights
         try:
             if self._is_made_of_a_class(name):
-                self._class = _OPENAIS if self._source["hub"] == "openai" else name
+                self._class = OPENAI_CLASS if self._source["hub"] == "openai" else name
                 family_of_class(self._class)
                 return UnsupportedModelError(f"{quoted(name)} names no directory of a model")
             directory = self._find(name)

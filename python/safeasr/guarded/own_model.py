@@ -22,24 +22,16 @@ from safeasr.guarded.messages import Described, Request
 from safeasr.guarded.restoring import Keeper
 from safeasr.guarded.tasks import accepted, task_of, wants_tensors
 from safeasr.inputs.arrays import DEFAULT_SAMPLE_RATE
+from safeasr.loading.hub import have_funasr
 from safeasr.options.kinds import shown
 
-__all__ = ["MISSING", "OwnModel", "have_funasr", "registered"]
+__all__ = ["MISSING", "OwnModel", "registered"]
 
 #: What is said where FunASR is missing.
 MISSING: Final = "FunASR's own code would run it: pip install 'safeasr[funasr]'"
 _AUTO_MODEL: Final = "funasr.auto.auto_model"
 #: The name of every input: answers get their own names later.
 _KEY: Final = "utterance"
-
-
-def have_funasr() -> bool:
-    """Whether FunASR is installed; does not import it."""
-    try:
-        spec = importlib.util.find_spec("funasr")
-    except (ImportError, ValueError):
-        return False
-    return spec is not None and spec.origin is not None
 
 
 def _funasr_class() -> Any:

@@ -18,14 +18,13 @@ from typing import Final
 from safeasr.bundles.cache import cache_dir
 from safeasr.errors import ExportError, UnsupportedModelError
 from safeasr.inputs.urls import is_url, shown_url
-from safeasr.loading.hub import aliases, ask_hub, local_copy
+from safeasr.loading.hub import HUBS, aliases, ask_hub, local_copy
 from safeasr.printable import quoted
 
 __all__ = ["EMBEDDED", "SILERO", "find_here", "find_model"]
 
 #: Models that come with the package.
 EMBEDDED = ("demo", "demo-streaming", "demo-vad", "demo-punc", "demo-spk")
-_HUBS: Final = {"ms": "ms", "modelscope": "ms", "hf": "hf", "huggingface": "hf"}
 #: Names on hubs: an alias, or owner and name.
 _ON_HUB: Final = re.compile(r"[\w.+-]{1,128}(/[\w.+-]{1,128})?")
 #: FunASR's names of the detector whose weights come with a package of their own.
@@ -109,9 +108,9 @@ def _find(name: str, hub: str, revision: str | None, check_latest: bool, ask: _A
         raise ExportError(f"models are found by directory or name, not by URL: {shown_url(name)}")
     if _is_path(name):
         raise ExportError(f"there is no directory {quoted(name)}{_nearest(path)}")
-    if hub not in _HUBS:
+    if hub not in HUBS:
         raise UnsupportedModelError(f"hub={hub!r} is not supported: use 'ms' or 'hf'")
-    return _on_hub(name, _HUBS[hub], revision, check_latest, ask)
+    return _on_hub(name, HUBS[hub], revision, check_latest, ask)
 
 
 def _of_package(package: str, folder: str, *, extra: str) -> Path:

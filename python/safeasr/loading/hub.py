@@ -11,8 +11,12 @@ from typing import Final
 from safeasr.errors import ExportError
 from safeasr.printable import printable, quoted
 
-__all__ = ["CLASSES", "aliases", "ask_hub", "local_copy"]
+__all__ = ["CLASSES", "HUBS", "OPENAI_CLASS", "aliases", "ask_hub", "have_funasr", "local_copy"]
 
+#: FunASR's names of the hubs that models come from, and the one that stands for each.
+HUBS: Final = {"ms": "ms", "modelscope": "ms", "hf": "hf", "huggingface": "hf"}
+#: FunASR's class of what ``hub="openai"`` has.
+OPENAI_CLASS: Final = "WhisperWarp"
 #: Where to find out whether there is a network at all, in seconds. The hubs' own programs try again
 #: and again for half a minute, and what FunASR makes of their errors does not say why.
 _REACH_S: Final = 2.0
@@ -39,6 +43,20 @@ CLASSES: Final = {
 }
 
 
+def have_funasr() -> bool:
+    """Whether FunASR is installed; does not import it."""
+    return _funasr_init() is not None
+
+
+def _funasr_init() -> str | None:
+    """The file that FunASR begins with."""
+    try:
+        spec = importlib.util.find_spec("funasr")
+    except (ImportError, ValueError):
+        return None
+    return None if spec is None else spec.origin
+
+
 def aliases(hub: str) -> dict[str, str]:
     """FunASR's short names of models: ``owner/name`` of each.
 
@@ -48,16 +66,13 @@ def aliases(hub: str) -> dict[str, str]:
     Raises:
         ExportError: if funasr is not installed.
     """
-    try:
-        spec = importlib.util.find_spec("funasr")
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None or spec.origin is None:
+    begins = _funasr_init()
+    if begins is None:
         raise ExportError(
             "downloading a model by its name needs funasr: pip install 'safeasr[funasr]'"
         )
     # A module of nothing but names. To import it as a part of funasr would take seconds.
-    names = runpy.run_path(str(Path(spec.origin).parent / "download" / "name_maps_from_hub.py"))
+    names = runpy.run_path(str(Path(begins).parent / "download" / "name_maps_from_hub.py"))
     known: dict[str, str] = names[f"name_maps_{hub}"]
     return known
 

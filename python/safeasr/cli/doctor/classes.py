@@ -10,7 +10,7 @@ from typing import Any, Final
 from safeasr.cli.models import quiet_stdout
 from safeasr.errors import UnsupportedModelError
 from safeasr.families import model_classes
-from safeasr.loading.hub import CLASSES, aliases
+from safeasr.loading.hub import CLASSES, OPENAI_CLASS, aliases
 
 __all__ = [
     "GUARDED",
@@ -27,8 +27,6 @@ NATIVE: Final = "native"
 GUARDED: Final = "guarded"
 NOT: Final = "not"
 _HUBS: Final = ("ms", "hf", "openai")
-#: The class of all models that FunASR takes from OpenAI's hub.
-_OF_OPENAI: Final = "WhisperWarp"
 
 
 def how_class_runs(model_class: str) -> str:
@@ -116,6 +114,6 @@ def short_names() -> list[Name]:
     found = []
     for name in names:
         on = {hub: maps[hub][name] for hub in _HUBS if name in maps[hub]}
-        usual = _OF_OPENAI if list(on) == ["openai"] else ""
+        usual = OPENAI_CLASS if list(on) == ["openai"] else ""
         found.append(Name(name, on, CLASSES.get(name, usual)))
     return found

@@ -11,16 +11,17 @@ from safeasr._extension import _ext
 from safeasr.auto_model import AutoModel
 from safeasr.bundles.bundle import is_bundle, read_bundle
 from safeasr.bundles.model_dir import read_model_dir
-from safeasr.cli.doctor.classes import GUARDED, NATIVE, NOT, how_class_runs
+from safeasr.cli.doctor.classes import GUARDED, NATIVE, NOT, how_class_runs, registered_classes
 from safeasr.cli.doctor.measuring import Speed, measure
 from safeasr.cli.models import quiet_stdout
 from safeasr.errors import InferenceError, SafeASRError, UnsupportedModelError
 from safeasr.families import family_of_class
 from safeasr.guarded.deciding import is_made_of_a_class
-from safeasr.guarded.own_model import MISSING, have_funasr
+from safeasr.guarded.own_model import MISSING
 from safeasr.loading.export import open_bundle
 from safeasr.loading.find import SILERO, find_here
-from safeasr.loading.hub import CLASSES, aliases
+from safeasr.loading.hub import CLASSES, HUBS, aliases, have_funasr
+from safeasr.printable import quoted
 
 __all__ = ["Findings", "examine"]
 
@@ -103,8 +104,9 @@ def examine(name: str, *, hub: str, run: bool, **options: Any) -> Findings:
 
 def _say_what_would_be(found: Findings, hub: str) -> None:
     """Of a model that is on a hub only."""
+    hub = HUBS[hub]
     full = aliases(hub).get(found.model, found.model)
-    on_hub = {"ms": "ModelScope", "hf": "Hugging Face"}.get(hub, hub)
+    on_hub = {"ms": "ModelScope", "hf": "Hugging Face"}[hub]
     found.notes.append(f"it is not on this machine: AutoModel downloads {full!r} from {on_hub}")
     found.model_class = CLASSES.get(found.model)
     if found.model_class is None:
@@ -130,6 +132,8 @@ def _look_at(found: Findings, directory: Path, trusted: bool) -> None:
     found.precisions = _precisions(found.model_class)
     if found.runs == GUARDED:
         _require_funasr()
+        if not trusted:  # else the directory's own code may bring the class
+            _require_class(found.model_class)
         return
     try:
         # Reads every file, and refuses what the network cannot do.
@@ -143,6 +147,15 @@ def _look_at(found: Findings, directory: Path, trusted: bool) -> None:
 def _require_funasr() -> None:
     if not have_funasr():
         raise UnsupportedModelError(MISSING)
+
+
+def _require_class(model_class: str) -> None:
+    """Refuse what FunASR's own code does not run either."""
+    if registered_classes().how.get(model_class, NOT) == NOT:
+        raise UnsupportedModelError(
+            f"neither safeasr nor FunASR can run a model of the class {quoted(model_class)}: "
+            "FunASR does not know it, or lacks a package that it needs"
+        )
 
 
 def _precisions(model_class: str) -> dict[str, bool]:
