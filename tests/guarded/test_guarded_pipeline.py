@@ -74,16 +74,8 @@ def test_counted_as_native_models_are(make: Make) -> None:
     assert stats["guarded"]["workers"] == 2
     assert stats["guarded"]["resident_bytes"] > 2 * 50_000_000
     assert sum(stats["run_time_us_log2"]) == 6
-    assert "guarded" not in AutoModelStats.of_native()
-
-
-class AutoModelStats:
-    """Of a native model nothing is told that it does not have."""
-
-    @staticmethod
-    def of_native() -> dict[str, Any]:
-        with AutoModel("demo", num_workers=1) as model:
-            return model.stats()
+    with AutoModel("demo", num_workers=1) as native:
+        assert "guarded" not in native.stats()
 
 
 def test_metrics(make: Make) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from safeasr import AutoModel, ExportError, OutOfMemoryError, WorkerCrashedError
 from safeasr.guarded import watchman
-from support.guarded import CLIP, processes_of, quick_funasr, toy, write_toy
+from support.guarded import CLIP, alive, processes_of, quick_funasr, toy, write_toy
 from support.waiting import until
 
 Make = Callable[..., AutoModel]
@@ -43,6 +43,28 @@ def test_a_crash_costs_one_call(make: Make, act: str, how: str) -> None:
     assert behind.result(60)[0]["pid"] != before
     assert not Path(f"/proc/{before}").exists()
     assert model.stats()["guarded"]["crashes"] == 1
+
+
+@pytest.mark.parametrize("end", ["close", "crash"])
+def test_what_a_model_starts_ends_with_it(make: Make, end: str) -> None:
+    model = make(isolation="process")
+    pid = pid_of(model)
+    model.generate(CLIP, act="start another")
+    [other] = processes_of(pid)
+    if end == "close":
+        model.close()
+    else:
+        with pytest.raises(WorkerCrashedError):
+            model.generate(CLIP, act="crash")
+    until(lambda: not alive(other))
+
+
+def test_what_a_model_prints(make: Make, capfd: pytest.CaptureFixture[str]) -> None:
+    """The program's standard output may be somebody's data."""
+    make(isolation="process").generate(CLIP, act="print")
+    out, error = capfd.readouterr()
+    assert "the model says something" in error
+    assert "the model says something" not in out
 
 
 def test_killed_from_outside(make: Make) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -71,6 +72,14 @@ def _sleep() -> None:
     time.sleep(10_000)
 
 
+def _print() -> None:
+    print("the model says something", flush=True)
+
+
+def _start_another() -> None:
+    subprocess.Popen(["sleep", "10000"])
+
+
 ACTS: dict[str, Callable[[], None]] = {
     "crash": _crash,
     "segfault": _segfault,
@@ -81,6 +90,8 @@ ACTS: dict[str, Callable[[], None]] = {
     "exit": _exit,
     "interrupt": _interrupt,
     "sleep": _sleep,
+    "print": _print,
+    "start another": _start_another,
 }
 ANSWERS: dict[str, Any] = {
     "none": [None],

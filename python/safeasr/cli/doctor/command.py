@@ -39,13 +39,18 @@ def doctor(
         bool, typer.Option("--run/--no-run", help="Load it, and measure for some seconds.")
     ] = True,
     trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Read checkpoints that hold Python objects.")
+        bool,
+        typer.Option(
+            "--trust-remote-code",
+            help="Read checkpoints that hold Python objects; run the code of guarded models.",
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Say whether a model runs here, how and how fast, or what is wrong with it.
 
-    Nothing is downloaded. The exit status is 0 if it runs, else 1.
+    Nothing is downloaded, unless FunASR's own code does so as it loads a guarded model. The exit
+    status is 0 if it runs, else 1.
     """
     if (model is not None) + classes + names != 1:
         raise typer.BadParameter("give a model, or --classes, or --names")
