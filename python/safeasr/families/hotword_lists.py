@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,19 +9,18 @@ from torch import Tensor, nn
 
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
-from safeasr.bundles.damage import read_small
 from safeasr.bundles.model_dir import ModelDir
 from safeasr.bundles.settings import Settings
 from safeasr.errors import UnsupportedModelError
 from safeasr.families.checkpoints import load_parameters, unknown_token
 from safeasr.families.kept import KeptLists
+from safeasr.families.lexicons import SEG_DICT, copy_lexicon, read_lexicon
 from safeasr.nets.bias_encoder import BiasEncoderProgram
 from safeasr.options.declared import HOTWORD, Option
-from safeasr.text.hotword_pieces import HotwordPieces, Hotwords, parse_seg_dict
+from safeasr.text.hotword_pieces import HotwordPieces, Hotwords
 
 __all__ = [
     "HOTWORD_OPTION",
-    "SEG_DICT",
     "HotwordLists",
     "build_bias_encoder",
     "check_inner_size",
@@ -31,8 +29,6 @@ __all__ = [
     "hotword_settings",
 ]
 
-#: FunASR's file of words and their pieces. It is looked for beside the file of CMVN alone.
-SEG_DICT = "seg_dict"
 HOTWORD_OPTION = Option(
     "hotword",
     HOTWORD,
@@ -120,24 +116,19 @@ def hotword_settings(config: Settings, tokens: list[str]) -> dict[str, int]:
 
 
 def copy_seg_dict(model: ModelDir, out: Path) -> dict[str, str]:
-    """The bundle's assets: the model's words and their pieces, if it has them.
+    """The bundle's assets: the model's words and their pieces, if they are beside its CMVN.
 
     Raises:
         ExportError: if the file cannot be read, or is something else.
     """
     words = None if model.cmvn is None else model.cmvn.parent / SEG_DICT
-    if words is None or not words.is_file():
-        return {}
-    read_small(words, "words and their pieces")
-    shutil.copyfile(words, out / SEG_DICT)
-    return {SEG_DICT: SEG_DICT}
+    return copy_lexicon(words if words is not None and words.is_file() else None, out)
 
 
 def hotword_lists(bundle: Bundle) -> HotwordLists:
     """No lists yet, for a model of that bundle."""
-    known = None
-    if SEG_DICT in bundle.assets:
-        known = parse_seg_dict(bundle.asset(SEG_DICT).read_text(encoding="utf-8"))
     settings, last = bundle.settings, len(bundle.tokens) - 1
-    pieces = HotwordPieces(bundle.tokens, settings.whole("unknown", most=last), known)
+    pieces = HotwordPieces(
+        bundle.tokens, settings.whole("unknown", most=last), read_lexicon(bundle)
+    )
     return HotwordLists(pieces, [settings.whole("sos", most=last)])

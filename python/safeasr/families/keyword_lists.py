@@ -9,29 +9,27 @@ from typing import Any
 
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
-from safeasr.bundles.damage import read_small
 from safeasr.bundles.model_dir import ModelDir, read_vocabulary
 from safeasr.bundles.tables import check_vocabulary
 from safeasr.errors import ExportError, OptionError
 from safeasr.families.kept import KeptLists
+from safeasr.families.lexicons import LEXICONS, read_lexicon
 from safeasr.nets.ctc_candidates import CtcCandidates
 from safeasr.options.declared import NAME, Kind, Option, list_of
 from safeasr.options.kinds import shown
-from safeasr.text.hotword_pieces import parse_seg_dict
 from safeasr.text.keywords import KeywordTokens, split_keywords
 from safeasr.warn import warn
 
 __all__ = [
     "INPUTS",
     "KEYWORDS",
+    "LEXICON",
     "LEXICON2",
-    "LEXICONS",
     "OUTPUTS",
     "TOKENS2",
     "KeywordList",
     "KeywordLists",
     "check_scores",
-    "copy_lexicon",
     "detection",
     "keyword_lists",
     "keyword_settings",
@@ -52,10 +50,8 @@ KEYWORDS = Option(
     ),
     help="The words to look for: a string with commas between them, or a list.",
 )
-#: FunASR's names of the file of words and their pieces.
-LEXICONS = ("seg_dict", "seg_dict_file")
 #: Files of bundles: those words, and what the second of two heads has.
-_LEXICON, LEXICON2, TOKENS2 = "lexicon.txt", "lexicon2.txt", "tokens2.json"
+LEXICON, LEXICON2, TOKENS2 = "lexicon.txt", "lexicon2.txt", "tokens2.json"
 #: What programs take, and give for each head; for readers of bundles.
 INPUTS = [
     "features (rows, F) float32",
@@ -193,18 +189,6 @@ def lexicon_of(model: ModelDir) -> Path | None:
     return next((file for file in map(model.find, LEXICONS) if file is not None), None)
 
 
-def copy_lexicon(source: Path | None, out: Path, name: str = _LEXICON) -> dict[str, str]:
-    """The bundle's asset of words and their pieces, if there is such a file.
-
-    Raises:
-        ExportError: if the file cannot be read, or is something else.
-    """
-    if source is None:
-        return {}
-    (out / name).write_text(read_small(source, "words and their pieces"), encoding="utf-8")
-    return {name: name}
-
-
 def keyword_settings(model: ModelDir) -> dict[str, Any]:
     """What a bundle says about keywords, for its ``decoding``: those of config.yaml."""
     if model.settings.section("model_conf", optional=True).whole("blank_id", 0) != 0:
@@ -213,19 +197,13 @@ def keyword_settings(model: ModelDir) -> dict[str, Any]:
     return {"keywords": model.settings.text("keywords", "") if "keywords" in model.config else ""}
 
 
-def _lexicon(bundle: Bundle, name: str) -> dict[str, list[str]] | None:
-    if name not in bundle.assets:
-        return None
-    return parse_seg_dict(bundle.asset(name).read_text(encoding="utf-8"))
-
-
 def keyword_lists(bundle: Bundle, heads: int = 1) -> KeywordLists:
     """No lists yet, for a model of that bundle.
 
     The second head's vocabulary and lexicon are assets of their own.
     """
-    tokens = [KeywordTokens(bundle.tokens, _lexicon(bundle, _LEXICON))]
+    tokens = [KeywordTokens(bundle.tokens, read_lexicon(bundle, LEXICON))]
     if heads == 2:
         second = json.loads(bundle.asset(TOKENS2).read_text(encoding="utf-8"))
-        tokens.append(KeywordTokens(second, _lexicon(bundle, LEXICON2)))
+        tokens.append(KeywordTokens(second, read_lexicon(bundle, LEXICON2)))
     return KeywordLists(tokens, bundle.settings.text("keywords"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from safeasr.families.base import Family
 from safeasr.families.contextual_paraformer.export import export
 from safeasr.families.contextual_paraformer.recognizer import OPTIONS, ContextualRecognizer
-from safeasr.families.hotword_lists import SEG_DICT
+from safeasr.families.lexicons import SEG_DICT
 from safeasr.nets.precision import PRECISIONS
 
 __all__ = ["FAMILY"]

@@ -13,13 +13,14 @@ from safeasr.families.fsmn_kws.build import build_head, build_trunk
 from safeasr.families.fsmn_kws.network import FsmnKwsNetwork
 from safeasr.families.keyword_lists import (
     INPUTS,
+    LEXICON,
     OUTPUTS,
     check_scores,
-    copy_lexicon,
     keyword_settings,
     lexicon_of,
     read_tokens,
 )
+from safeasr.families.lexicons import copy_lexicon
 from safeasr.nets.precision import narrow
 
 __all__ = ["export"]
@@ -47,7 +48,7 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
         family="fsmn_kws",
         model_class=model.model_class,
         programs={"model": "model.ts"},
-        assets=copy_lexicon(lexicon_of(model), out),
+        assets=copy_lexicon(lexicon_of(model), out, LEXICON),
         frontend=frontend,
         tokens=tokens,
         precision=precision,

@@ -15,14 +15,15 @@ from safeasr.families.fsmn_kws.build import build_head, build_trunk
 from safeasr.families.fsmn_kws.network import FsmnKwsTwoHeads
 from safeasr.families.keyword_lists import (
     INPUTS,
+    LEXICON,
     LEXICON2,
     OUTPUTS,
     TOKENS2,
     check_scores,
-    copy_lexicon,
     keyword_settings,
     read_tokens,
 )
+from safeasr.families.lexicons import copy_lexicon
 from safeasr.nets.precision import narrow
 
 __all__ = ["FILES", "export"]
@@ -73,7 +74,7 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
         programs={"model": "model.ts"},
         assets={
             TOKENS2: TOKENS2,
-            **copy_lexicon(lexicons[0], out),
+            **copy_lexicon(lexicons[0], out, LEXICON),
             **copy_lexicon(lexicons[1], out, LEXICON2),
         },
         frontend=frontend,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -10,7 +9,6 @@ from typing import Final
 from torch import Tensor
 
 from safeasr.bundles.bundle import Bundle
-from safeasr.bundles.damage import read_small
 from safeasr.bundles.model_dir import ModelDir, read_vocabulary, read_weights
 from safeasr.bundles.settings import Settings
 from safeasr.bundles.tables import check_vocabulary
@@ -22,15 +20,14 @@ from safeasr.families.checkpoints import (
     unknown_token,
 )
 from safeasr.families.frontends import offline_frontend
+from safeasr.families.lexicons import LEXICONS, copy_lexicon
 from safeasr.families.monotonic_aligner.network import AlignerProgram
 from safeasr.families.paraformer.export import build_encoder, save_narrowed
 from safeasr.families.timed_head import UPSAMPLED, build_timed_head, check_timed_head
 
-__all__ = ["PIECES", "build_network", "export"]
+__all__ = ["build_network", "export"]
 
 _KIND: Final = "MonotonicAligner"
-#: What configurations call the file of words and their pieces.
-PIECES: Final = ("seg_dict", "seg_dict_file")
 #: The predictor's first integral, which counts tokens: that of a text that is known is known too.
 _UNUSED: Final = ("predictor.cif_conv1d.", "predictor.cif_output.")
 
@@ -67,13 +64,9 @@ def _pieces(model: ModelDir, out: Path) -> dict[str, str]:
     """The bundle's assets: words and their pieces, if the tokenizer is told of such a file."""
     places = (model.overrides, model.metas, model.config)
     told = {key for place in places for key in place.get("tokenizer_conf") or ()}
-    for key in PIECES:
-        if key in told:
-            file = model.file(key, what="words and their pieces")
-            read_small(file, "words and their pieces")
-            shutil.copyfile(file, out / PIECES[0])
-            return {PIECES[0]: PIECES[0]}
-    return {}
+    key = next((one for one in LEXICONS if one in told), None)
+    file = None if key is None else model.file(key, what="words and their pieces")
+    return copy_lexicon(file, out)
 
 
 def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: str) -> Bundle:

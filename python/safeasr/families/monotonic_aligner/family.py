@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from safeasr.families.base import Family
-from safeasr.families.monotonic_aligner.export import PIECES, export
+from safeasr.families.lexicons import LEXICONS
+from safeasr.families.monotonic_aligner.export import export
 from safeasr.families.monotonic_aligner.recognizer import OPTIONS, AlignerRecognizer
 from safeasr.nets.precision import PRECISIONS
 
@@ -16,5 +17,5 @@ FAMILY = Family(
     load=AlignerRecognizer,
     precisions=PRECISIONS,
     options=OPTIONS,
-    files=PIECES,
+    files=LEXICONS,
 )

@@ -13,13 +13,13 @@ from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.families.base import Accepts, Task
 from safeasr.families.frontends import frontend_of
+from safeasr.families.lexicons import read_lexicon
 from safeasr.families.programs import load_programs, reading
 from safeasr.families.terms import Terms
 from safeasr.families.timed_head import UPSAMPLED
 from safeasr.options.declared import Options
 from safeasr.pair import Pair
 from safeasr.text.characters import CharacterTokens
-from safeasr.text.hotword_pieces import parse_seg_dict
 from safeasr.text.sentence import sentence_postprocess
 from safeasr.text.timestamps import integrate_and_fire, ts_prediction_lfr6_standard
 
@@ -53,11 +53,8 @@ class AlignerRecognizer:
             [program] = load_programs(bundle, device, ("model",))
             arguments = frontend_of(bundle)
             self.sample_rate: int = arguments["sample_rate"]
-            pieces = None
-            if "seg_dict" in bundle.assets:
-                pieces = parse_seg_dict(bundle.asset("seg_dict").read_text(encoding="utf-8"))
             unknown = bundle.settings.whole("unknown", most=len(bundle.tokens) - 1)
-            self._tokens = CharacterTokens(bundle.tokens, unknown, pieces)
+            self._tokens = CharacterTokens(bundle.tokens, unknown, read_lexicon(bundle))
             self._runner = _ext.RaggedRunner(
                 program=program,
                 outputs=["rows"],

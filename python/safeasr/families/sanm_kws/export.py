@@ -22,12 +22,13 @@ from safeasr.families.checkpoints import (
 from safeasr.families.frontends import offline_frontend
 from safeasr.families.keyword_lists import (
     INPUTS,
+    LEXICON,
     OUTPUTS,
-    copy_lexicon,
     keyword_settings,
     lexicon_of,
     read_tokens,
 )
+from safeasr.families.lexicons import copy_lexicon
 from safeasr.families.sanm_kws.network import SanmKwsNetwork
 from safeasr.nets.ctc_candidates import CtcCandidates
 from safeasr.nets.layers import Linear
@@ -100,7 +101,7 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
         family="sanm_kws",
         model_class=model.model_class,
         programs={"model": "model.ts"},
-        assets=copy_lexicon(lexicon_of(model), out),
+        assets=copy_lexicon(lexicon_of(model), out, LEXICON),
         frontend=frontend,
         tokens=tokens,
         precision=precision,

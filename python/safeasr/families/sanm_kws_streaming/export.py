@@ -9,12 +9,13 @@ from safeasr.bundles.model_dir import ModelDir, read_weights
 from safeasr.bundles.program import save_program
 from safeasr.families.frontends import online_frontend
 from safeasr.families.keyword_lists import (
+    LEXICON,
     OUTPUTS,
-    copy_lexicon,
     keyword_settings,
     lexicon_of,
     read_tokens,
 )
+from safeasr.families.lexicons import copy_lexicon
 from safeasr.families.sanm_kws.export import build_parts
 from safeasr.families.sanm_kws_streaming.network import SanmKwsWindow
 from safeasr.nets.precision import narrow
@@ -46,7 +47,7 @@ def export(model: ModelDir, out: Path, *, trust_remote_code: bool, precision: st
         family="sanm_kws_streaming",
         model_class=model.model_class,
         programs={"window": "window.ts"},
-        assets=copy_lexicon(lexicon_of(model), out),
+        assets=copy_lexicon(lexicon_of(model), out, LEXICON),
         frontend=frontend,
         tokens=tokens,
         precision=precision,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from safeasr.families.base import Family
-from safeasr.families.keyword_lists import LEXICONS
+from safeasr.families.lexicons import LEXICONS
 from safeasr.families.sanm_kws_streaming.export import export
 from safeasr.families.sanm_kws_streaming.recognizer import OPTIONS, StreamingKeywordSpotter
 from safeasr.nets.precision import PRECISIONS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from safeasr.families.base import Family
-from safeasr.families.hotword_lists import SEG_DICT
+from safeasr.families.lexicons import SEG_DICT
 from safeasr.families.seaco_paraformer.export import export
 from safeasr.families.seaco_paraformer.recognizer import OPTIONS, SeacoRecognizer
 from safeasr.nets.precision import PRECISIONS
