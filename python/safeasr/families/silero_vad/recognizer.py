@@ -14,24 +14,29 @@ from safeasr.errors import OptionError
 from safeasr.families.base import Accepts, Task
 from safeasr.families.programs import load_programs, reading
 from safeasr.families.silero_vad.network import SIZES, STATE_ROWS, UNITS, Sizes
-from safeasr.families.silero_vad.segments import SpeechSegments
+from safeasr.families.silero_vad.segments import DEFAULTS, SpeechSegments
 from safeasr.families.terms import Terms
-from safeasr.options.declared import FLAG, Option, Options, Where, number
+from safeasr.options.declared import FLAG, Kind, Option, Options, Where, number
 from safeasr.options.kinds import shown
 
 __all__ = ["OPTIONS", "SileroRecognizer", "SileroRecording"]
 
 _MS = number("a number of ms that is not negative", least=0, most=1e9)
+
+
+def _of_rules(name: str, kind: Kind, help: str) -> Option:
+    return Option(name, kind, DEFAULTS[name], help=help)
+
+
 OPTIONS = Options(
-    Option(
+    _of_rules(
         "silero_threshold",
         number("a number between 0.0 and 1.0", least=0, most=1),
-        0.5,
-        help="Speech begins in a window that is speech with this probability.",
+        "Speech begins in a window that is speech with this probability.",
     ),
-    Option("silero_min_speech_duration_ms", _MS, 250, help="Shorter speech is left out."),
-    Option("silero_min_silence_duration_ms", _MS, 100, help="Shorter silence ends no segment."),
-    Option("silero_speech_pad_ms", _MS, 30, help="Put before and behind each segment."),
+    _of_rules("silero_min_speech_duration_ms", _MS, "Shorter speech is left out."),
+    _of_rules("silero_min_silence_duration_ms", _MS, "Shorter silence ends no segment."),
+    _of_rules("silero_speech_pad_ms", _MS, "Put before and behind each segment."),
     Option("max_single_segment_time", _MS, help="Longer segments are cut, in ms; 0: none."),
     Option("silero_onnx", FLAG, where=Where.CONSTRUCTOR, help="Nothing depends on it here."),
 )

@@ -7,9 +7,17 @@ segments may be of any length, and are cut to ``max_single_segment_time`` in the
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["SpeechSegments"]
+__all__ = ["DEFAULTS", "SpeechSegments"]
+
+#: Of the options that the rules heed, where nobody gives one.
+DEFAULTS: Final[Mapping[str, float]] = {
+    "silero_threshold": 0.5,
+    "silero_min_speech_duration_ms": 250,
+    "silero_min_silence_duration_ms": 100,
+    "silero_speech_pad_ms": 30,
+}
 
 _Span = tuple[int, int]
 
@@ -26,16 +34,18 @@ class SpeechSegments:
             window: samples of a window.
         """
 
-        def samples(name: str, default: float) -> float:
-            value = options.get(name)
-            return rate * (default if value is None else value) / 1000
+        def value(name: str) -> float:
+            given: float | None = options.get(name)
+            return DEFAULTS[name] if given is None else given
 
-        threshold = options.get("silero_threshold")
-        self._begins = 0.5 if threshold is None else threshold
+        def samples(name: str) -> float:
+            return rate * value(name) / 1000
+
+        self._begins = value("silero_threshold")
         self._ends = max(self._begins - 0.15, 0.01)
-        self._least_speech = samples("silero_min_speech_duration_ms", 250)
-        self._least_silence = samples("silero_min_silence_duration_ms", 100)
-        self._padding = samples("silero_speech_pad_ms", 30)
+        self._least_speech = samples("silero_min_speech_duration_ms")
+        self._least_silence = samples("silero_min_silence_duration_ms")
+        self._padding = samples("silero_speech_pad_ms")
         self._longest_ms = int(options.get("max_single_segment_time") or 0)
         self._rate = rate
         self._window = window
