@@ -88,7 +88,7 @@ def test_keys(recording: Path) -> None:
 @pytest.mark.parametrize("mode", ["2pass", "online", "offline"])
 def test_live(client: Client, samples: Samples, said: list[dict[str, Any]], mode: Any) -> None:
     events: list[Event] = []
-    with client.live(mode=mode) as session:
+    with client.live(mode=mode, speakers=True) as session:
         for piece in np.array_split(samples, 60):
             session.send(piece)
             events += session.ready()
