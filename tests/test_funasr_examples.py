@@ -18,6 +18,7 @@ from safeasr.utils.postprocess_utils import rich_transcription_postprocess
 from support.audio import Samples
 from support.cases import plain
 from support.guarded_real import write_nano
+from support.hub import made_up_hub
 from support.mended import mend_funasr
 from support.punctuation import WHOLE_SHAPES, write_punc_dir
 from support.seaco import write_seaco
@@ -73,10 +74,9 @@ def funasr(hub: dict[str, str]) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def ours(hub: dict[str, str]) -> Iterator[Any]:
+def ours(hub: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """safeasr's, likewise."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("safeasr.loading.find.ask_hub", lambda name, *_: Path(hub[name]))
+    with made_up_hub(tmp_path_factory.mktemp("cache"), lambda name: Path(hub[name])):
         yield safeasr.AutoModel
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from safeasr import AutoModel, ExportError, OptionError, UnsupportedModelError
 from support.guarded import CLIP, TOYS, toy, write_toy
+from support.hub import made_up_hub
 
 Make = Callable[..., AutoModel]
 
@@ -105,12 +106,12 @@ def test_classes_without_a_directory(in_thread: AutoModel) -> None:
         AutoModel("tiny", hub="openai", guarded=False)
 
 
-def test_model_conf_of_what_a_hub_has(
-    model_dir: Path, model: AutoModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_model_conf_of_what_a_hub_has(model_dir: Path, tmp_path: Path) -> None:
     """There, it replaces keys of config.yaml, and the model runs natively."""
-    monkeypatch.setattr("safeasr.loading.find.ask_hub", lambda *_: model_dir)
-    with AutoModel("paraformer-zh", model_conf={"lsm_weight": 0.2}, device="cpu") as other:
+    with (
+        made_up_hub(tmp_path, lambda _name: model_dir),
+        AutoModel("paraformer-zh", model_conf={"lsm_weight": 0.2}, device="cpu") as other,
+    ):
         assert "guarded" not in other.stats()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from safeasr.families import model_classes
 from safeasr.loading.find import find_model
 from safeasr.loading.hub import aliases
 from support.cases import CASES
+from support.hub import made_up_hub
 
 pytest.importorskip("funasr", reason="the short names are funasr's")
 
@@ -56,18 +58,17 @@ RUN = {name: cls for name, _, _, cls in TABLE if cls in model_classes()}
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+def asked(tmp_path: Path) -> Iterator[list[str]]:
     """What the hub is asked for; it gives the folder `model`."""
     names: list[str] = []
 
-    def give(name: str, _hub: str, _revision: str | None) -> Path:
+    def give(name: str) -> Path:
         names.append(name)
         return tmp_path / "model"
 
-    monkeypatch.setenv("SAFEASR_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("safeasr.loading.find.ask_hub", give)
     (tmp_path / "model").mkdir()
-    return names
+    with made_up_hub(tmp_path / "cache", give):
+        yield names
 
 
 def test_the_table_is_whole() -> None:
