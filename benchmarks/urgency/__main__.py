@@ -10,44 +10,44 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError
 from typing import Any
 
 from benchmarks.common.facts import RESULTS, write_result
 from benchmarks.common.models import full_size_model
-from benchmarks.urgency.measure import BatchTimes, an_hour, percentiles, segments_of, timed
+from benchmarks.urgency.measure import (
+    Recording,
+    an_hour,
+    percentiles,
+    segments_of,
+    submit_past_detector,
+    timed,
+)
 from safeasr import AutoModel
 from safeasr.bench.audio.noise import speech_like
-from safeasr.families.terms import Terms
-from safeasr.pipeline.stepwise import is_recognizer
 
 
 def live_behind_recordings(model: AutoModel, chunk_s: float, queued: int) -> dict[str, Any]:
     """A live chunk behind queued recordings of 20 s, and how long their batches take."""
     chunk = speech_like(chunk_s, 1)
     recording = speech_like(20.0, 2)
-    with BatchTimes() as batches, model.stream() as stream:
+    with model.stream() as stream:
         for _ in range(3):
             stream.feed(chunk)
         idle = [timed(lambda: stream.feed(chunk)) for _ in range(20)]
-        alone = [timed(lambda: model.generate(recording)) for _ in range(3)]
-        batches.seconds.clear()
-        waiting = [model.submit(recording) for _ in range(queued)]
+        alone = [timed(submit_past_detector(model, recording).ticket.wait) for _ in range(3)]
+        waiting = [submit_past_detector(model, recording) for _ in range(queued)]
         behind = [timed(lambda: stream.feed(chunk)) for _ in range(10)]
-        for future in waiting[:10]:
-            future.result()
-        for future in waiting:
-            future.cancel()
-        for future in waiting:
-            future.wait()
-            with contextlib.suppress(CancelledError):
-                future.result()  # which tells the log of those that had run
-    longest = max(batches.seconds)
+        for one in waiting[:10]:
+            one.ticket.wait()
+        for one in waiting:
+            one.ticket.cancel()
+        for one in waiting:
+            one.ticket.wait()
+    longest = max(one.batch_s or 0.0 for one in waiting)
     return {
         "queued": queued,
         "idle": percentiles(idle),
@@ -176,18 +176,16 @@ def short_calls_beside_hours(seconds: float) -> dict[str, Any]:
             future.cancel()
 
     def segments(model: AutoModel, stop: threading.Event) -> None:
-        main, engine = model._companions.main, model._engine
-        assert is_recognizer(main)
-        pending: list[Any] = []
+        pending: list[Recording] = []
         while not stop.is_set():
             for piece in pieces:
-                pending.append(main.submit(engine, piece, {}, Terms(direct=True)))
+                pending.append(submit_past_detector(model, piece))
                 if len(pending) >= 32:
-                    pending.pop(0).wait()
+                    pending.pop(0).ticket.wait()
                 if stop.is_set():
                     break
-        for ticket in pending:
-            ticket.cancel()
+        for one in pending:
+            one.ticket.cancel()
 
     beside = percentiles(short_calls(recordings, seconds))
     without = percentiles(short_calls(segments, seconds))
@@ -254,7 +252,7 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="write results/urgency.json")
     args = parser.parse_args()
 
-    quiet = {"disable_pbar": True, "slow_request_s": 0.0}
+    quiet = {"disable_pbar": True}
 
     def demo_live() -> dict[str, Any]:
         with AutoModel("demo", online_model="demo-streaming", **quiet) as model:

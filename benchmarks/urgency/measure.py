@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 
 import safeasr
 from safeasr import AutoModel
+from safeasr._extension import _ext
+from safeasr.families.terms import Terms
+from safeasr.observability.moments import InputMoments
+from safeasr.pipeline.stepwise import is_recognizer
 
 RATE = 16000
 Samples = NDArray[np.float32]
@@ -49,29 +53,24 @@ def segments_of(hour: Samples) -> list[Samples]:
     return [hour[16 * begin : 16 * end] for begin, end in found]
 
 
-class BatchTimes(logging.Handler):
-    """How long the batches of recordings ran, by the log of slow requests.
+@dataclass(frozen=True)
+class Recording:
+    """A request of the recogniser, and what its batch took."""
 
-    A model tells this log of every request when its ``slow_request_s`` is 0.
-    """
+    ticket: _ext.Ticket
+    moments: InputMoments
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.seconds: list[float] = []
+    @property
+    def batch_s(self) -> float | None:
+        """How long its batch ran; None of one that was cancelled before it began."""
+        return self.moments.stages().get("compute")
 
-    def __enter__(self) -> BatchTimes:
-        log = logging.getLogger("safeasr.requests")
-        log.addHandler(self)
-        log.propagate = False
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        log = logging.getLogger("safeasr.requests")
-        log.removeHandler(self)
-        log.propagate = True
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep the time of a recording's batch."""
-        compute = getattr(record, "compute_s", None)
-        if compute is not None and isinstance(record.args, tuple) and record.args[1] == "request":
-            self.seconds.append(compute)
+def submit_past_detector(model: AutoModel, samples: Samples) -> Recording:
+    """Queue a recording as one request, also of a model with a detector."""
+    main = model._companions.main
+    assert is_recognizer(main)
+    moments = InputMoments(_ext.CallCounters(), "recording")
+    moments.meter = _ext.Meter()
+    terms = Terms(direct=True, moments=moments)
+    return Recording(main.submit(model._engine, samples, {}, terms), moments)
