@@ -192,13 +192,6 @@ def test_modules_that_are_run_are_there() -> None:
         assert find_spec(module), module
 
 
-def test_paths_that_are_named_are_there() -> None:
-    pages = [README, ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
-    for page in pages:
-        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
-            assert (page.parent / link).exists(), f"{page.name} links {link}"
-
-
 def test_no_other_commands_are_shown() -> None:
     others = [c for c in COMMANDS if c and not c.startswith(("make ", "safeasr ", "pip install "))]
     assert not others, "how are these tested?"
