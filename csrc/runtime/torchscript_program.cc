@@ -2,7 +2,9 @@
 
 #include <ATen/core/ivalue.h>
 #include <c10/core/InferenceMode.h>
+#include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/passes/freeze_module.h>
+#include <torch/csrc/jit/passes/inliner.h>
 #include <torch/csrc/jit/runtime/jit_exception.h>
 #include <torch/csrc/jit/serialization/import.h>
 
@@ -16,25 +18,38 @@
 namespace safeasr::runtime {
 namespace {
 
-std::unique_ptr<torch::jit::Module> LoadFrozen(const std::string& path, at::Device device,
-                                               bool pack_weights) {
-  // Weights must be inference tensors of nobody's autograd graph.
-  const c10::InferenceMode inference_mode;
-  auto module = std::make_unique<torch::jit::Module>(torch::jit::load(path, device));
-  module->eval();
-  *module = torch::jit::freeze_module(*module);
-  const auto graph = module->get_method("forward").graph();
-  if (pack_weights && device.is_cpu()) PackLinearLayers(graph);
-  InsertLayerHooks(graph);
-  return module;
+// What inlining left in functions that nobody calls.
+void ClearOptimized(const torch::jit::CompilationUnit& functions) {
+  for (torch::jit::Function* const function : functions.get_functions()) {
+    if (auto* const scripted = torch::jit::tryToGraphFunction(*function)) {
+      scripted->clear_optimized_graphs();
+    }
+  }
 }
 
 }  // namespace
 
+// When an operator fails, the interpreter names the functions that it was inlined from, by pointers
+// that nobody owns. freeze_module inlines the functions of a copy of the module and destroys the
+// copy's; so they are inlined before, and those they came from stay.
+void TorchScriptProgram::LoadFrozen(const std::string& path, at::Device device, bool pack_weights) {
+  // Weights must be inference tensors of nobody's autograd graph.
+  const c10::InferenceMode inference_mode;
+  auto loaded = torch::jit::load(path, device);
+  loaded.eval();
+  torch::jit::Inline(*loaded.get_method("forward").graph());
+  functions_ = loaded._ivalue()->compilation_unit();
+  ClearOptimized(*functions_);
+  module_ = std::make_unique<torch::jit::Module>(torch::jit::freeze_module(loaded));
+  const auto graph = module_->get_method("forward").graph();
+  if (pack_weights && device.is_cpu()) PackLinearLayers(graph);
+  InsertLayerHooks(graph);
+}
+
 TorchScriptProgram::TorchScriptProgram(const std::string& path, at::Device device,
                                        bool pack_weights) {
   try {
-    module_ = LoadFrozen(path, device, pack_weights);
+    LoadFrozen(path, device, pack_weights);
   } catch (const c10::Error& e) {
     throw std::invalid_argument("cannot load the program " + path + ": " +
                                 e.what_without_backtrace());

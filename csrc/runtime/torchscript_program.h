@@ -18,8 +18,11 @@ class TorchScriptProgram : public Program {
   std::vector<at::Tensor> Run(const std::vector<ProgramInput>& inputs) const override;
 
  private:
+  void LoadFrozen(const std::string& path, at::Device device, bool pack_weights);
   std::vector<at::Tensor> RunModule(const std::vector<ProgramInput>& inputs) const;
 
+  // What errors name; without weights.
+  std::shared_ptr<const torch::jit::CompilationUnit> functions_;
   // Calling a method of a module is not const in torch's interface, though it changes nothing of a
   // frozen module; the pointer keeps Run const and the module shared.
   std::unique_ptr<torch::jit::Module> module_;

@@ -142,19 +142,11 @@ def one(case: FamilyCase, model: AutoModel) -> str:
 
 #: More calls than any request takes.
 MANY = 10**9
-#: Left out: in the middle of the loop over pieces or recordings a broken device ends the process,
-#: within torch's interpreter, where it looks up the line that failed. docs/devices.md says so.
-ENDS_IN_TORCH = ("ct_transformer_streaming", "e_paraformer")
 
 
 @pytest.mark.parametrize(
     ("case", "graphs"),
-    [
-        (case, graphs)
-        for case in CASES
-        if case.name not in ENDS_IN_TORCH
-        for graphs in ([False, True] if case.graphs else [False])
-    ],
+    [(case, graphs) for case in CASES for graphs in ([False, True] if case.graphs else [False])],
     ids=lambda value: ("graphs" if value else "") if isinstance(value, bool) else value.name,
 )
 @on_fake_device
