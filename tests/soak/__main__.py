@@ -15,10 +15,10 @@ from typing import Annotated
 
 import typer
 
-# torch and oneDNN keep a kernel for each number of rows that a batch ever had, which would hide
-# what safeasr itself keeps. Read when they are imported.
+# torch keeps a kernel for each number of rows that a batch ever had, in each thread: more than a
+# million calls fill, which would hide what safeasr itself keeps. oneDNN's cache, of 1024 for the
+# process, is full before the second tenth. Read when torch is imported.
 os.environ.setdefault("LRU_CACHE_CAPACITY", "16")
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
 
 #: By how much the memory of the last tenth may be above that of the second.
 MOST_GROWTH = 0.02

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
+import sys
 import threading
 import time
 from collections import Counter
@@ -87,7 +88,7 @@ def ask(served: Sequence[Served], calls: int, threads: int, seed: int = 0) -> Ou
                     most = max(most, _threads())
 
     with (
-        tqdm(total=calls, unit="call", mininterval=5, disable=None) as progress,
+        tqdm(total=calls, unit="call", mininterval=5 if sys.stderr.isatty() else 60) as progress,
         ThreadPoolExecutor(threads) as pool,
     ):
         clients = [pool.submit(client, number) for number in range(threads)]
