@@ -78,8 +78,9 @@ def test_a_line_that_breaks_in_mid_stream(
         speaker.check(said)
 
 
+@pytest.mark.parametrize("mode", ["2pass", "online"])
 def test_a_line_that_breaks_again_and_again(
-    demo_server: Server, client: Client, samples: Samples
+    demo_server: Server, client: Client, samples: Samples, mode: Any
 ) -> None:
     """While two minutes are sent at once: nothing is lost, and nothing is said twice."""
     silence = np.zeros(16000, np.int16)
@@ -101,7 +102,7 @@ def test_a_line_that_breaks_again_and_again(
         assert all(before <= after for before, after in pairwise(times))
         return [one.text for one in finals]
 
-    alone = said(client.live(), lambda _: None)
+    alone = said(client.live(mode=mode), lambda _: None)
     assert len(alone) == 28
     with Proxy(demo_server.port) as proxy, Client(proxy.url) as through:
 
@@ -109,7 +110,7 @@ def test_a_line_that_breaks_again_and_again(
             if finals % 5 == 3:
                 proxy.cut()
 
-        assert said(through.live(), cut_now_and_then) == alone
+        assert said(through.live(mode=mode), cut_now_and_then) == alone
         assert proxy.connections > 3
 
 

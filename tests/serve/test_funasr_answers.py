@@ -77,6 +77,9 @@ def test_two_pass(demo_server: Server, library: AutoModel, sentences: bytes) -> 
     assert "".join(texts(found, "2pass-online")).replace(" ", "") == live.replace(" ", "")
     second = [one for one in found if one["mode"] == "2pass-offline"]
     assert all(one["timestamp"] and one["stamp_sents"] and one["spk_name"] for one in second)
+    assert [one["mode"] for one in found if one.get("slice_type") == 2] == ["2pass-offline"] * len(
+        second
+    )
     # The pieces of a segment come before its second pass.
     assert found[0]["mode"] == "2pass-online" and found[-1]["mode"] == "2pass-offline"
 
@@ -90,6 +93,12 @@ def test_speakers_are_told_to_whoever_asks(demo_server: Server, sentence: bytes,
     assert named == [False, False, mode != "online"]
 
 
+def times_of_ends(found: list[dict[str, Any]]) -> list[tuple[int, int]]:
+    """Of the segments that end, in ms."""
+    ends = [one for one in found if one.get("slice_type") == 2]
+    return [(one["start_time"], one["end_time"]) for one in ends]
+
+
 def test_online(demo_server: Server, library: AutoModel, sentences: bytes) -> None:
     found = ask(demo_server.ws, {"mode": "online", "wav_name": "a"}, *frames(sentences))
     check(found, "a")
@@ -101,6 +110,9 @@ def test_online(demo_server: Server, library: AutoModel, sentences: bytes) -> No
         steps = [stream.feed(part) for part in parts] + [stream.finish()]
     expected = [one["raw_text"] for events in steps for one in events if one["is_final"]]
     assert said == " ".join(one.strip() for one in expected) and len(expected) > 2
+    assert times_of_ends(found) == [
+        (one["start"], one["end"]) for events in steps for one in events if one["is_final"]
+    ]
 
 
 def test_pieces_can_be_appended(demo_server: Server, sentence: bytes) -> None:

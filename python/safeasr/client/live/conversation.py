@@ -74,6 +74,8 @@ class Conversation:
         self._base = audio.begin
         self._ending = Ending(mode)
         self._open = ""
+        #: How much audio had been sent, and how long the open text was, at each piece of it.
+        self._places: list[tuple[int, int]] = []
         self._loop = asyncio.get_running_loop()
         #: When the server last said something, or the client that it has said all.
         self._last = self._loop.time()
@@ -92,6 +94,15 @@ class Conversation:
         A server that fails in the middle of a sentence would otherwise be asked for it for ever.
         """
         return self._audio.begin > self._base or self._loop.time() - self._began > _USEFUL_S
+
+    def understood(self, place: int) -> str:
+        """What was said of the open sentence up to a place in the audio.
+
+        Servers do not tell where a word was said: what was told when the place had been sent may
+        go on behind it, but hardly any word before it is missing.
+        """
+        length = next((length for sent, length in self._places if sent > place), len(self._open))
+        return self._open[:length].strip()
 
     def more(self, *, ends: bool) -> None:
         """There is more audio; `ends`: and that is all."""
@@ -219,25 +230,34 @@ class Conversation:
     def _hear(self, said: Said) -> None:
         self._last = self._loop.time()
         self._ending.heard(said, self._last)
-        if said.text:
-            if said.partial:
-                self._open += said.text
-                start, end = self._seconds(said.start), self._seconds(said.end)
-                self._tell(Partial(self._open.strip(), said.text, start, end))
-            else:
-                self._finish(said)
+        if said.partial:
+            self._understand(said)
+        elif said.text:
+            self._finish(said, said.text)
         if said.error is not None:
             error = error_of_code(*said.error)
             if isinstance(error, _ENDS_ALL) or (said.is_final and not said.text):
                 raise error
             self._tell(PartFailed(*said.error))
 
-    def _finish(self, said: Said) -> None:
+    def _understand(self, said: Said) -> None:
+        """A piece of the first pass, and perhaps the last one of a segment that has no second."""
+        if said.text:
+            self._open += said.text
+            self._places.append((self._audio.sent, len(self._open)))
+            start, end = self._seconds(said.start), self._seconds(said.end)
+            self._tell(Partial(self._open.strip(), said.text, start, end))
+        if said.ended:
+            self._finish(said, self._open)
+
+    def _finish(self, said: Said, text: str) -> None:
         if said.end is not None:
             self._audio.finish(self._base + said.end * self._fs // 1000)
         self._open = ""
+        self._places.clear()
         start, end = self._seconds(said.start), self._seconds(said.end)
-        self._tell(FinalEvent(said.text.strip(), start, end, said.speaker))
+        if text.strip():
+            self._tell(FinalEvent(text.strip(), start, end, said.speaker))
 
     def _seconds(self, ms: int | None) -> float | None:
         """In the whole session."""

@@ -48,7 +48,8 @@ class Reconnected:
     Attributes:
         reason: why it was lost.
         resent: how much audio is sent again, in seconds.
-        lost: how much audio was not kept for so long, and is lost, in seconds.
+        lost: how much audio was not kept for so long, in seconds; what was understood of it is a
+            :class:`Final` before this.
     """
 
     reason: str

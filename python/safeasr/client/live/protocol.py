@@ -17,6 +17,8 @@ __all__ = ["END", "Ending", "Said", "configuration", "read"]
 
 #: The last message of an utterance.
 END: Final = '{"is_speaking": false, "is_end": true}'
+#: What `slice_type` says of the last message of a segment.
+_ENDED: Final = 2
 #: As in FunASR's clients: steps of 600 ms. Its servers have no default.
 _CHUNK_SIZE: Final = (5, 10, 5)
 _STEP_S: Final = 0.6
@@ -85,6 +87,7 @@ class Said:
         start: in ms of this connection's audio; None: it does not tell.
         end: likewise.
         speaker: the server's name; None: it does not tell.
+        ended: whether a segment ends with it for which there is no second pass.
         is_final: what it says of that.
         is_end: the end of the utterance is acknowledged.
         error: code and message; None: there is none.
@@ -95,6 +98,7 @@ class Said:
     start: int | None
     end: int | None
     speaker: str | None
+    ended: bool
     is_final: bool
     is_end: bool
     error: tuple[str, str] | None
@@ -110,12 +114,14 @@ def read(message: str | bytes) -> Said:
         said = json.loads(message)
         mode = str(said.get("mode", ""))
         start, end = _times(said)
+        partial = mode.endswith("online")
         return Said(
             text=str(said.get("text") or ""),
-            partial=mode.endswith("online"),
+            partial=partial,
             start=start,
             end=end,
             speaker=_speaker(said),
+            ended=partial and said.get("slice_type") == _ENDED,
             is_final=said.get("is_final") is True,
             is_end=said.get("is_end") is True,
             error=_error(said.get("error")),

@@ -208,7 +208,7 @@ class AsyncSession:
                 if last is not None and type(lost) is ServerError and last.code == lost.code:
                     raise lost  # the same failure twice: not of this connection alone
                 last = lost
-                channel = await self._again(lost, retries)
+                channel = await self._again(lost, retries, conversation)
         except ServerError as error:
             self._failure = error
         except Exception as error:  # a fault of this client's own must not look like an end
@@ -238,8 +238,14 @@ class AsyncSession:
         limit, longest = self._options.reconnect_s, _LONGEST_PAUSE_S
         return Retries(limit, reached=True, patient=True, longest_s=longest)
 
-    async def _again(self, lost: ServerError, retries: Retries) -> Channel:
-        """Another connection. Raises a ServerError once it is no use to try."""
+    async def _again(
+        self, lost: ServerError, retries: Retries, conversation: Conversation
+    ) -> Channel:
+        """Another connection than that of a conversation.
+
+        Raises:
+            ServerError: it is no use to try any longer.
+        """
         reason = str(lost)
         if lost.code == _POLICY:
             # Nothing was said for long. Until something is, nobody needs a connection.
@@ -254,6 +260,8 @@ class AsyncSession:
                 lost = error
                 continue
             resent, lost_samples = self._audio.rewind()
+            if lost_samples and (text := conversation.understood(self._audio.begin)):
+                self._tell(Final(text))  # nobody will say it again
             fs = self._options.fs
             self._tell(Reconnected(reason, round(resent / fs, 3), round(lost_samples / fs, 3)))
             return channel

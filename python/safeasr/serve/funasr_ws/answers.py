@@ -14,6 +14,8 @@ from safeasr.serve.problems import Problem
 
 __all__ = ["error_message", "text_message"]
 
+#: Of a live segment, as FunASR's C++ server says it.
+_ENDED: Final = 2
 _MARKS: Final = "，。！？、；：,.!?;:"
 
 
@@ -33,6 +35,8 @@ def text_message(
     if result is not None:
         message["text"] = result.get("text", "")
         message |= _times(result)
+        if result.get("is_final"):
+            message["slice_type"] = _ENDED
         if result.get("spk") is not None:
             message["spk_name"] = f"spk{result['spk']}"
             if result.get("spk_score") is not None:

@@ -144,6 +144,8 @@ class LiveUtterance(UtteranceBase):
         if event.get("is_final"):  # a segment of the first pass alone
             self._added.end()
             self._paused = True
+            # Without a text, too: nobody could tell otherwise what need not be said again.
+            return FIRST, {**event, "text": text}
         return (FIRST, {"text": text}) if text else None
 
     async def _send(self, mode: str, event: Mapping[str, Any] | None, *, is_final: bool) -> None:
