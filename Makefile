@@ -41,7 +41,7 @@ demo: build
 unit:
 	$(CMAKE) -S . -B build-unit -DSAFEASR_BUILD_EXTENSION=OFF -DSAFEASR_BUILD_TESTS=ON >/dev/null
 	cmake --build build-unit -j $(JOBS) -- -s
-	ctest --test-dir build-unit --output-on-failure
+	ctest --test-dir build-unit -j $(JOBS) --output-on-failure
 
 # An accelerator for tests to pretend that there is one.
 fake-device: $(VENV)/.dependencies
@@ -88,13 +88,13 @@ tsan:
 	$(CMAKE) -S . -B build-tsan -DSAFEASR_BUILD_EXTENSION=OFF -DSAFEASR_BUILD_TESTS=ON \
 	  -DSAFEASR_SANITIZE=thread >/dev/null
 	cmake --build build-tsan -j $(JOBS) -- -s
-	ctest --test-dir build-tsan --output-on-failure
+	ctest --test-dir build-tsan -j $(JOBS) --output-on-failure
 
 asan:
 	$(CMAKE) -S . -B build-asan -DSAFEASR_BUILD_EXTENSION=OFF -DSAFEASR_BUILD_TESTS=ON \
 	  -DSAFEASR_SANITIZE=address,undefined >/dev/null
 	cmake --build build-asan -j $(JOBS) -- -s
-	ctest --test-dir build-asan --output-on-failure
+	ctest --test-dir build-asan -j $(JOBS) --output-on-failure
 
 # The extension itself, under a short load of everything that it can do at once. Leaks are not looked
 # for: Python and torch keep until the process ends what they made when it began. libstdc++ is
