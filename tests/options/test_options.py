@@ -97,12 +97,6 @@ def test_known_options_are_quiet(model: AutoModel) -> None:
     assert result == [{"key": "k", "text": expected}]
 
 
-def test_beam_search_is_refused(model: AutoModel) -> None:
-    for name in ("decoding_ctc_weight", "lm_weight"):
-        with pytest.raises(UnsupportedModelError, match=f"{name}=0.3"):
-            model.generate(CLIP, **{name: 0.3})
-
-
 def test_constructor_defaults_hold_for_calls_that_do_not_say_otherwise(
     make_model: Callable[..., AutoModel],
 ) -> None:

@@ -32,7 +32,7 @@ from safeasr.warn import warn
 __all__ = ["cache_dir", "cached_bundle", "content_key"]
 
 #: Counted up when an exporter writes something else from the same input.
-EXPORTER_VERSION = 7
+EXPORTER_VERSION = 8
 
 
 def cache_dir() -> Path:

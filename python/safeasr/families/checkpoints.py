@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from safeasr.bundles.settings import MOST_LAYERS, MOST_SIZE, Settings
 from safeasr.errors import ExportError, UnsupportedModelError
+from safeasr.families.beam_search import ctc_weight
 
 __all__ = [
     "check_paraformer",
@@ -119,8 +120,8 @@ def special_tokens(config: Settings, most: int = MOST_SIZE) -> dict[str, int]:
     return {name: conf.whole(name, number, most=most) for name, number in usual.items()}
 
 
-def paraformer_decoding(config: Settings) -> tuple[dict[str, int], dict[str, Any]]:
-    """How a Paraformer's tokens are read, and how its weights of frames are integrated."""
+def paraformer_decoding(config: Settings) -> tuple[dict[str, float], dict[str, Any]]:
+    """How a Paraformer's tokens are found and read, and how weights of frames are integrated."""
     predictor = config.section("predictor_conf")
     integration = {
         "cif_left": predictor.whole("l_order", most=1000),
@@ -128,7 +129,8 @@ def paraformer_decoding(config: Settings) -> tuple[dict[str, int], dict[str, Any
         "tail_threshold": predictor.number("tail_threshold", 0.0),
         "tail_mask": predictor.flag("tail_mask", True),
     }
-    return special_tokens(config), integration
+    search = {"ctc_weight": ctc_weight(config.section("model_conf", optional=True))}
+    return {**special_tokens(config), **search}, integration
 
 
 def check_paraformer(

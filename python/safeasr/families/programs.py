@@ -15,11 +15,10 @@ from safeasr.errors import (
     CorruptBundleError,
     OutOfMemoryError,
     SafeASRError,
-    UnsupportedModelError,
 )
 from safeasr.threads import starting_threads
 
-__all__ = ["live_limits", "load_programs", "reading", "refuse_beam_search", "skipped_tokens"]
+__all__ = ["live_limits", "load_programs", "reading", "skipped_tokens"]
 
 
 @contextmanager
@@ -83,16 +82,3 @@ def live_limits(
         "followed_within_ms": followed_within_ms,
     }
     return _ext.BatchLimits(**chosen)
-
-
-def refuse_beam_search(options: Mapping[str, Any]) -> None:
-    """Raise for options for which FunASR would run beam search.
-
-    Raises:
-        UnsupportedModelError: naming the option.
-    """
-    for name in ("decoding_ctc_weight", "lm_weight"):
-        if float(options.get(name) or 0.0) > 1e-5:
-            raise UnsupportedModelError(
-                f"{name}={options[name]!r} asks for beam search, which is not supported"
-            )

@@ -29,7 +29,7 @@ _STREAMING: Final = Options(
     Option("is_final", FLAG, help="The stream ends with these samples."),
 )
 #: Common options that mean something to FunASR's code for one input.
-_MEANT: Final = frozenset("decoding_ctc_weight lm_weight lm_file maxlenratio minlenratio".split())
+_MEANT: Final = frozenset("lm_file maxlenratio minlenratio".split())
 #: What belongs to the model as it was made, and must not be replaced by a call.
 _OF_THE_MODEL: Final = frozenset(
     "model model_path model_revision tokenizer frontend token_list vocab_size input_size hub seed "

@@ -113,8 +113,6 @@ COMMON = Options(
     ),
     Option("device", _DEVICE, help="Nothing depends on it here."),
     Option("lm_file", PATH, help="Nothing depends on it here."),
-    Option("decoding_ctc_weight", number(), 0.0, help="Above 0: beam search, which is refused."),
-    Option("lm_weight", number(), 0.0, help="Above 0: beam search, which is refused."),
 )
 #: Options of the hotword correction; text/hotwords.py reads them.
 HOTWORDS = Options(
@@ -133,7 +131,8 @@ HOTWORDS = Options(
 OF_SOME_MODELS = frozenset(
     "hotword use_itn language nbest merge_vad merge_length_s sentence_timestamp "
     "return_spk_res return_spk_center preset_spk_num spk_mode "
-    "en_post_proc return_raw_text cache is_final keywords".split()
+    "en_post_proc return_raw_text cache is_final keywords beam_size decoding_ctc_weight lm_weight "
+    "penalty".split()
 )
 #: FunASR's arguments of the constructor.
 CONSTRUCTOR_OPTIONS = Options(

@@ -148,6 +148,7 @@ class TwoPassPipeline:
         if models.punctuation is not None:
             models.punctuation.check(punctuation)
         if models.online is not None:
+            models.online.check(online)
             # For its checks: wrong options are refused now, not when somebody speaks.
             models.online.open(models.engine, online)
             self._step = models.online.step_samples(online)

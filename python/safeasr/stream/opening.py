@@ -106,6 +106,7 @@ class Streams:
             if main.task == "vad":
                 chosen.setdefault("is_streaming_input", True)
                 chosen.setdefault("chunk_size", _VAD_CHUNK_MS)
+            main.check(chosen)
             make: Callable[[], Pipeline] = partial(ModelPipeline, main, self._engine, chosen, key)
         elif not is_recognizer(main):
             raise UnsupportedModelError(

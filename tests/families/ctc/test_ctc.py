@@ -33,7 +33,10 @@ def test_as_funasr(tmp_path: Path, make_model: Callable[..., AutoModel]) -> None
         found = pool.map(lambda i: model.generate(clips[i], key="k"), places)
         assert list(found) == [expected[i] for i in places]
     # Neither does anything with options of beam search.
-    assert model.generate(clips[2], key="k", decoding_ctc_weight=0.5) == expected[2]
+    options = {"decoding_ctc_weight": 0.5, "beam_size": 4, "penalty": 1.0, "lm_weight": 0.3}
+    assert HybridOracle(directory)(clips[2], **options) == expected[2]
+    with pytest.warns(UserWarning, match="no effect for this model"):
+        assert model.generate(clips[2], key="k", **options) == expected[2]
 
 
 @pytest.mark.parametrize("name", ["ConformerEncoder", "SANMEncoder"])

@@ -139,7 +139,7 @@ def test_wrong_ones_queue_nothing(model: AutoModel, tmp_path: Path) -> None:
         with pytest.raises(error, match=match):
             asyncio.run(model.agenerate(clip, hotword=hotword))
     with pytest.raises(UnsupportedModelError, match="beam search"):
-        model.generate(clip, decoding_ctc_weight=0.3)
+        model.generate(clip, lm_weight=0.3, lm_file="/nowhere")
     assert model.stats()["submitted"] == before
 
 

@@ -11,14 +11,10 @@ from numpy.typing import NDArray
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.families.base import Accepts, Task
+from safeasr.families.beam_search import BEAM_SEARCH, BeamSearch
 from safeasr.families.frontends import frontend_of
 from safeasr.families.paraformer.recognizer import OPTIONS as PLAIN_OPTIONS
-from safeasr.families.programs import (
-    load_programs,
-    reading,
-    refuse_beam_search,
-    skipped_tokens,
-)
+from safeasr.families.programs import load_programs, reading, skipped_tokens
 from safeasr.families.terms import Terms
 from safeasr.families.timed_head import UPSAMPLED
 from safeasr.options.declared import FLAG, Option, Options
@@ -27,7 +23,7 @@ from safeasr.text.timestamps import ts_prediction_lfr6_standard
 
 __all__ = ["OPTIONS", "BiCifRecognizer", "TimedTokens", "runner_settings"]
 
-OPTIONS = Options(
+OPTIONS = BEAM_SEARCH | Options(
     PLAIN_OPTIONS["begin_time"],
     Option("pred_timestamp", FLAG, help="Nothing depends on it: times are always told."),
     Option("output_timestamp", FLAG, help="Nothing depends on it: times are always told."),
@@ -84,6 +80,7 @@ class BiCifRecognizer:
             encoder, decoder = load_programs(bundle, device, ("encoder", "decoder"))
             arguments = frontend_of(bundle)
             self.sample_rate: int = arguments["sample_rate"]
+            self._search = BeamSearch(bundle.settings)
             self._text = TimedTokens(bundle)
             self._runner = _ext.ParaformerRunner(
                 frontend=_ext.Frontend(**arguments),
@@ -94,8 +91,8 @@ class BiCifRecognizer:
             )
 
     def check(self, options: Mapping[str, Any]) -> None:
-        """Refuse beam search, which FunASR would run for these options."""
-        refuse_beam_search(options)
+        """Refuse beam search, where FunASR would run it for these options."""
+        self._search.check(options)
 
     def submit(
         self,

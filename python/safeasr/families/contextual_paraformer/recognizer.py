@@ -11,21 +11,17 @@ from numpy.typing import NDArray
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.families.base import Accepts, Task
+from safeasr.families.beam_search import BEAM_SEARCH, BeamSearch
 from safeasr.families.frontends import frontend_of
 from safeasr.families.hotword_lists import HOTWORD_OPTION, hotword_lists
-from safeasr.families.programs import (
-    load_programs,
-    reading,
-    refuse_beam_search,
-    skipped_tokens,
-)
+from safeasr.families.programs import load_programs, reading, skipped_tokens
 from safeasr.families.terms import Terms
 from safeasr.options.declared import Option, Options, number
 from safeasr.text.sentence import ids_to_tokens, sentence_postprocess
 
 __all__ = ["OPTIONS", "ContextualRecognizer"]
 
-OPTIONS = Options(
+OPTIONS = BEAM_SEARCH | Options(
     HOTWORD_OPTION,
     Option("clas_scale", number("a number", least=-1e6, most=1e6), 1.0, help="Hotwords' weight."),
 )
@@ -49,6 +45,7 @@ class ContextualRecognizer:
             arguments = frontend_of(bundle)
             self.sample_rate: int = arguments["sample_rate"]
             settings = bundle.settings
+            self._search = BeamSearch(settings)
             self._skip = skipped_tokens(settings)
             self._tokens = bundle.tokens
             self.lists = hotword_lists(bundle)
@@ -65,8 +62,8 @@ class ContextualRecognizer:
             )
 
     def check(self, options: Mapping[str, Any]) -> None:
-        """Refuse beam search, which FunASR would run for these options."""
-        refuse_beam_search(options)
+        """Refuse beam search, where FunASR would run it for these options."""
+        self._search.check(options)
 
     def submit(
         self,

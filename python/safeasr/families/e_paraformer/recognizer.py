@@ -12,20 +12,16 @@ from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.errors import UnsupportedModelError
 from safeasr.families.base import Accepts, Task
+from safeasr.families.beam_search import BEAM_SEARCH, BeamSearch
 from safeasr.families.frontends import frontend_of
-from safeasr.families.programs import (
-    load_programs,
-    reading,
-    refuse_beam_search,
-    skipped_tokens,
-)
+from safeasr.families.programs import load_programs, reading, skipped_tokens
 from safeasr.families.terms import Terms
 from safeasr.options.declared import FLAG, Option, Options
 from safeasr.text.sentence import ids_to_tokens, sentence_postprocess
 
 __all__ = ["OPTIONS", "EParaformerRecognizer"]
 
-OPTIONS = Options(
+OPTIONS = BEAM_SEARCH | Options(
     Option("pred_timestamp", FLAG, False, help="Refused: this class has no times to tell."),
     Option("output_timestamp", FLAG, False, help="Nothing depends on it."),
 )
@@ -47,6 +43,7 @@ class EParaformerRecognizer:
             arguments = frontend_of(bundle)
             self.sample_rate: int = arguments["sample_rate"]
             settings = bundle.settings
+            self._search = BeamSearch(settings)
             self._skip = skipped_tokens(settings)
             self._tokens = bundle.tokens
             self._runner = _ext.ParaformerRunner(
@@ -61,7 +58,7 @@ class EParaformerRecognizer:
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Refuse times, for which FunASR fails, and beam search."""
-        refuse_beam_search(options)
+        self._search.check(options)
         if options.get("pred_timestamp"):
             raise UnsupportedModelError(
                 "pred_timestamp is not supported for EParaformer, whose tokens have no times"

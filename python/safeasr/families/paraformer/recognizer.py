@@ -11,13 +11,9 @@ from numpy.typing import NDArray
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.families.base import Accepts, Task
+from safeasr.families.beam_search import BEAM_SEARCH, BeamSearch
 from safeasr.families.frontends import frontend_of
-from safeasr.families.programs import (
-    load_programs,
-    reading,
-    refuse_beam_search,
-    skipped_tokens,
-)
+from safeasr.families.programs import load_programs, reading, skipped_tokens
 from safeasr.families.terms import Terms
 from safeasr.options.declared import FLAG, Option, Options, number
 from safeasr.text.sentence import ids_to_tokens, sentence_postprocess
@@ -27,7 +23,7 @@ __all__ = ["OPTIONS", "ParaformerRecognizer"]
 
 #: Within what times can be told in 64 bits.
 _MS = number("a number of ms", least=-1e15, most=1e15)
-OPTIONS = Options(
+OPTIONS = BEAM_SEARCH | Options(
     Option("pred_timestamp", FLAG, False, help="When each token was said."),
     Option("output_timestamp", FLAG, False, help="The same, by another name."),
     Option("begin_time", _MS, 0, help="Added to all times."),
@@ -49,6 +45,7 @@ class ParaformerRecognizer:
             frontend = _ext.Frontend(**arguments)
             self.sample_rate: int = arguments["sample_rate"]
             settings = bundle.settings
+            self._search = BeamSearch(settings)
             self._skip = skipped_tokens(settings)
             self._tail_threshold = settings.number("tail_threshold")
             self._tail_mask = settings.flag("tail_mask")
@@ -65,8 +62,8 @@ class ParaformerRecognizer:
         )
 
     def check(self, options: Mapping[str, Any]) -> None:
-        """Refuse beam search, which FunASR would run for these options."""
-        refuse_beam_search(options)
+        """Refuse beam search, where FunASR would run it for these options."""
+        self._search.check(options)
 
     @staticmethod
     def _wants_timestamps(options: Mapping[str, Any]) -> bool:

@@ -9,21 +9,16 @@ from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.bundles.settings import MOST_LAYERS, Settings
 from safeasr.families.base import Accepts, Task
+from safeasr.families.beam_search import BEAM_SEARCH, BeamSearch
 from safeasr.families.frontends import frontend_of
 from safeasr.families.in_steps import InSteps, step_options
-from safeasr.families.programs import (
-    live_limits,
-    load_programs,
-    reading,
-    refuse_beam_search,
-    skipped_tokens,
-)
+from safeasr.families.programs import live_limits, load_programs, reading, skipped_tokens
 from safeasr.text.sentence import ids_to_tokens, sentence_postprocess
 
 __all__ = ["OPTIONS", "ParaformerStreamingRecognizer"]
 
 
-OPTIONS = step_options([0, 10, 5], "rows of 60 ms", "encoder", "decoder")
+OPTIONS = BEAM_SEARCH | step_options([0, 10, 5], "rows of 60 ms", "encoder", "decoder")
 
 
 def _shapes(shapes: Settings) -> dict[str, Any]:
@@ -54,6 +49,7 @@ class ParaformerStreamingRecognizer(InSteps):
     def __init__(self, bundle: Bundle, device: str, limits: Mapping[str, Any]) -> None:
         with reading(bundle):
             encoder, decoder = load_programs(bundle, device, ("encoder", "decoder"))
+            self._search = BeamSearch(bundle.settings)
             self._skip = skipped_tokens(bundle.settings)
             arguments = frontend_of(bundle)
             self._runner = _ext.ParaformerStreamRunner(
@@ -75,8 +71,8 @@ class ParaformerStreamingRecognizer(InSteps):
         return self._runner.graph_counts()
 
     def check(self, options: Mapping[str, Any]) -> None:
-        """Refuse beam search, which FunASR would run for these options."""
-        refuse_beam_search(options)
+        """Refuse beam search, where FunASR would run it for these options."""
+        self._search.check(options)
 
     def step_samples(self, options: Mapping[str, Any]) -> int:
         """A chunk; as in FunASR, 960 samples a row at any rate."""

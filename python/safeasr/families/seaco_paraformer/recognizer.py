@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from safeasr._extension import _ext
 from safeasr.bundles.bundle import Bundle
 from safeasr.families.base import Accepts, Task
+from safeasr.families.beam_search import BeamSearch
 from safeasr.families.bicif_paraformer.recognizer import OPTIONS as TIMED_OPTIONS
 from safeasr.families.bicif_paraformer.recognizer import TimedTokens, runner_settings
 from safeasr.families.frontends import frontend_of
 from safeasr.families.hotword_lists import HOTWORD_OPTION, hotword_lists
-from safeasr.families.programs import load_programs, reading, refuse_beam_search
+from safeasr.families.programs import load_programs, reading
 from safeasr.families.terms import Terms
 from safeasr.options.declared import Options
 
@@ -42,6 +43,7 @@ class SeacoRecognizer:
             arguments = frontend_of(bundle)
             self.sample_rate: int = arguments["sample_rate"]
             self.lists = hotword_lists(bundle)
+            self._search = BeamSearch(bundle.settings)
             self._text = TimedTokens(bundle)
             self._runner = _ext.SeacoRunner(
                 frontend=_ext.Frontend(**arguments),
@@ -55,8 +57,8 @@ class SeacoRecognizer:
             )
 
     def check(self, options: Mapping[str, Any]) -> None:
-        """Refuse beam search, which FunASR would run for these options."""
-        refuse_beam_search(options)
+        """Refuse beam search, where FunASR would run it for these options."""
+        self._search.check(options)
 
     def submit(
         self,
