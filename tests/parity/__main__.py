@@ -71,7 +71,7 @@ def subjects(folder: Path, clips: int, only: list[str] | None) -> Iterator[Subje
             if case.pairs:  # FunASR has to be told
                 calls = [{"data_type": ("sound", "text"), **options} for options in calls]
             yield Subject(
-                f"{case.model_class}: {shape}",
+                named_after(case, shape),
                 {"model": str(path)},
                 calls,
                 chosen,
@@ -102,6 +102,13 @@ def subjects(folder: Path, clips: int, only: list[str] | None) -> Iterator[Subje
         ),
     ):
         yield Subject(name, models, rows, waves, forms=("array", "list", ".wav", ".scp"))
+
+
+def named_after(case: FamilyCase, shape: str) -> str:
+    """FunASR's class, and which of its shapes; of a family of several classes those are shapes."""
+    if shape in case.family.model_classes:
+        return f"{shape}: usual"
+    return f"{case.model_class}: {shape}"
 
 
 def takes_hotwords(case: FamilyCase) -> bool:
@@ -142,7 +149,7 @@ def streams(case: FamilyCase, folder: Path, count: int) -> Iterator[Subject]:
         # Of another rate FunASR resamples each piece by itself: differences.md.
         rate = {"fs": 8000} if "8 kHz" in shape else {}
         yield Subject(
-            f"{case.model_class}: {shape}, live",
+            f"{named_after(case, shape)}, live",
             {"model": str(path)},
             [{**row, **rate} for row in rows],
             [Stream(pieces) for pieces, _ in jobs],
