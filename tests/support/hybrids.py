@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -135,23 +135,30 @@ def random_network(config: Mapping[str, Any], cmvn: Path, tokens: int) -> torch.
     return network
 
 
-def write_hybrid_dir(path: Path, config: Mapping[str, Any] | None = None, seed: int = 0) -> Path:
+def write_hybrid_dir(
+    path: Path,
+    config: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    *,
+    vocabulary: Sequence[str] = VOCABULARY,
+) -> Path:
     """Make a FunASR model directory; returns it.
 
     Args:
         path: where.
         config: of :func:`config_of`.
         seed: of its weights.
+        vocabulary: the tokens.
     """
     config = config or config_of()
     path.mkdir(parents=True, exist_ok=True)
     (path / "config.yaml").write_text(yaml.safe_dump(dict(config), allow_unicode=True))
-    tokens = json.dumps(VOCABULARY, ensure_ascii=False)
+    tokens = json.dumps(list(vocabulary), ensure_ascii=False)
     (path / "tokens.json").write_text(tokens, encoding="utf-8")
     frontend = config["frontend_conf"]
     write_cmvn(path / "am.mvn", frontend["n_mels"] * frontend["lfr_m"], seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = random_network(config, path / "am.mvn", len(VOCABULARY))
+        network = random_network(config, path / "am.mvn", len(vocabulary))
     torch.save(network.state_dict(), path / "model.pt")
     return path
