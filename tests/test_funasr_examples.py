@@ -231,7 +231,7 @@ def without_keys(result: Any) -> Any:
     "example",
     [
         sense_voice,
-        sense_voice_with_speakers,
+        pytest.param(sense_voice_with_speakers, marks=pytest.mark.slow),
         paraformer_with_all,
         long_audio,
         streaming,

@@ -216,6 +216,7 @@ print(AutoModel(model="demo", disable_update=True).generate([0.0] * 16000)[0]["t
 
 
 @pytest.mark.parametrize("before", [False, True])
+@pytest.mark.slow
 def test_under_the_name_of_funasr(before: bool) -> None:
     code = THEIRS.replace("BEFORE", str(before)).replace("HIDDEN", "False")
     done = subprocess.run(

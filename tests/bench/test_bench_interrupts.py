@@ -70,6 +70,7 @@ def test_all_reports_are_written(
 
 
 @SIGNALS
+@pytest.mark.slow
 def test_a_signal_to_the_whole_group(number: signal.Signals, tmp_path: Path) -> None:
     path, under_way = tmp_path / "report.json", tmp_path / "under way"
     process = subprocess.Popen(

@@ -94,6 +94,7 @@ def test_find_max_in_a_closed_loop(
     assert found.bounded
 
 
+@pytest.mark.slow
 def test_find_max_of_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     # Ten servers of 20 ms bear 500 requests a second; in 10 s a queue shows beyond that.
     found = search(

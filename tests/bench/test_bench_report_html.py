@@ -124,6 +124,7 @@ def test_thinning_keeps_sums_and_peaks() -> None:
     assert thin_seconds([Second(0.5), Second(1.5)], 1) == [Second(0.5, width=2.0)]
 
 
+@pytest.mark.slow
 def test_much_of_everything_stays_small() -> None:
     report = long_report(hours=0.2, cores=96)
     report.runs = [copy.copy(run) for run in report.runs * 12]
@@ -148,6 +149,7 @@ def test_much_of_everything_stays_small() -> None:
 
 
 @pytest.mark.parametrize("hours, cores", [(1.0, 2), (10.0, 64)])
+@pytest.mark.slow
 def test_a_million_requests_in_a_browser(tmp_path: Path, hours: float, cores: int) -> None:
     page = tmp_path / "page.html"
     write_html(long_report(hours=hours, cores=cores), page)

@@ -242,6 +242,7 @@ def test_classes(capsys: pytest.CaptureFixture[str]) -> None:
     assert set(model_classes()) <= set(found["classes"])
 
 
+@pytest.mark.slow
 def test_the_readme_shows_how_many_run(
     run_python: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:

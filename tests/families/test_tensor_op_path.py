@@ -56,6 +56,7 @@ def test_recordings(make_model: Callable[..., AutoModel]) -> None:
 
 
 @of_calls()
+@pytest.mark.slow
 def test_calls(case: FamilyCase, tmp_path: Path, make_model: Callable[..., AutoModel]) -> None:
     """Requests of all lengths and options in common batches."""
     directory = case.write(tmp_path)

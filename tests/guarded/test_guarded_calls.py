@@ -74,6 +74,7 @@ def test_funasr_itself_would_remember(funasr_says: Any, toy_dir: Path) -> None:
         model.generate(input=CLIP)
 
 
+@pytest.mark.slow
 def test_in_a_process_by_funasr_itself(toy_dir: Path, funasr_says: Any) -> None:
     [expected] = funasr_says(beam_size=5)
     with toy(toy_dir, isolation="process", workers=2) as model:

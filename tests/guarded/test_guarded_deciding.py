@@ -136,6 +136,7 @@ def test_a_call_replaces_nothing_of_the_model(make: Make) -> None:
         model.generate(CLIP, workers=3)
 
 
+@pytest.mark.slow
 def test_in_the_place_of_funasr(toy_dir: Path, run_python: Any) -> None:
     """Where ``import funasr`` gives safeasr, FunASR's own AutoModel is still found."""
     done = run_python(

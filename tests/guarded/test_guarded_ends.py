@@ -47,7 +47,7 @@ ENDS = {
 }
 
 
-SLOW = ("idle", "busy", "drained", "error", "at once")
+SLOW = ("idle", "busy", "closed", "drained", "forgotten", "error", "at once")
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,7 @@ print("parent", os.waitstatus_to_exitcode(status))
 """
 
 
+@pytest.mark.slow
 def test_fork(run_python: Run, toy_dir: Path) -> None:
     done = run_python(BEGIN + FORK, toy_dir)
     assert "parent 0" in done.stdout, done.stdout + done.stderr
@@ -142,6 +143,7 @@ model.close()
 """
 
 
+@pytest.mark.slow
 def test_greenlets(run_python: Run, toy_dir: Path) -> None:
     pytest.importorskip("gevent")
     done = run_python("from gevent import monkey; monkey.patch_all()" + BEGIN + GREEN, toy_dir)
@@ -168,6 +170,7 @@ print("done", flush=True)
 """
 
 
+@pytest.mark.slow
 def test_calls_from_signal_handlers(run_python: Run, toy_dir: Path) -> None:
     """Each is answered, or told that it interrupted what it needs; nothing hangs."""
     done = run_python(BEGIN + HANDLER, toy_dir)

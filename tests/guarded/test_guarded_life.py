@@ -96,6 +96,7 @@ def test_deadlines(make: Make, isolation: str) -> None:
     assert model.stats()["expired"] >= 2
 
 
+@pytest.mark.slow
 def test_a_process_that_hangs_is_replaced(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watchman, "GRACE_S", 0.2)
     model = make(isolation="process")

@@ -78,6 +78,7 @@ def test_counted_as_native_models_are(make: Make) -> None:
         assert "guarded" not in native.stats()
 
 
+@pytest.mark.slow
 def test_metrics(make: Make) -> None:
     registry = pytest.importorskip("prometheus_client").CollectorRegistry()
     from safeasr.metrics import ModelCollector

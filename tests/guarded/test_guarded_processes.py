@@ -75,6 +75,7 @@ def test_killed_from_outside(make: Make) -> None:
     assert [type(one.get("error")) for one in found[1:]] == [type(None)] * 2
 
 
+@pytest.mark.slow
 def test_crashes_under_load(make: Make) -> None:
     """32 threads, one call in 50 ends its process: all others are right, and none is lost."""
     before = set(processes_of(os.getpid()))
@@ -99,6 +100,7 @@ def test_crashes_under_load(make: Make) -> None:
     assert set(processes_of(os.getpid())) == before
 
 
+@pytest.mark.slow
 def test_max_calls(make: Make) -> None:
     model = make(isolation="process", max_calls=2)
     pids = [pid_of(model) for _ in range(5)]
@@ -109,6 +111,7 @@ def test_max_calls(make: Make) -> None:
 LIMIT = 700_000_000
 
 
+@pytest.mark.slow
 def test_max_memory_between_calls(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watchman, "_LOOK_S", 1e6)
     model = make(isolation="process", max_memory=LIMIT)
@@ -118,6 +121,7 @@ def test_max_memory_between_calls(make: Make, monkeypatch: pytest.MonkeyPatch) -
     assert model.stats()["guarded"]["replaced"] == 1
 
 
+@pytest.mark.slow
 def test_max_memory_within_a_call(make: Make) -> None:
     model = make(isolation="process", max_memory=LIMIT)
     with pytest.raises(OutOfMemoryError, match="beyond max_memory"):
@@ -144,6 +148,7 @@ def test_a_process_that_dies_while_it_starts(tmp_path: Path, make: Make) -> None
     until(lambda: set(processes_of(os.getpid())) == before)
 
 
+@pytest.mark.slow
 def test_a_restart_that_fails(tmp_path: Path) -> None:
     """The calls are told, each for itself; once it is mended, they are answered again."""
     path = write_toy(tmp_path)

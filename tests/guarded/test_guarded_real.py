@@ -64,6 +64,7 @@ def test_uniasr(tmp_path: Path) -> None:
     assert found == expected
 
 
+@pytest.mark.slow
 def test_uniasr_in_a_process_with_several_answers(tmp_path: Path) -> None:
     path = write_uniasr(tmp_path)
     expected = fresh(path).generate(CLIPS[0], nbest=3)

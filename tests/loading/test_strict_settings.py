@@ -121,6 +121,7 @@ SIZES = {
 
 
 @of_all(lambda case: case.encoder)
+@pytest.mark.slow
 def test_options_that_do_not_fit_the_checkpoint(
     case: FamilyCase, directory_of: Callable[[FamilyCase], Path]
 ) -> None:
@@ -161,6 +162,7 @@ def test_a_checkpoint_that_is_not_there(
 
 
 @of_all()
+@pytest.mark.slow
 def test_a_checkpoint_of_another_model(
     case: FamilyCase, directory_of: Callable[[FamilyCase], Path], directories: dict[str, Path]
 ) -> None:

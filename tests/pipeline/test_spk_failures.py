@@ -32,6 +32,7 @@ def model(speaker_models: dict[str, str]) -> Iterator[AutoModel]:
         yield loaded
 
 
+@pytest.mark.slow
 def test_cancelled_while_speakers_are_told(model: AutoModel) -> None:
     """Windows and clustering are taken back, and others are served."""
     expected = model.generate(wave(), key="k")[0]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 
@@ -56,6 +57,7 @@ class Layer(nn.Module):
         return self.layer(x)
 
 
+@pytest.mark.slow
 def test_while_others_set_their_threads(run_python: Run, tmp_path: Path) -> None:
     path = save(Layer(), tmp_path / "layer.ts")
     done = run_python(FORKS, path, "settings", 100)
@@ -68,6 +70,7 @@ def test_while_others_load(run_python: Run, tmp_path: Path) -> None:
     assert done.returncode == 0 and "hung 0" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_while_others_start_engines(run_python: Run, tmp_path: Path) -> None:
     done = run_python(FORKS, "", "engines", 150)
     assert done.returncode == 0 and "hung 0" in done.stdout, done.stdout + done.stderr

@@ -146,6 +146,7 @@ def test_under_load(
     assert "Traceback" not in running.log() and "cut off" not in running.log()
 
 
+@pytest.mark.slow
 def test_those_who_go_on_are_ended(
     start: Callable[..., Server], library: AutoModel, sentence: bytes
 ) -> None:

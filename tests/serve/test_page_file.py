@@ -190,6 +190,7 @@ def test_a_busy_server_is_asked_again_when_it_says(tmp_path: Path) -> None:
         browser.appears("#file-result")
 
 
+@pytest.mark.slow
 def test_a_file_beyond_the_limits_is_refused_with_the_reason(tmp_path: Path) -> None:
     from safeasr.serve import Limits
 

@@ -53,6 +53,7 @@ def test_text_while_one_speaks_and_sentences_behind(demo_server: Server, tmp_pat
         assert lines(browser, "live") == said
 
 
+@pytest.mark.slow
 def test_the_last_sentence_comes_after_stop(demo_server: Server, tmp_path: Path) -> None:
     with at_page(demo_server.url, tmp_path, microphone(tmp_path, CLIPS)) as browser:
         browser.click("#record")
@@ -178,6 +179,7 @@ def test_an_insecure_page_says_why_it_has_no_microphone(
         assert "only over https or on localhost" in browser.text("#live-notice")
 
 
+@pytest.mark.slow
 def test_silence_is_noticed(demo_server: Server, tmp_path: Path) -> None:
     with at_page(demo_server.url, tmp_path, microphone(tmp_path, (), 20.0)) as browser:
         browser.click("#record")

@@ -120,6 +120,7 @@ def test_chinese_and_back(demo_server: Server, tmp_path: Path) -> None:
         browser.says("#record", "Start")
 
 
+@pytest.mark.slow
 def test_a_key_is_asked_for_and_kept_in_the_tab(tmp_path: Path) -> None:
     flags = microphone(tmp_path, ("02",))
     with (
@@ -150,6 +151,7 @@ def test_a_key_is_asked_for_and_kept_in_the_tab(tmp_path: Path) -> None:
         assert not browser.shows("#key-form")
 
 
+@pytest.mark.slow
 def test_the_load_and_what_models_there_are(tmp_path: Path) -> None:
     models = {"small": {}, "large": {}}
     with (

@@ -22,6 +22,7 @@ from support.punctuation import (
     text_of,
     write_punc_dir,
 )
+from support.shapes import usual_first
 
 pytest.importorskip("funasr", reason="funasr is the oracle")
 pytest.importorskip("jieba")
@@ -45,7 +46,7 @@ class Served:
         self.model = AutoModel(str(self.directory), num_workers=2, disable_pbar=True)
 
 
-@pytest.fixture(scope="module", params=WHOLE_SHAPES, ids=lambda shape: shape.name)
+@pytest.fixture(scope="module", params=usual_first(WHOLE_SHAPES), ids=lambda shape: shape.name)
 def served(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Served]:
     one = Served(request.param, tmp_path_factory.mktemp("punc"))
     yield one

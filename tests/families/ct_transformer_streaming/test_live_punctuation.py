@@ -17,6 +17,7 @@ from safeasr.families.ct_transformer_streaming.network import VisibleAttention
 from safeasr.text.word_split import split_words
 from support.cases import plain
 from support.punctuation import LIVE_SHAPES, PuncOracle, PuncShape, text_of, write_punc_dir
+from support.shapes import usual_first
 
 pytest.importorskip("funasr", reason="funasr is the oracle")
 
@@ -49,7 +50,7 @@ class Served:
         self.model = AutoModel(str(directory), num_workers=2, disable_pbar=True)
 
 
-@pytest.fixture(scope="module", params=LIVE_SHAPES, ids=lambda shape: shape.name)
+@pytest.fixture(scope="module", params=usual_first(LIVE_SHAPES), ids=lambda shape: shape.name)
 def served(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Served]:
     one = Served(request.param, tmp_path_factory.mktemp("punc"))
     yield one

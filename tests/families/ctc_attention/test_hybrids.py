@@ -16,6 +16,7 @@ from support.audio import Samples, speech
 from support.hybrid_oracle import HybridOracle
 from support.hybrids import CLASSES, config_of, write_hybrid_dir
 from support.models import VOCABULARY
+from support.shapes import usual_first
 
 pytest.importorskip("funasr", reason="funasr is the reference")
 
@@ -56,7 +57,7 @@ def jobs_of(directory: Path, options: list[dict[str, Any]], few: bool) -> list[J
     return jobs
 
 
-@pytest.fixture(scope="module", params=CLASSES)
+@pytest.fixture(scope="module", params=usual_first(CLASSES))
 def case(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, list[Job]]:

@@ -17,6 +17,7 @@ from safeasr import AutoModel, ExportError, UnsupportedModelError
 from safeasr.loading.export import open_bundle
 from support.audio import Samples, speech
 from support.e_paraformer import E_SHAPES, EOracle, write_e_paraformer
+from support.shapes import usual_first
 
 pytest.importorskip("funasr", reason="funasr is the reference")
 
@@ -25,7 +26,7 @@ LENGTHS = [0.05, 0.09, 0.2, 0.5, 0.9, 1.4, 2.2, 3.3, 4.7, 6.1, 8.3, 11.0, 16.0, 
 Case = tuple[Path, list[tuple[Samples, str]], dict[str, Any]]
 
 
-@pytest.fixture(scope="module", params=E_SHAPES, ids=lambda shape: shape.name)
+@pytest.fixture(scope="module", params=usual_first(E_SHAPES), ids=lambda shape: shape.name)
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     """A model, and clips on whose answers FunASR leaves no doubt."""
     directory = write_e_paraformer(tmp_path_factory.mktemp("e"), request.param, seed=3)

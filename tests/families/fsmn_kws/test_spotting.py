@@ -24,6 +24,7 @@ from support.keywords import (
     KeywordShape,
     write_keyword_dir,
 )
+from support.shapes import usual_first
 
 pytest.importorskip("funasr", reason="funasr is the reference")
 
@@ -92,7 +93,7 @@ def asked(directory: Path, rate: int, shape: KeywordShape) -> list[Job]:
     return jobs
 
 
-@pytest.fixture(params=list(ALL))
+@pytest.fixture(params=usual_first(ALL))
 def case(request: pytest.FixtureRequest, cases: Callable[[str], Case]) -> Case:
     return cases(request.param)
 
@@ -123,7 +124,9 @@ def test_the_requests_tell_models_apart(cases: Callable[[str], Case]) -> None:
     assert "小云" in second or "goodbye" in second
 
 
-@pytest.mark.parametrize("name", ["FsmnKWS, usual", "FsmnKWSMT, two heads", "SanmKWS, usual"])
+@pytest.mark.parametrize(
+    "name", usual_first(["FsmnKWS, usual", "FsmnKWSMT, two heads", "SanmKWS, usual"])
+)
 def test_any_company_from_16_threads(
     cases: Callable[[str], Case], make_model: Callable[..., AutoModel], name: str
 ) -> None:

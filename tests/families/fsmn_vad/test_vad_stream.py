@@ -102,6 +102,7 @@ def test_random_weights(directory: Path, streams: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES[1:2], ids=lambda shape: shape.name)
+@pytest.mark.slow
 def test_other_shapes(tmp_path: Path, streams: Callable[..., Any], shape: Any) -> None:
     path = write_vad_dir(tmp_path / "vad", shape, 3)
     assert check(path, streams, conversation(12, seed=2), [0, None], OPTIONS[:4])

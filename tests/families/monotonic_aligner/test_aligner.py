@@ -21,6 +21,7 @@ from safeasr.loading.export import open_bundle
 from support.aligner import ALIGNER_SHAPES, AlignerOracle, said_in, write_aligner
 from support.audio import Samples, speech
 from support.models import Shape
+from support.shapes import usual_first
 
 pytest.importorskip("funasr", reason="funasr is the reference")
 
@@ -33,7 +34,9 @@ ALL = [*((shape, False) for shape in ALIGNER_SHAPES), (ALIGNER_SHAPES[0], True)]
 
 
 @pytest.fixture(
-    scope="module", params=ALL, ids=lambda one: one[0].name + (", pieces" if one[1] else "")
+    scope="module",
+    params=usual_first(ALL),
+    ids=lambda one: one[0].name + (", pieces" if one[1] else ""),
 )
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     """A model, FunASR's, and pairs on whose answers FunASR leaves no doubt."""

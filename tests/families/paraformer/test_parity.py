@@ -24,6 +24,7 @@ from support.encoding import encode
 from support.models import SHAPES, USUAL, config_of, write_model_dir
 from support.oracle import Answer, Oracle, answer_of
 from support.programs import reseal
+from support.shapes import usual_first
 
 #: In seconds. 0.05 s is a single frame of the network.
 LENGTHS = [0.05, 0.06, 0.09, 0.11, 0.2, 0.3, 0.5, 0.7, 1.1, 1.7, 2.2, 2.9, 3.3, 4.7, 6.1, 8.3,
@@ -94,7 +95,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
     return get
 
 
-@pytest.fixture(params=list(BY_NAME))
+@pytest.fixture(params=usual_first(BY_NAME))
 def case(request: pytest.FixtureRequest, cases: Callable[[str], Case]) -> Case:
     return cases(request.param)
 
@@ -123,7 +124,7 @@ def test_alone(case: Case, make_model: Callable[..., AutoModel]) -> None:
 
 
 COMPANY = [
-    (name, size, wait)
+    pytest.param(name, size, wait, marks=[pytest.mark.slow] * (name != USUAL.name))
     for name in BY_NAME
     for size in (1, 4, 32)
     for wait in (0, 20)

@@ -19,6 +19,7 @@ from support.cases import LiveJob
 from support.keyword_oracle import KeywordOracle, same, spoken
 from support.keyword_streams import WINDOWS, live
 from support.keywords import CALLS, LIVE, TOKENS, write_keyword_dir
+from support.shapes import usual_first
 from support.streaming import pieces_of, random_sizes
 
 pytest.importorskip("funasr", reason="funasr is the reference")
@@ -68,7 +69,7 @@ def told(
     return {name: value for name, value in results[-1].items() if name != "key"}
 
 
-@pytest.mark.parametrize("name", list(BY_NAME))
+@pytest.mark.parametrize("name", usual_first(BY_NAME))
 def test_streams_from_12_threads(
     cases: Callable[[str], Case], make_model: Callable[..., AutoModel], name: str
 ) -> None:

@@ -29,6 +29,7 @@ from support.sense_voice import (
     one_token_each,
     write_model_dir,
 )
+from support.shapes import usual_first
 
 pytest.importorskip("funasr", reason="funasr is the reference")
 
@@ -109,11 +110,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
     return get
 
 
-@pytest.fixture(
-    params=[
-        name if name == "usual" else pytest.param(name, marks=pytest.mark.slow) for name in BY_NAME
-    ]
-)
+@pytest.fixture(params=usual_first(BY_NAME))
 def case(request: pytest.FixtureRequest, cases: Callable[[str], Case]) -> Case:
     return cases(request.param)
 
