@@ -11,34 +11,28 @@ from pathlib import Path
 
 import pytest
 
+from safeasr import AutoModel
 from safeasr.bundles.bundle import is_bundle
 from safeasr.loading.export import export_bundle
 from support.audio import speech
-from support.cases import FamilyCase, of_all
+from support.cases import FamilyCase, of_all, whole_and_live
 
 pytest.importorskip("funasr", reason="funasr makes the models")
 
-#: Prints what a model says of a recording: at once, and in chunks where it is for streams.
-ANSWERS = """
+#: Prints what a model says of a recording where FunASR cannot be imported.
+WITHOUT = """
 import json, pickle, sys
-if sys.argv[3] == "without":
-    sys.modules["funasr"] = None
-import numpy as np
+sys.modules["funasr"] = None
 from safeasr import AutoModel
-from support.cases import plain
+from support.cases import whole_and_live
 
 with open(sys.argv[2], "rb") as file:
     wave = pickle.load(file)
 # A bundle that comes from another machine runs for those who trust its maker.
-trust = sys.argv[3] == "without"
-with AutoModel(model=sys.argv[1], disable_pbar=True, trust_remote_code=trust) as model:
-    said = [plain(model.generate(wave, key="one"))]
-    if sys.argv[4] == "streams":
-        with model.stream(key="one") as stream:
-            said += [stream.feed(chunk) for chunk in np.array_split(wave, 7)]
-            said.append(stream.finish())
-assert sys.argv[3] == "with" or sys.modules["funasr"] is None
-print(json.dumps(said, default=lambda tensor: tensor.tolist()))
+with AutoModel(model=sys.argv[1], disable_pbar=True, trust_remote_code=True) as model:
+    said = whole_and_live(model, wave, live=sys.argv[3] == "True")
+assert sys.modules["funasr"] is None
+print(json.dumps(said))
 """
 
 
@@ -52,20 +46,18 @@ def test_a_fresh_export_answers_equally_without_funasr(
 ) -> None:
     monkeypatch.setenv("SAFEASR_CACHE", str(tmp_path / "cache"))
     directory = case.write(tmp_path / "model")
-    wave = tmp_path / "wave.pickle"
-    wave.write_bytes(pickle.dumps(case.given(speech(4.0, seed=5))))
-    kind = "streams" if case.live else "whole"
-
-    def answers(model: Path, funasr: str, cache: str) -> object:
-        places = {"SAFEASR_CACHE": str(tmp_path / cache)}
-        done = run_python(ANSWERS, model, wave, funasr, kind, **places)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
+    wave = case.given(speech(4.0, seed=5))
+    written = tmp_path / "wave.pickle"
+    written.write_bytes(pickle.dumps(wave))
+    live = case.live is not None
     bundle = export_bundle(directory, tmp_path / "bundle")
     assert bundle.family == case.name
     assert is_bundle(bundle.path)
-    expected = answers(directory, "with", "cache")
-    shutil.rmtree(directory)
-    assert answers(bundle.path, "without", "another") == expected
+    with AutoModel(model=str(directory), disable_pbar=True) as model:
+        expected = json.loads(json.dumps(whole_and_live(model, wave, live)))
     assert any(one for one in expected)
+    shutil.rmtree(directory)
+    cache = str(tmp_path / "another")
+    done = run_python(WITHOUT, bundle.path, written, live, SAFEASR_CACHE=cache)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == expected

@@ -52,6 +52,12 @@ def wave() -> Samples:
 
 
 @pytest.fixture(scope="module")
+def short(wave: Samples) -> Samples:
+    """Four blocks of 5 s."""
+    return wave[: 16000 * 20]
+
+
+@pytest.fixture(scope="module")
 def model(speaker_models: dict[str, str]) -> Iterator[AutoModel]:
     with AutoModel(**named(speaker_models), disable_pbar=True) as made:
         yield made
@@ -98,6 +104,7 @@ def test_files_of_any_kind(
     from safeasr.inputs.audio import load_audio
 
     block_s(5)
+    wave = wave[16000 * 20 : 16000 * 65]  # the pause, and speech around it
     data = {
         "a.wav": sndfile_bytes("WAV", wave, 16000),
         "b.mp3": sndfile_bytes("MP3", wave, 16000),
@@ -166,7 +173,7 @@ def test_it_is_not_read_far_ahead(
     """The recogniser stands still: what is read is what it has in hand, and a few segments."""
     block_s(5)
     model = gated_model(vad_model="demo-vad", vad_kwargs={"chunk_size": 5000})
-    slow, told = Slow(np.tile(wave, 30)), []
+    slow, told = Slow(np.tile(wave, 10)), []
     slow.allowed.release(10_000)
     ticket = slow.follow(model, told)
     before = -1
@@ -176,7 +183,7 @@ def test_it_is_not_read_far_ahead(
     assert slow.read < 100 and not ticket.finished()
     gate.open()
     assert ticket.wait(120)
-    assert slow.read == 30 * 17
+    assert slow.read == 10 * 17
 
 
 @pytest.mark.parametrize("way", ["cancel", "close", "deadline"])
@@ -233,10 +240,10 @@ def test_arrays_may_change_after_submit(wave: Samples, block_s: Callable[[int], 
             assert future.result(60)[0]["text"] == expected[0]["text"]
 
 
-def test_many_are_not_open_at_a_time(wave: Samples, block_s: Callable[[int], None]) -> None:
+def test_many_are_not_open_at_a_time(short: Samples, block_s: Callable[[int], None]) -> None:
     block_s(5)
     with AutoModel("demo", vad_model="demo-vad", disable_pbar=True) as model:
-        slow = [Slow(wave) for _ in range(100)]
+        slow = [Slow(short) for _ in range(100)]
         for one in slow:
             one.allowed.release(2)
         tickets = [one.follow(model, []) for one in slow]
@@ -250,15 +257,15 @@ def test_many_are_not_open_at_a_time(wave: Samples, block_s: Callable[[int], Non
 
 
 def test_nothing_is_kept_of_those_that_ended(
-    model: AutoModel, wave: Samples, block_s: Callable[[int], None]
+    model: AutoModel, short: Samples, block_s: Callable[[int], None]
 ) -> None:
     """Cancelled, failed or done: no callback waits for what will never come."""
     block_s(5)
     before = len(STEPS._waiting)
-    broken = wave.copy()
+    broken = short.copy()
     broken[-1000] = np.nan
     for way in ("cancel", "fail", "done") * 5:
-        slow = Slow(broken if way == "fail" else wave)
+        slow = Slow(broken if way == "fail" else short)
         slow.allowed.release(3 if way == "cancel" else 100)
         ticket = slow.follow(model, [])
         if way == "cancel":
@@ -270,7 +277,7 @@ def test_nothing_is_kept_of_those_that_ended(
 
 
 def test_a_call_reads_few_recordings_at_a_time(
-    wave: Samples, block_s: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+    short: Samples, block_s: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     block_s(2)
     begun: list[Recording] = []
@@ -283,8 +290,8 @@ def test_a_call_reads_few_recordings_at_a_time(
         return read(self)
 
     with AutoModel("demo", vad_model="demo-vad", disable_pbar=True) as model:
-        expected = model.generate(wave)[0]["text"]
+        expected = model.generate(short)[0]["text"]
         monkeypatch.setattr(Recording, "read", counted)
-        results = model.generate([wave] * 40)
+        results = model.generate([short] * 40)
         assert [one["text"] for one in results] == [expected] * 40
         assert len(begun) == 40
