@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("opentelemetry.sdk")
 
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
@@ -22,40 +22,21 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from safeasr import AudioError, AutoModel
 from safeasr.observability import tracing
 from support.audio import speech
+from support.spans import STAGES, exporter_of_package, spans_of
 from support.waiting import until
 
 CLIP = speech(1.0)
-STAGES = ("safeasr.decode", "safeasr.queue", "safeasr.compute", "safeasr.text")
 
 
 @pytest.fixture
 def exporter(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    """Gets the spans of the package; the process's provider stays what it is."""
-    found = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(found))
-    monkeypatch.setattr(tracing, "_tracer", provider.get_tracer("safeasr"))
-    return found
+    return exporter_of_package(monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def one() -> Iterator[AutoModel]:
     with AutoModel(model="demo", num_workers=2, disable_pbar=True) as model:
         yield model
-
-
-def spans_of(exporter: InMemorySpanExporter) -> tuple[ReadableSpan, dict[str, list[ReadableSpan]]]:
-    """The one call, and its children by name."""
-    spans = exporter.get_finished_spans()
-    (call,) = (span for span in spans if span.name in ("safeasr.generate", "safeasr.chunk"))
-    children: dict[str, list[ReadableSpan]] = {}
-    for span in spans:
-        if span is not call:
-            assert span.parent is not None
-            assert span.parent.span_id == call.context.span_id
-            assert span.context.trace_id == call.context.trace_id
-            children.setdefault(span.name, []).append(span)
-    return call, children
 
 
 def test_a_request_and_its_stages(one: AutoModel, exporter: InMemorySpanExporter) -> None:

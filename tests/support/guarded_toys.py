@@ -165,6 +165,7 @@ class GuardedToy(_Toy):
             "text": said,
             "pid": os.getpid(),
             "threads": torch.get_num_threads(),
+            "device": str(kwargs.get("device")),
         }
         if kwargs.get("timestamps"):
             found["timestamp"] = [[0, 100]]

@@ -230,6 +230,7 @@ class Loader:
 
     def _guarded(self, name: str, model: str, why: str) -> Loaded:
         guard = self._guard
+        self._name_idle_devices()
         kind: Callable[[str, Mapping[str, Any]], Backend] = (
             InProcess if guard.in_processes else InThread
         )
@@ -255,6 +256,20 @@ class Loader:
         weights = described.weights_bytes * guard.workers
         return Loaded(directory, GuardedRecognizer(pool, described), precision, weights)
 
+    @property
+    def _devices(self) -> list[str]:
+        return [one.strip() for one in self._options.device.split(",")]
+
+    def _name_idle_devices(self) -> None:
+        """Say so if there are more devices than copies of the model."""
+        devices, copies = self._devices, self._guard.workers
+        if copies < len(devices):
+            warn(
+                f"device={self._options.device!r}: nothing will run on "
+                f"{', '.join(devices[copies:])}. A guarded model has a copy on each device with "
+                f"isolation='process', workers={len(devices)}"
+            )
+
     def _arguments(self, model: str, number: int) -> dict[str, Any]:
         """Of FunASR's AutoModel, for one of the copies."""
         given = {
@@ -262,7 +277,7 @@ class Loader:
             for name, value in self._given.items()
             if value is not None and name not in _KEPT_BACK and name not in ARGUMENTS
         }
-        devices = [one.strip() for one in self._options.device.split(",")]
+        devices = self._devices
         quiet = {"disable_update": True, "disable_log": True, "log_level": "ERROR"}
         own = {
             "model": model,
