@@ -23,7 +23,7 @@ pytest.importorskip("funasr", reason="funasr makes the models")
 WATCHING = 15
 #: Values of each option that are not its default: what can show, does.
 VALUES: dict[str, list[Any]] = {
-    "begin_time": [1000],
+    "begin_time": [1000, 5000],
     "pred_timestamp": [True],
     "output_timestamp": [True],
     "hotword": ["今天", "hello 天气"],
@@ -51,7 +51,7 @@ VALUES: dict[str, list[Any]] = {
     "postprocess_hotword_threshold": [0.3],
     "postprocess_hotword_fuzzy": [False],
     "return_postprocess_hotword_matches": [True],
-    "fs": [8000],
+    "fs": [8000, 48000],
     "data_type": ["sound"],
     "max_audio_seconds": [1],
     "strict_audio": [True],
