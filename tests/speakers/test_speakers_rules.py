@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safeasr import UnsupportedModelError
 from safeasr.speakers import clustering
 from safeasr.speakers.clustering import MERGE_ABOVE, speakers_of
+from safeasr.speakers.eigenvectors import eigenvectors
 from safeasr.speakers.turns import centres_of, in_order, turns_of, with_speakers
 from safeasr.speakers.windows import windows_of
 
@@ -156,3 +157,44 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         UnsupportedModelError, match=r"no-such-package: pip install 'safeasr\[spk\]"
     ):
         clustering.require_libraries()
+
+
+@pytest.mark.parametrize("windows", [20, 77, 200])
+def test_eigenvectors_are_scipys_to_the_bit(windows: int) -> None:
+    from scipy.linalg import eigh
+
+    embeddings = voices(windows, 4, 0.6)
+    alike = embeddings @ embeddings.T
+    alike = alike + alike.T
+    for matrix in (alike, np.diag(np.abs(alike).sum(axis=1)) - alike, np.zeros_like(alike)):
+        before = matrix.copy()
+        for ours, theirs in zip(eigenvectors(matrix), eigh(matrix), strict=True):
+            assert np.array_equal(ours, theirs)
+        assert np.array_equal(matrix, before)
+
+
+def test_no_eigenvectors_of_what_is_no_number() -> None:
+    with pytest.raises(ValueError, match="infs or NaNs"):
+        eigenvectors(np.full((20, 20), np.nan, np.float32))
+
+
+def test_other_threads_go_on_while_speakers_are_told_apart() -> None:
+    """scipy's `eigh` lets no other thread of the program have a turn."""
+    turns, over = 0, threading.Event()
+
+    def take_turns() -> None:
+        nonlocal turns
+        while not over.wait(0.001):
+            turns += 1
+
+    matrix = voices(1500, 4, 0.6)
+    matrix = matrix @ matrix.T
+    eigenvectors(matrix[:20, :20])
+    other = threading.Thread(target=take_turns)
+    other.start()
+    before = turns
+    eigenvectors(matrix)
+    during = turns - before
+    over.set()
+    other.join()
+    assert during > 10

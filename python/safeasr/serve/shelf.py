@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from safeasr.auto_model import AutoModel
 from safeasr.errors import SafeASRError, UnsupportedModelError
+from safeasr.serve.imports import import_now
 from safeasr.serve.problems import Problem, busy
 from safeasr.serve.settings import Settings
 
@@ -200,6 +201,7 @@ class Shelf:
             served = Served(name, model)
             if not (served.recordings or served.modes):
                 raise UnsupportedModelError(f"model {name!r} recognises no speech")
+            import_now(speakers=served.has_speakers)
         except BaseException:
             model.close(drain=False)
             raise

@@ -7,6 +7,7 @@ else runs.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from typing import Any, Final
 
@@ -14,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safeasr.errors import UnsupportedModelError
+from safeasr.speakers.eigenvectors import eigenvectors
 
-__all__ = ["MANY", "MERGE_ABOVE", "require_libraries", "speakers_of"]
+__all__ = ["MANY", "MERGE_ABOVE", "import_libraries", "require_libraries", "speakers_of"]
 
 Embeddings = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -32,6 +34,7 @@ _MOST_SPEAKERS: Final = 15
 _KEPT_SHARE: Final = 0.022
 _KEPT_AT_LEAST: Final = 6
 _SEED: Final = 0
+_LATE: Final = ("scipy.linalg", "sklearn.cluster", "sklearn.metrics.pairwise")
 _LIBRARIES: Final = {"scipy": "scipy", "sklearn": "scikit-learn", "umap": "umap-learn"}
 
 
@@ -42,6 +45,16 @@ def require_libraries() -> None:
         raise UnsupportedModelError(
             f"spk_model= needs {', '.join(missing)}: pip install 'safeasr[spk]'"
         )
+
+
+def import_libraries() -> None:
+    """Import now what :func:`speakers_of` would import when it is first called.
+
+    That takes a second, and some of it holds up all threads of the program. But for umap, which is
+    large, and needed for recordings of half an hour and more only.
+    """
+    for module in _LATE:
+        importlib.import_module(module)
 
 
 def speakers_of(embeddings: Embeddings, count: int | None, merge_above: float) -> Labels:
@@ -74,7 +87,6 @@ def speakers_of(embeddings: Embeddings, count: int | None, merge_above: float) -
 
 def _spectral(embeddings: Embeddings, count: int | None) -> Labels:
     """By the graph of the windows that are most alike."""
-    from scipy.linalg import eigh
     from sklearn.cluster import k_means
     from sklearn.metrics.pairwise import cosine_similarity
 
@@ -88,7 +100,7 @@ def _spectral(embeddings: Embeddings, count: int | None) -> Labels:
     alike = 0.5 * (alike + alike.T)
     np.fill_diagonal(alike, 0)
     laplacian = np.diag(np.abs(alike).sum(axis=1)) - alike
-    values, vectors = eigh(laplacian)
+    values, vectors = eigenvectors(laplacian)
     if count is None:
         gaps = np.diff(values[: _MOST_SPEAKERS + 1].astype(np.float64))
         count = int(np.argmax(gaps)) + 1
