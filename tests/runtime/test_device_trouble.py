@@ -102,7 +102,10 @@ class Asking:
         if number < len(self._live):
             return "|".join(live_answers(model, self._live[number]))
         data, options = self._calls[number - len(self._live)]
-        return said(model.generate(data, **options)[0])
+        result = model.generate(data, **options)[0]
+        if result.get("errors"):  # a recording in segments: what the others said is in it
+            raise InferenceError(str(result["errors"]))
+        return said(result)
 
     def each(self, model: AutoModel) -> list[str]:
         return [self.one(model, number) for number in range(self.kinds)]
