@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import random
+import statistics
 import sys
 import threading
 import time
@@ -11,7 +14,6 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import psutil
 from tqdm import tqdm
@@ -21,8 +23,8 @@ from soak.served import Served
 
 __all__ = ["Outcome", "ask"]
 
-#: Memory is looked at so often while calls run.
-_LOOKS = 200
+#: So often, everybody waits until nothing is under way, and memory is looked at.
+_RESTS = 40
 
 
 @dataclass
@@ -32,16 +34,14 @@ class Outcome:
     Attributes:
         ends: how many calls ended how.
         wrong: the first wrong answers and untyped errors.
-        memory: resident bytes of the process, at equal numbers of calls.
+        memory: resident bytes of the process at rest, at equal numbers of calls.
         seconds: how long it took.
-        threads: of the process, when all were at work and at the end.
     """
 
     ends: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     memory: list[int] = field(default_factory=list)
     seconds: float = 0.0
-    threads: tuple[int, int] = (0, 0)
 
     @property
     def calls(self) -> int:
@@ -55,25 +55,23 @@ class Outcome:
         if not tenth:
             return 0.0
         second, last = self.memory[tenth : 2 * tenth], self.memory[-tenth:]
-        return sorted(last)[len(last) // 2] / sorted(second)[len(second) // 2] - 1
+        return statistics.median(last) / statistics.median(second) - 1
 
 
 def ask(served: Sequence[Served], calls: int, threads: int, seed: int = 0) -> Outcome:
     """Ask so many times in all, from so many threads at once."""
     outcome = Outcome()
     lock = threading.Lock()
-    numbers = iter(range(calls))
+    left = 0
     begin = time.monotonic()
-    most = _threads()
 
-    def client(of: int) -> None:
-        nonlocal most
-        order = random.Random(f"{seed} {of}")
-        while not outcome.wrong:
+    def client(order: random.Random) -> None:
+        nonlocal left
+        while True:
             with lock:
-                number = next(numbers, None)
-            if number is None:
-                return
+                if not left or outcome.wrong:
+                    return
+                left -= 1
             try:
                 end = one_call(served, order)
             except BaseException as error:
@@ -83,20 +81,20 @@ def ask(served: Sequence[Served], calls: int, threads: int, seed: int = 0) -> Ou
             with lock:
                 outcome.ends[end] += 1
                 progress.update()
-                if number % max(calls // _LOOKS, 1) == 0:
-                    outcome.memory.append(psutil.Process().memory_info().rss)
-                    most = max(most, _threads())
 
+    orders = [random.Random(f"{seed} {number}") for number in range(threads)]
+    # Most systems write their logs line by line, and a bar that is drawn anew fills them.
+    every_s = 5 if sys.stderr.isatty() else 60
     with (
-        tqdm(total=calls, unit="call", mininterval=5 if sys.stderr.isatty() else 60) as progress,
+        tqdm(total=calls, unit="call", mininterval=every_s) as progress,
         ThreadPoolExecutor(threads) as pool,
     ):
-        clients = [pool.submit(client, number) for number in range(threads)]
-        for one in clients:
-            one.result()
-    gc.collect()
+        for rest in range(_RESTS):
+            left = calls * (rest + 1) // _RESTS - calls * rest // _RESTS
+            for one in [pool.submit(client, order) for order in orders]:
+                one.result()
+            outcome.memory.append(_resident())
     outcome.seconds = time.monotonic() - begin
-    outcome.threads = (most, _threads())
     return outcome
 
 
@@ -112,6 +110,9 @@ def unsettled(served: Sequence[Served]) -> list[str]:
     return found
 
 
-def _threads() -> int:
-    """Threads of the process, also those that Python does not know."""
-    return len(list(Path("/proc/self/task").iterdir()))
+def _resident() -> int:
+    """Bytes of the process, without what the allocator keeps although nobody has it."""
+    gc.collect()
+    with contextlib.suppress(AttributeError):  # a C library that has no such thing
+        ctypes.CDLL(None).malloc_trim(0)
+    return int(psutil.Process().memory_info().rss)
