@@ -100,6 +100,28 @@ def test_nobody_in_any_group(monkeypatch: pytest.MonkeyPatch) -> None:
     assert in_order(labels).tolist() == [0] * 40
 
 
+def test_of_very_many_some_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is not asked belongs to whoever is nearest; the others are whose they are."""
+    embeddings = voices(90, 3, 0.1)
+    asked: list[int] = []
+
+    def densest(some: Any) -> Any:
+        asked.append(len(some))
+        labels = speakers_of(some, 3, MERGE_ABOVE)
+        labels[4] = -1
+        return labels
+
+    monkeypatch.setattr(clustering, "MANY", 30)
+    monkeypatch.setattr(clustering, "_DECIDING", 25)
+    monkeypatch.setattr(clustering, "_densest", densest)
+    found = speakers_of(embeddings, None, MERGE_ABOVE)
+    assert asked == [23]
+    assert found[16] == -1
+    whole = speakers_of(embeddings, 3, MERGE_ABOVE)
+    pairs = {(a, b) for a, b in zip(found.tolist(), whole.tolist(), strict=True) if a >= 0}
+    assert len(pairs) == 3
+
+
 def test_the_same_whatever_else_draws() -> None:
     embeddings = voices(80, 6, 2.0)
     expected = speakers_of(embeddings, 6, MERGE_ABOVE).tolist()

@@ -29,6 +29,9 @@ _FEWEST: Final = 20
 #: From so many windows on, all pairs of them are too many: it takes long, and numba, beneath UMAP,
 #: ends the process where two threads use it at a time.
 MANY: Final = 2048
+#: How many of very many windows are mapped to find the groups, at most: memory and time are those
+#: of a recording of about two hours, however long it is.
+_DECIDING: Final = 8192
 _MOST_SPEAKERS: Final = 15
 #: Of a window's similarities the share that is kept, and how many at least.
 _KEPT_SHARE: Final = 0.022
@@ -118,6 +121,19 @@ def _k_means(embeddings: Embeddings, count: int) -> Labels:
 
 
 def _by_density(embeddings: Embeddings) -> Labels:
+    """By how densely they lie; of very many some decide, the others go to the nearest centre."""
+    step = -(-len(embeddings) // _DECIDING)
+    decided = _densest(embeddings[::step])
+    groups = np.unique(decided[decided >= 0])
+    labels = np.full(len(embeddings), -1)
+    if step > 1 and len(groups):
+        centres = _centres(embeddings[::step], decided, groups)
+        labels = groups[np.argmax(embeddings @ centres.T, axis=1)]
+    labels[::step] = decided
+    return labels
+
+
+def _densest(embeddings: Embeddings) -> Labels:
     """By how densely they lie once they are mapped to fewer dimensions."""
     from sklearn.cluster import HDBSCAN
     from umap import UMAP
@@ -137,12 +153,21 @@ def _by_density(embeddings: Embeddings) -> Labels:
 def _merged(labels: Labels, embeddings: Embeddings, above: float) -> Labels:
     """The groups whose centres are most alike put together, pair by pair."""
     while len(groups := np.unique(labels[labels >= 0])) > 1:
-        centres = np.stack([embeddings[labels == group].mean(axis=0) for group in groups])
-        lengths = np.linalg.norm(centres, axis=1, keepdims=True)
-        centres /= np.maximum(lengths, np.finfo(np.float32).tiny)
+        centres = _centres(embeddings, labels, groups)
         alike = np.triu(centres @ centres.T, 1)
         kept, dropped = np.unravel_index(np.argmax(alike), alike.shape)
         if alike[kept, dropped] < above:
             break
         labels = np.where(labels == groups[dropped], groups[kept], labels)
     return labels
+
+
+def _centres(embeddings: Embeddings, labels: Labels, groups: Labels) -> Embeddings:
+    """The direction of each group's mean: (groups, size)."""
+    return _directions(np.stack([embeddings[labels == group].mean(axis=0) for group in groups]))
+
+
+def _directions(vectors: Embeddings) -> Embeddings:
+    """Each row with a length of 1."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, np.finfo(np.float32).tiny), np.float32)
