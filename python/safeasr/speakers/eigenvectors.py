@@ -26,9 +26,11 @@ def _ssyevr() -> Any:
     from scipy.linalg import cython_lapack
 
     capsule = cython_lapack.__pyx_capi__["ssyevr"]
-    name, pointer = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
-    name.restype, name.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    # Not attributes of ctypes.pythonapi, which the whole program shares.
+    to_name = ctypes.PYFUNCTYPE(ctypes.c_char_p, ctypes.py_object)
+    to_pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)
+    name = to_name(("PyCapsule_GetName", ctypes.pythonapi))
+    pointer = to_pointer(("PyCapsule_GetPointer", ctypes.pythonapi))
     prototype = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * _ARGUMENTS)
     return prototype(pointer(capsule, name(capsule)))
 
