@@ -49,7 +49,7 @@ fake-device: $(VENV)/.dependencies
 	  -DPython_EXECUTABLE=$(CURDIR)/$(PY) >/dev/null
 	cmake --build build-fake -j $(JOBS) -- -s
 
-# Without what takes long: 16 minutes on two cores once all is built.
+# Without what takes long: about 15 minutes on two cores once all is built.
 test: unit build fake-device
 	$(PY) -m pytest -m "not (slow or full_size or soak)"
 

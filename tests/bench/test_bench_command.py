@@ -35,6 +35,7 @@ def bench(tmp_path: Path, *arguments: str, code: int = 0) -> Report:
     return read_report(tmp_path / "report.json")
 
 
+@pytest.mark.slow
 def test_calls_and_all_reports(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     report = bench(
         tmp_path,

@@ -47,6 +47,7 @@ def without_key(result: Any) -> Any:
     return plain([{name: value for name, value in one.items() if name != "key"} for one in result])
 
 
+@pytest.mark.slow
 def test_uniasr(tmp_path: Path) -> None:
     """FunASR sets up the search of all calls with the options of the first."""
     path = write_uniasr(tmp_path)

@@ -64,6 +64,7 @@ def test_while_others_set_their_threads(run_python: Run, tmp_path: Path) -> None
     assert done.returncode == 0 and "hung 0" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_while_others_load(run_python: Run, tmp_path: Path) -> None:
     path = save(Layer(), tmp_path / "layer.ts")
     done = run_python(FORKS, path, "programs", 150)

@@ -6,6 +6,8 @@ import gc
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from safeasr import AutoModel
 from support.raw_sockets import frame, hang_up, raw_ws
 from support.serve_clients import Realtime, ask
@@ -41,6 +43,7 @@ def left_behind(running: InThread) -> int:
     return sys.getallocatedblocks()
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_clients_that_have_left(own_cache: object, sentence: bytes) -> None:
     pcm = sentence[: 2 * 4000]
     with app_in_thread(load=AutoModel) as running, ThreadPoolExecutor(8) as pool:

@@ -72,6 +72,7 @@ def rest_of(one: Any) -> bytes:
     return answer
 
 
+@pytest.mark.slow
 def test_under_load(
     start: Callable[..., Server], library: AutoModel, sentence: bytes, sentences: bytes
 ) -> None:

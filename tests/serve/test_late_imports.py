@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import soundfile
 
 import safeasr
@@ -21,6 +22,7 @@ def packages(log: str) -> set[str]:
     return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
 
 
+@pytest.mark.slow
 def test_nothing_is_imported_while_it_serves(own_cache: object, sentence: bytes) -> None:
     wave, rate = soundfile.read(_DIALOGUE, dtype="float32")
     low, short = (wave[::2], rate // 2), (wave[:rate], rate)

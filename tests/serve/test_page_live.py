@@ -26,6 +26,7 @@ def _stop(browser: Browser) -> None:
     browser.appears("#record[data-step=start]")
 
 
+@pytest.mark.slow
 def test_text_while_one_speaks_and_sentences_behind(demo_server: Server, tmp_path: Path) -> None:
     with at_page(demo_server.url, tmp_path, microphone(tmp_path, CLIPS)) as browser:
         browser.click("#record")

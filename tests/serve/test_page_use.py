@@ -31,6 +31,7 @@ def _tab_to(browser: Browser, name: str) -> None:
     raise AssertionError(f"the keyboard does not reach {name}")
 
 
+@pytest.mark.slow
 def test_by_keyboard_alone(demo_server: Server, tmp_path: Path) -> None:
     with at_page(demo_server.url, tmp_path, microphone(tmp_path, ("02",))) as browser:
         _tab_to(browser, "model")
