@@ -79,7 +79,7 @@ TEST(ADeadlineMayHavePassedBeforeWhileWaitingOrQueued) {
     SubmitOptions options;
     options.deadline = Clock::now() + std::chrono::hours(1);
     in_time = Submit(engine, runner, 2, options);
-    options.deadline = Clock::now() + milliseconds(300);
+    options.deadline = Later();
     queued = Submit(engine, runner, 1, options);
     // The queue is full now: the wait for room ends at the deadline, not at give_up.
     options.give_up = kNever;

@@ -173,7 +173,7 @@ TEST(ALateOneFailsWhenItsTurnComes) {
     Blocker blocker(engine);
     first = Submit(*lane, runner, 1);
     SubmitOptions options;
-    options.deadline = Clock::now() + milliseconds(100);
+    options.deadline = Later();
     late = Submit(*lane, runner, 2, options);
     last = Submit(*lane, runner, 3);
     std::this_thread::sleep_until(options.deadline);

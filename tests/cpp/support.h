@@ -33,6 +33,9 @@ inline constexpr int Scaled(int n) { return kTsan ? n / 4 + 1 : n; }
 // instead of hanging.
 inline TimePoint Soon() { return Clock::now() + std::chrono::seconds(60); }
 
+// A deadline that is to pass while something runs: on a busy machine, too, it begins before.
+inline TimePoint Later() { return Clock::now() + std::chrono::seconds(2); }
+
 // A gate that stays open once opened.
 class Event {
  public:

@@ -191,7 +191,7 @@ def test_a_busy_server_is_asked_again_when_it_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_file_beyond_the_limits_is_refused_with_the_reason(tmp_path: Path) -> None:
+def test_a_file_beyond_the_limits_is_not_even_sent(tmp_path: Path) -> None:
     from safeasr.serve import Limits
 
     (tmp_path / "large.wav").write_bytes(bytes(3_000_000))
@@ -203,6 +203,25 @@ def test_a_file_beyond_the_limits_is_refused_with_the_reason(tmp_path: Path) -> 
         browser.choose_file("#file", tmp_path / "large.wav")
         browser.appears("#file-notice")
         assert "at most 1 MB" in browser.text("#file-notice")
+        assert not running.service.answers[413]
+
+
+@pytest.mark.slow
+def test_a_file_that_the_server_refuses_in_mid_upload(tmp_path: Path) -> None:
+    """The page has its reason all the same, not a connection that broke."""
+    from safeasr.serve import Limits
+
+    (tmp_path / "large.wav").write_bytes(bytes(100_000_000))
+    with (
+        app_in_thread(MadeUpModel, limits=Limits(max_upload_bytes=1 << 20)) as running,
+        at_page(running.url, tmp_path) as browser,
+    ):
+        browser.run("Object.defineProperty(File.prototype, 'size', {value: 1}); 0")
+        browser.click("#tab-file")
+        browser.choose_file("#file", tmp_path / "large.wav")
+        browser.appears("#file-notice")
+        assert "at most 1 MB" in browser.text("#file-notice")
+        assert running.service.answers[413] == 1
 
 
 @pytest.mark.slow

@@ -28,6 +28,7 @@ from safeasr.serve.realtime.connection import realtime_websocket
 from safeasr.serve.service import Service
 from safeasr.serve.settings import Settings
 from safeasr.serve.shelf import Shelf
+from safeasr.serve.unread import UnreadUploads
 from safeasr.serve.uploads import LimitedUploads
 
 __all__ = ["create_app"]
@@ -58,7 +59,7 @@ def create_app(settings: Settings | None = None, *, shelf: Shelf | None = None) 
             opening.cancel()
             await service.shelf.close()
 
-    middleware = [Middleware(NumberedRequests, service=service)]
+    middleware = [Middleware(UnreadUploads), Middleware(NumberedRequests, service=service)]
     if settings.cors_origins:
         middleware.append(
             Middleware(
@@ -117,10 +118,7 @@ async def _failed(request: Request, error: Exception) -> Response:
     service: Service = request.app.state.service
     number = str(request.state.number)
     problem = service.problem(error, number)
-    headers = problem.headers()
-    if problem.status in (408, 413):  # the rest of the upload may be on its way
-        headers["Connection"] = "close"
-    return JSONResponse(problem.body(), status_code=problem.status, headers=headers)
+    return JSONResponse(problem.body(), status_code=problem.status, headers=problem.headers())
 
 
 async def _refused(request: Request, error: Any) -> Response:

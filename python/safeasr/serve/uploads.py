@@ -12,13 +12,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from safeasr.serve.problems import Problem
 from safeasr.serve.settings import Limits
 from safeasr.serve.spool import SpoolRoom
+from safeasr.serve.unread import stated_length
 
 __all__ = ["LimitedUploads"]
 
 #: What a form needs beside its file: fields, borders, keywords.
 _FORM_BYTES: Final = 1 << 20
-#: Behind what was refused the rest of the upload may still be on its way.
-_CLOSE: Final = {"Connection": "close"}
 
 
 class LimitedUploads:
@@ -37,9 +36,8 @@ class LimitedUploads:
             return
         most = self._limits.max_upload_bytes + _FORM_BYTES
         too_large = Problem(413, f"more than {self._limits.max_upload_bytes} bytes", "too_large")
-        stated = dict(scope["headers"]).get(b"content-length", b"")
-        if stated.isdigit() and (len(stated) > 18 or int(stated) > most):
-            refusal = JSONResponse(too_large.body(), status_code=413, headers=_CLOSE)
+        if (stated_length(scope) or 0) > most:
+            refusal = JSONResponse(too_large.body(), status_code=413)
             await refusal(scope, receive, send)
             return
         clock = asyncio.get_running_loop().time

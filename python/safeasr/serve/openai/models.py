@@ -21,6 +21,7 @@ def _described(service: Service, name: str) -> dict[str, Any]:
         "created": served.created if served else 0,
         "owned_by": "safeasr",
         "loaded": served is not None,
+        "max_upload_bytes": service.settings.limits.max_upload_bytes,
     }
     if served is not None:
         found["live"] = sorted(served.modes)

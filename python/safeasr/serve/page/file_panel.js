@@ -82,6 +82,9 @@ export class FilePanel {
 
   /** The result; while the server has no room, it is tried again when the server says so. */
   async transcribed(file, signal) {
+    const { max_upload_bytes: most } = this.model();
+    // The server would say so, too, but only behind the upload.
+    if (file.size > most) throw new Problem("error.larger", { limit: Math.round(most / 2 ** 20) });
     for (;;) {
       try {
         this.showUpload(0);
