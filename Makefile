@@ -49,12 +49,17 @@ fake-device: $(VENV)/.dependencies
 	  -DPython_EXECUTABLE=$(CURDIR)/$(PY) >/dev/null
 	cmake --build build-fake -j $(JOBS) -- -s
 
-# Without what takes long: about 15 minutes on two cores once all is built.
+# Tests wait for each other's threads and for processes: two at a time keep two cores busy. Each has
+# up to 3 GB.
+TESTERS ?= 2
+PYTEST := $(PY) -m pytest -n $(TESTERS) --dist loadfile
+
+# Without what takes long: about 12 minutes on two cores, of which 2 go into building tests.
 test: unit build fake-device
-	$(PY) -m pytest -m "not (slow or full_size or soak)"
+	$(PYTEST) -m "not (slow or full_size or soak)"
 
 test-all: unit build fake-device
-	$(PY) -m pytest
+	$(PYTEST)
 
 # Inputs that nobody foresaw; what is found is printed and kept in .hypothesis.
 MINUTES ?= 10

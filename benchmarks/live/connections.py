@@ -13,17 +13,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import itertools
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-import httpx
-import psutil
-
+from benchmarks.common.server import served
 from safeasr.bench.audio.clips import SAMPLE_RATE, Clip
 from safeasr.bench.audio.manifest import embedded_clips
 from safeasr.bench.targets.base import Options
@@ -35,21 +29,6 @@ AT_ONCE = 8
 LOOKS = (300, 1000, 2000, 5000, 10_000, 20_000)
 #: Samples of a message.
 STEP = 9600
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def _until(server: subprocess.Popen[bytes], holds: Callable[[], bool]) -> None:
-    while server.poll() is None:
-        with contextlib.suppress(httpx.TransportError):
-            if holds():
-                return
-        time.sleep(0.2)
-    raise SystemExit("the server does not run")
 
 
 async def _come_and_go(targets: dict[str, FunasrWs], clip: Clip, numbers: Iterator[int]) -> None:
@@ -78,17 +57,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--most", type=int, default=LOOKS[-1], help="connections")
     arguments = parser.parse_args()
-    port = _free_port()
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "safeasr", "serve", "--no-page", "--port", str(port)]
-    server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
-        _until(server, lambda: httpx.get(f"{url}/ready").status_code == 200)
-        process = psutil.Process(server.pid)
+    with served() as server:
         speech = embedded_clips("demo")[0].samples[:SAMPLE_RATE]
         clip = Clip("a second", speech)
         targets = {
-            mode: FunasrWs(f"ws://127.0.0.1:{port}", Options(mode=mode))
+            mode: FunasrWs(f"ws://127.0.0.1:{server.port}", Options(mode=mode))
             for mode in ("2pass", "offline")
         }
         looks = [look for look in LOOKS if look < arguments.most] + [arguments.most]
@@ -96,16 +69,13 @@ def main() -> None:
             began = time.monotonic()
             asyncio.run(_connect(targets, clip, range(before, look)))
             pace = (look - before) / (time.monotonic() - began)
-            _until(server, lambda: not httpx.get(f"{url}/stats").json()["connections"])
+            server.wait(lambda: not server.stats()["connections"])
             print(
                 f"{look:6} connections, {pace:4.0f} a second: "
-                f"{process.memory_info().rss / 2**20:6.1f} MB, {process.num_fds()} files, "
-                f"{process.num_threads()} threads",
+                f"{server.process.memory_info().rss / 2**20:6.1f} MB, "
+                f"{server.process.num_fds()} files, {server.process.num_threads()} threads",
                 flush=True,
             )
-    finally:
-        server.terminate()
-        server.wait()
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from safeasr import (
     UnauthorizedError,
 )
 from safeasr.client import AsyncClient, Client, Segment, ServedModel, Transcript, Word
+from support.names import named
 from support.scripted import Answer, ScriptedHttp
 from support.serving import free_port
 
@@ -223,7 +224,7 @@ def test_samples_become_a_wav_file(ask: Ask) -> None:
         os.curdir,
         "a\0b",
     ],
-    ids=str,
+    ids=named,
 )
 def test_what_is_no_audio(audio: Any) -> None:
     with Client("http://127.0.0.1:1") as client, pytest.raises(AudioError):

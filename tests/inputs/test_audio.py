@@ -16,6 +16,7 @@ import torch
 from safeasr.errors import AudioError
 from safeasr.inputs.audio import load_audio, mono_float32, resample
 from safeasr.inputs.mpeg import is_mpeg_stream
+from support.names import named
 
 RNG = np.random.default_rng(0)
 WAVE = (0.2 * RNG.standard_normal(8000)).clip(-0.9, 0.9).astype(np.float32)
@@ -146,7 +147,7 @@ def test_an_object_with_array_protocol_is_taken() -> None:
         ({"a": 1}, "got dict"),
         (3.5, "got float"),
     ],
-    ids=repr,
+    ids=named,
 )
 def test_what_is_no_audio_is_refused(value: Any, message: str) -> None:
     with pytest.raises(AudioError, match=message):

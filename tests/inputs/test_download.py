@@ -17,6 +17,7 @@ from safeasr.errors import AudioError, CancelledError, DeadlineExceededError, No
 from safeasr.inputs.audio import load_audio
 from safeasr.inputs.download import download
 from safeasr.inputs.expand import expand_inputs
+from support.waiting import until
 from support.web import SECRET, WAV, Server, serve
 
 
@@ -240,5 +241,4 @@ def test_threads_download_at_once(server: str) -> None:
     with ThreadPoolExecutor(8) as pool:
         bodies = list(pool.map(lambda _: download(server + "/a.wav"), range(40)))
     assert bodies == [WAV] * 40
-    names = {thread.name for thread in threading.enumerate()}
-    assert "safeasr-connect" not in names, "no thread is left behind"
+    until(lambda: "safeasr-connect" not in {thread.name for thread in threading.enumerate()})

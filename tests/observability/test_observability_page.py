@@ -25,7 +25,7 @@ WRITTEN = {
 }
 
 
-@pytest.mark.parametrize("example", blocks_of_page(PAGE), ids=lambda one: one.name)
+@pytest.mark.parametrize("example", list(blocks_of_page(PAGE)), ids=lambda one: one.name)
 def test_examples(
     example: Example,
     run_python: Callable[..., subprocess.CompletedProcess[str]],

@@ -14,6 +14,7 @@ import safeasr
 from safeasr import AutoModel, NotAllowedError
 from safeasr.options.access import access
 from support.audio import speech
+from support.names import named
 from support.web import Server, serve
 
 CLIP = speech(1.0)
@@ -55,7 +56,7 @@ def no_opening(monkeypatch: pytest.MonkeyPatch) -> None:
     "named",
     [str(AUDIO), AUDIO, Named(str(AUDIO)), [CLIP, str(AUDIO)], [AUDIO], "none.wav", "list.scp",
      Path("list.scp"), "/dev/zero", ("a.wav",), "file:///etc/hostname", "", Named("http://h/a")],
-    ids=str,
+    ids=named,
 )  # fmt: skip
 def test_files_are_refused_before_anything_is_opened(closed: AutoModel, named: Any) -> None:
     for call in (closed.generate, closed.submit):
@@ -80,7 +81,7 @@ def test_urls_are_refused_before_anything_is_opened(
     [{"output_dir": "/nowhere"}, {"postprocess_hotword_file": "/etc/hostname"},
      {"postprocess_hotword_file": 0}, {"hotword": "/etc/words.txt"}, {"hotword": "http://h/w"},
      {"hotword": Path("words")}, {"output_dir": Path("x")}],
-    ids=str,
+    ids=named,
 )  # fmt: skip
 def test_options_that_name_files_are_refused(closed: AutoModel, option: dict[str, Any]) -> None:
     for call in (closed.generate, closed.submit):
