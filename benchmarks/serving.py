@@ -76,7 +76,8 @@ def measure(model: str, clips: list[Clip], short: Clip, rounds: int) -> list[dic
         try:
             for name, (many, alone) in fleets.items():
                 answers = many.alone(None, _TIMEOUT_S).answers
-                texts[name] = [answer.text for answer in answers if answer is not None]
+                # In process, blanks between characters are left out.
+                texts[name] = [one.text.replace(" ", "") for one in answers if one is not None]
                 alone.alone(None, _TIMEOUT_S, clips=_WARM_CLIPS)
             if texts["library"] != texts["server"]:
                 raise SystemExit("the server's texts are not the library's")

@@ -219,7 +219,7 @@ def browsing(profile: Path, flags: Sequence[str] = ()) -> Iterator[Browser]:
         [*command, *flags, "about:blank"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        with connect(_tab(process, profile), max_size=None) as socket:
+        with connect(_tab(process, profile), max_size=None, close_timeout=1) as socket:
             yield Browser(socket)
     finally:
         process.terminate()
