@@ -17,8 +17,6 @@ __all__ = ["all_of", "call_once", "drive_calls", "until"]
 
 #: How often one looks whether the load was stopped, in s.
 LOOK_S = 0.2
-#: An event loop wakes up at whole milliseconds, up to one late; a thread sleeps the last of them.
-EXACTLY_S = 0.002
 
 
 async def until(drive: Drive, moment: float) -> bool:
@@ -27,10 +25,7 @@ async def until(drive: Drive, moment: float) -> bool:
         wait = moment - time.monotonic()
         if wait <= 0:
             return True
-        if wait <= EXACTLY_S:
-            await asyncio.to_thread(time.sleep, wait)
-        else:
-            await asyncio.sleep(min(wait - EXACTLY_S, LOOK_S))
+        await asyncio.sleep(min(wait, LOOK_S))
     return False
 
 
