@@ -52,7 +52,8 @@ fake-device: $(VENV)/.dependencies
 # Tests wait for each other's threads and for processes: two at a time keep two cores busy. Each has
 # up to 3 GB.
 TESTERS ?= 2
-PYTEST := $(PY) -m pytest -n $(TESTERS) --dist loadfile
+# A worker that is gone is a failure, not to be tried again and again.
+PYTEST := $(PY) -m pytest -n $(TESTERS) --dist loadfile --max-worker-restart 0
 
 # Without what takes long: about 12 minutes on two cores, of which 2 go into building tests.
 test: unit build fake-device

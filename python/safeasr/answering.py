@@ -171,6 +171,11 @@ class Answering(Assembled):
         watch.answered()
         return results
 
+    @property
+    def stream_modes(self) -> tuple[str, ...]:
+        """What ``mode`` of :meth:`stream` may be with these models; empty: there are no streams."""
+        return self._streams.modes
+
     def stream(
         self,
         *,

@@ -41,12 +41,12 @@ def main(
     for line in (*outcome.wrong, *left):
         print(line)
     print(", ".join(f"{count} {how}" for how, count in outcome.ends.most_common()))
-    most = max(outcome.memory, default=0) / 2**20
     print(
         f"{outcome.calls} calls from {threads} threads in {outcome.seconds:.0f} s "
-        f"({outcome.calls / outcome.seconds:.0f}/s); memory {most:.0f} MiB, "
-        f"{outcome.growth:+.1%} since the second tenth"
+        f"({outcome.calls / outcome.seconds:.0f}/s)"
     )
+    looks = " ".join(f"{used / 2**20:.0f}" for used in outcome.memory)
+    print(f"memory at rest, MiB: {looks}; {outcome.growth:+.1%} since the second tenth")
     grew = calls >= 100_000 and outcome.growth > MOST_GROWTH
     raise typer.Exit(int(bool(outcome.wrong or left or grew or outcome.calls != calls)))
 

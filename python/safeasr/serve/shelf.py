@@ -22,7 +22,6 @@ _log = logging.getLogger("safeasr.serve")
 #: Names that clients of OpenAI send because they must send one.
 _ANY: Final = frozenset({"", "whisper-1", "default"})
 _OPENAI: Final = ("gpt-", "whisper")
-_MODES: Final = ("2pass", "online", "offline")
 #: What a request may never do, whatever it is asked for.
 _SAFE: Final = {"allow_urls": False, "allow_paths": False, "disable_pbar": True}
 
@@ -46,19 +45,12 @@ class Served:
         self.created = int(time.time())
         self.users = 0
         self.retired = False
-        self.modes = frozenset(filter(self._streams, _MODES))
+        self.modes = frozenset(model.stream_modes)
         self.recordings = self._takes_recordings()
         self._takes = set(model.model.options)
         self.has_sentences = model.vad_model is not None
         self.has_speakers = model.spk_model is not None and model.vad_model is not None
         self.has_marks = model.punc_model is not None
-
-    def _streams(self, mode: str) -> bool:
-        try:
-            with self.model.stream(mode=mode):
-                return True
-        except (SafeASRError, ValueError):
-            return False
 
     def _takes_recordings(self) -> bool:
         # A streaming model takes recordings, too, if FunASR's does.

@@ -31,7 +31,14 @@ from safeasr.warn import warn
 
 __all__ = ["Streams"]
 
-_MODE = one_of("online", "offline", "2pass")
+_MODES = ("online", "offline", "2pass")
+_MODE = one_of(*_MODES)
+#: Models that must stand beside an offline one.
+_BESIDE = {
+    "online": ("vad_model", "online_model"),
+    "offline": ("vad_model",),
+    "2pass": ("vad_model", "online_model"),
+}
 _CHUNK_MS = number("a number of ms above 0", least=1e-9, most=1e11)
 #: FunASR's own examples look back so far; its defaults, 0 and 0, cost accuracy.
 _LOOK_BACK = {"encoder_chunk_look_back": 4, "decoder_chunk_look_back": 1}
@@ -70,6 +77,22 @@ class Streams:
         self._diarization = diarization
         #: Chunks that were taken and have not ended.
         self.runs = Runs()
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """Those in which :meth:`open` opens a stream of these models."""
+        if is_streaming(self._main):
+            return ("online",)
+        if not is_recognizer(self._main):
+            return ()
+        there = set(filter(self._streams, {role for roles in _BESIDE.values() for role in roles}))
+        return tuple(mode for mode in _MODES if there.issuperset(_BESIDE[mode]))
+
+    def _streams(self, role: str) -> bool:
+        try:
+            return self._companions.get(role) is not None
+        except UnsupportedModelError:  # there is one, for recordings only
+            return False
 
     def open(
         self,
@@ -128,11 +151,7 @@ class Streams:
     ) -> Callable[[], Pipeline]:
         vad = self._companions.get("vad_model")
         online = self._companions.get("online_model") if mode != "offline" else None
-        missing = [
-            role
-            for role, model in (("vad_model", vad), ("online_model", online))
-            if model is None and (role == "vad_model" or mode != "offline")
-        ]
+        missing = [role for role in _BESIDE[mode] if self._companions.get(role) is None]
         if vad is None or missing:
             raise UnsupportedModelError(
                 f"mode={mode!r} needs {' and '.join(missing)}: give AutoModel the argument"

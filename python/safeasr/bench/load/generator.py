@@ -30,6 +30,7 @@ from safeasr.bench.load.drive import Drive
 from safeasr.bench.load.live import drive_sessions
 from safeasr.bench.load.loads import Load, Rate, Sessions
 from safeasr.bench.load.printed import PrintedLog
+from safeasr.bench.load.punctual import run_punctually
 from safeasr.bench.load.records import error_kind, message_of
 from safeasr.bench.load.threads import drive_threads
 from safeasr.bench.targets.base import Answer, Options, Target, TargetError
@@ -55,7 +56,7 @@ def generate(pipe: Connection, part: int, parts: int, log: str) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     PrintedLog(Path(log)).take_output()
     with contextlib.suppress(BrokenPipeError):
-        asyncio.run(_Generator(pipe, part, parts).live())
+        run_punctually(_Generator(pipe, part, parts).live())
     # Threads of a target that hang in a call must not hold up the end.
     os._exit(0)
 
