@@ -15,9 +15,9 @@ from typing import Annotated
 
 import typer
 
-# torch keeps a kernel for each number of rows that a batch ever had, in each thread, and oneDNN 1024
-# for the process, of up to half a megabyte each: more than a million calls fill, which would hide
-# what safeasr itself keeps. Read when torch is imported, and when it multiplies first.
+# torch keeps a kernel for each number of rows that a batch ever had, in each thread, and oneDNN
+# 1024 for the process, of up to half a megabyte each: more than a million calls fill, which would
+# hide what safeasr itself keeps. Read when torch is imported, and when it multiplies first.
 os.environ.setdefault("LRU_CACHE_CAPACITY", "16")
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
 
