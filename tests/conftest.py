@@ -13,7 +13,7 @@ import pytest
 
 import safeasr
 from safeasr import AutoModel
-from support.processes import child_environment
+from support.processes import child_environment, run_to_end
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -124,14 +124,8 @@ def run_python(own_cache: Path) -> Callable[..., subprocess.CompletedProcess[str
     def run(
         script: str, *arguments: object, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", script, *map(str, arguments)],
-            env={**child_environment(), **environment},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        command = [sys.executable, "-c", script, *map(str, arguments)]
+        return run_to_end(command, env={**child_environment(), **environment})
 
     return run
 

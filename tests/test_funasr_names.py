@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ import safeasr
 from safeasr import AutoFrontend, AutoModel, OptionError, UnsupportedModelError, assembled
 from support.audio import Samples, speech
 from support.oracle import pipeline_oracle
-from support.processes import child_environment
+from support.processes import child_environment, run_to_end
 from support.punctuation import WHOLE_SHAPES, write_punc_dir
 from support.vad import conversation
 
@@ -219,10 +218,7 @@ print(AutoModel(model="demo", disable_update=True).generate([0.0] * 16000)[0]["t
 @pytest.mark.slow
 def test_under_the_name_of_funasr(before: bool) -> None:
     code = THEIRS.replace("BEFORE", str(before)).replace("HIDDEN", "False")
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=child_environment(), capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+    done = run_to_end([sys.executable, "-c", code], timeout=300, env=child_environment())
     assert done.stdout.splitlines()[-1:] == ["True"], done.stderr
 
 
@@ -237,8 +233,5 @@ def test_under_the_name_of_funasr_that_is_not_there() -> None:
     )
     code = THEIRS.replace("BEFORE", "False").replace("HIDDEN", "True")
     code = code.replace("import safeasr\n", hide + "import safeasr\n", 1)
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=child_environment(), capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+    done = run_to_end([sys.executable, "-c", code], timeout=300, env=child_environment())
     assert done.stdout.splitlines()[-1:] == ["True"], done.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -20,6 +19,7 @@ from safeasr.bench.load.loads import Closed, Load, Sessions
 from safeasr.cli.app import run
 from safeasr.cli.bench import calls, conducting, showing
 from safeasr.cli.bench.conducting import with_options
+from support.processes import run_to_end
 
 HERE = Path(__file__).parent
 
@@ -173,7 +173,7 @@ def test_nothing_of_torch_for_a_server(tmp_path: Path) -> None:
         "run(['bench', '-t', 'http://127.0.0.1:9/', '--limit', '1']); "
         "sys.exit('torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    done = run_to_end([sys.executable, "-c", code])
     assert done.returncode == 0, done.stderr
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 import time
@@ -18,6 +17,7 @@ from safeasr.bench.load.loads import Closed, Load, Sessions
 from safeasr.bench.load.threads import drive_threads
 from safeasr.bench.local import measure_calls, measure_sessions
 from safeasr.bench.targets.functions import Function
+from support.processes import run_to_end
 from support.waiting import until
 
 
@@ -215,8 +215,8 @@ def test_nothing_but_numpy_is_needed() -> None:
         "named = {name.partition('.')[0] for name in sys.modules}; "
         "print(sorted(named & {'torch', 'soundfile', 'httpx', 'psutil', 'asyncio', 'rich', 'av'}))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    done = run_to_end([sys.executable, "-c", code])
+    assert done.stdout.strip() == "[]", done.stderr
 
 
 def test_noise_is_the_same_each_time() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
 from safeasr.bench.load import printed
 from safeasr.bench.load.printed import KEPT, MOST, PrintedLog, last_lines
+from support.processes import run_to_end
 
 CODE = """
 import os, sys, time
@@ -33,7 +33,7 @@ print("the last line", flush=True)
 
 def test_a_target_that_prints_for_days_fills_no_disk(tmp_path: Path) -> None:
     log = tmp_path / "0.log"
-    done = subprocess.run([sys.executable, "-c", CODE, str(log)], check=False)
+    done = run_to_end([sys.executable, "-c", CODE, str(log)], timeout=120)
     assert done.returncode == 0 and log.stat().st_size <= MOST
     lines = log.read_text().splitlines()
     assert lines[0] == "the first line"

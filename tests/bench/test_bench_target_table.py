@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 
 import pytest
@@ -15,7 +14,7 @@ from safeasr.bench.targets.openai_http import OpenAIHttp
 from safeasr.bench.targets.openai_realtime import OpenAIRealtime
 from safeasr.bench.targets.python_callable import PythonCallable
 from safeasr.bench.targets.table import known_targets, make_target
-from support.processes import child_environment
+from support.processes import child_environment, run_to_end
 
 
 @pytest.mark.parametrize(
@@ -83,13 +82,7 @@ def test_remote_targets_need_no_torch(module: str) -> None:
         f"import sys; import safeasr.bench.targets.{module}; "
         "print([name for name in ('torch', 'funasr', 'safeasr._ext') if name in sys.modules])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=child_environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = run_to_end([sys.executable, "-c", code], env=child_environment())
     assert done.stdout.strip() == "[]", done.stderr
 
 

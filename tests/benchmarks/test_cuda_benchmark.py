@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,8 @@ from benchmarks.cuda.seeded import KINDS, model_dir
 from benchmarks.cuda.step import STEPS
 from benchmarks.cuda.usage import means
 
+from support.processes import run_to_end
+
 
 def environment() -> dict[str, str]:
     paths = [str(Path(safeasr.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
@@ -45,15 +46,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str
         sys.executable, "-m", "benchmarks.cuda", "--device", "cpu", "--quick", "--minutes", "10",
         "--only", "machine", "throughput", "memory", "soak", "profile",
     ]  # fmt: skip
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**environment(), "OUT": str(out)},
-        capture_output=True,
-        text=True,
-        timeout=700,
-        check=False,
-    )
+    done = run_to_end(command, timeout=700, cwd=ROOT, env={**environment(), "OUT": str(out)})
     assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
     return json.loads((out / "cuda.json").read_text(encoding="utf-8")), done.stdout, out
 
@@ -133,15 +126,8 @@ def test_models_are_made_without_funasr(kind: str) -> None:
         "from benchmarks.cuda.seeded import model_dir\n"
         f"print(model_dir({kind!r}, True))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
+    done = run_to_end([sys.executable, "-c", script], timeout=120, cwd=ROOT, env=environment())
+    assert done.returncode == 0, done.stderr[-2000:]
     directory = Path(done.stdout.strip())
     assert directory == model_dir(kind, small=True)
     waves = [speech_like(6.0, seed=seed) for seed in range(2)]

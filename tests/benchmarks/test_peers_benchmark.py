@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -34,6 +33,7 @@ from benchmarks.peers.summary import (
 
 from safeasr.bench.audio.noise import noise_clips
 from safeasr.bench.local import measure_calls
+from support.processes import run_to_end
 
 DEMO = Path(safeasr.__file__).parent / "models" / "demo"
 #: Libraries beside safeasr and FunASR, and the packages that they need.
@@ -52,15 +52,8 @@ def run_quick(out: Path, *only: str) -> dict[str, Any]:
         "--only", *only,
     ]  # fmt: skip
     paths = [str(Path(safeasr.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    done = run_to_end(command, timeout=300, cwd=ROOT, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
     result: dict[str, Any] = json.loads((out / "peers.json").read_text(encoding="utf-8"))
     # What is committed must not say where it was made.

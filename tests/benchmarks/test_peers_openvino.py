@@ -27,6 +27,8 @@ from benchmarks.peers.adapters_openvino import WAYS
 from benchmarks.peers.setups import OPENVINO, PRECISIONS, Setup, groups
 from benchmarks.peers.summary import character_errors
 
+from support.processes import run_to_end
+
 DEMO = Path(safeasr.__file__).parent / "models" / "demo"
 SETUP = Setup("openvino", "float32", 1, 2)
 
@@ -243,14 +245,13 @@ def test_openvino_says_what_safeasr_says(tmp_path: Path) -> None:
     for name in ("openvino", "nncf", "funasr", "onnx", "onnxruntime", "kaldi_native_fbank"):
         if importlib.util.find_spec(name) is None:
             pytest.skip(f"{name} is not installed")
-    import subprocess
-
     from safeasr import AutoModel
     from safeasr.bench.audio.manifest import embedded_clips
 
     # In a process of its own: the export changes torch.
     command = [sys.executable, "-m", "benchmarks.peers.exported", "paraformer", str(DEMO)]
-    subprocess.run([*command, str(tmp_path / "out")], cwd=ROOT, check=True, capture_output=True)
+    done = run_to_end([*command, str(tmp_path / "out")], timeout=600, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-2000:]
     files = Files("paraformer", DEMO, tmp_path / "out")
     samples = [one.samples for one in embedded_clips()[:6]]
     with AutoModel(model=str(DEMO), device="cpu", disable_pbar=True) as model:

@@ -15,6 +15,7 @@ import pytest
 
 from safeasr import AutoModel, DeadlineExceededError, ForkedProcessError
 from support.audio import speech
+from support.processes import exit_code_of
 from support.waiting import until_async
 from support.web import Server, serve
 
@@ -153,4 +154,4 @@ def test_in_a_forked_process(model: AutoModel) -> None:
             code = 0
         finally:
             os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0
+    assert exit_code_of(child) == 0

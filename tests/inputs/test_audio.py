@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import random
-import subprocess
 import sys
 from typing import Any
 
@@ -17,6 +16,7 @@ from safeasr.errors import AudioError
 from safeasr.inputs.audio import load_audio, mono_float32, resample
 from safeasr.inputs.mpeg import is_mpeg_stream
 from support.names import named
+from support.processes import run_to_end
 
 RNG = np.random.default_rng(0)
 WAVE = (0.2 * RNG.standard_normal(8000)).clip(-0.9, 0.9).astype(np.float32)
@@ -240,4 +240,5 @@ def test_importing_is_light() -> None:
     import safeasr
 
     folder = str(__import__("pathlib").Path(safeasr.__file__).parent)
-    subprocess.run([sys.executable, "-c", code, folder], check=True, timeout=60)
+    done = run_to_end([sys.executable, "-c", code, folder])
+    assert done.returncode == 0, done.stderr

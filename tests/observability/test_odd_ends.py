@@ -19,6 +19,7 @@ from safeasr.observability.moments import InputMoments
 from safeasr.observability.observer import Observer
 from safeasr.pipeline.pieces import Pieces
 from support.audio import speech
+from support.processes import exit_code_of
 from support.waiting import until
 
 CLIP = speech(0.4)
@@ -220,7 +221,7 @@ def test_a_forked_child_takes_no_lock_of_its_parents(gated_model: Gated, gate: A
     if pid == 0:
         fine = not future.cancel() and not waiting.cancel() and not waiting.cancelled()
         os._exit(0 if fine and model.stats()["errors"] == {} else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert exit_code_of(pid) == 0
     gate.open()
     assert waiting.result(30) and future.result(30)
     assert model.stats()["calls"]["answered"] == 2

@@ -5,13 +5,12 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from support.processes import child_environment
+from support.processes import child_environment, run_to_end
 from support.serving import free_port
 
 DRIVER = Path(__file__).with_name("ray_driver.py")
@@ -22,14 +21,9 @@ DRIVER = Path(__file__).with_name("ray_driver.py")
     importlib.util.find_spec("ray") is None, reason="needs ray, half a gigabyte: make ray"
 )
 def test_replicas_come_and_go_and_nothing_is_lost() -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(DRIVER), str(free_port())],
-        env={**child_environment(), "RAY_AUTH_MODE": "disabled"},
-        capture_output=True,
-        text=True,
-        timeout=420,
-        check=False,
-    )
+    command = [sys.executable, "-W", "ignore", str(DRIVER), str(free_port())]
+    environment = {**child_environment(), "RAY_AUTH_MODE": "disabled"}
+    done = run_to_end(command, timeout=420, env=environment)
     assert done.returncode == 0, done.stderr[-4000:]
     told = json.loads(done.stdout.splitlines()[-1])
     print({name: told[name] for name in ("grown_after_s", "shrunk_after_s")}, os.cpu_count())

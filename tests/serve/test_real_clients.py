@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import soxr
 from safeasr import AutoModel
 from support.containers import sndfile_bytes
 from support.environments import environment_with
+from support.processes import run_to_end
 from support.serve_clients import offline_text, pcm16, texts, two_pass_texts
 from support.serving import Server, server
 
@@ -42,7 +42,7 @@ def run(tmp_path: Path, request: pytest.FixtureRequest) -> Run:
         wav.write_bytes(sndfile_bytes("WAV", samples, 16000))
         raw.write_bytes(pcm if rate == 16000 else pcm16(soxr.resample(samples, 16000, rate)))
         command = [str(python), str(_SCRIPTS / script), url, str(wav), str(raw)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        done = run_to_end(command, timeout=300)
         assert done.returncode == 0, done.stderr[-4000:]
         return dict(json.loads(done.stdout.splitlines()[-1]))
 

@@ -14,6 +14,7 @@ import pytest
 
 from safeasr import ForkedProcessError
 from safeasr.stream.stream import Stream
+from support.processes import exit_code_of
 from support.slow_pipeline import Slow
 
 
@@ -51,7 +52,7 @@ def test_in_a_forked_child(slow: Slow, stream: Stream) -> None:
         except ForkedProcessError:
             refused += 1
         os._exit(0 if refused == 5 else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert exit_code_of(pid) == 0
 
 
 INTERRUPT = """

@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import os
 import random
-import subprocess
 import sys
 import threading
 import time
@@ -25,7 +24,7 @@ import pytest
 
 from safeasr import AudioError, AutoModel, CancelledError, DeadlineExceededError
 from support.audio import Samples, speech
-from support.processes import child_environment
+from support.processes import child_environment, run_to_end
 
 pytest.importorskip("funasr", reason="funasr makes the models")
 
@@ -174,17 +173,11 @@ def test_sessions_of_all_kinds(tmp_path: Path, own_cache: Path) -> None:
         "import pathlib, sys, test_stream_soak as soak\n"
         "with soak.prepared(pathlib.Path(sys.argv[1])) as jobs: soak.soak(jobs)"
     )
-    done = subprocess.run(
+    few = {"LRU_CACHE_CAPACITY": "16", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16"}
+    done = run_to_end(
         [sys.executable, "-c", script, str(tmp_path)],
-        env={
-            **child_environment(),
-            "LRU_CACHE_CAPACITY": "16",
-            "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16",
-        },
-        capture_output=True,
-        text=True,
         timeout=120 + SESSIONS / 10,
-        check=False,
+        env={**child_environment(), **few},
     )
     print("".join(line for line in done.stdout.splitlines() if "sessions" in line))
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]

@@ -20,6 +20,8 @@ import httpx
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
+from support.processes import run_to_end
+
 __all__ = ["Browser", "Opened", "browsing", "find_chromium", "open_page"]
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -69,10 +71,11 @@ def open_page(path: Path, profile: Path, seconds: float = _SECONDS) -> Opened:
     """Open a file; skips the test where there is no Chromium. `seconds` only ends what hangs."""
     size, user = "--window-size=1280,1000", f"--user-data-dir={profile}"
     command = [_chromium(), *_FLAGS, size, user, "--dump-dom", path.as_uri()]
-    done = subprocess.run(command, capture_output=True, timeout=seconds, check=True)
-    dom = done.stdout.decode("utf-8")
+    done = run_to_end(command, timeout=seconds)
+    assert done.returncode == 0, done.stderr[-2000:]
+    dom = done.stdout
     root = re.search(r"<html[^>]*>", dom)
-    assert root, done.stderr.decode(errors="replace")[-2000:]
+    assert root, done.stderr[-2000:]
     found = re.findall(r'data-(\w+)="([^"]*)"', root[0])
     return Opened(dom, {name: html.unescape(value) for name, value in found})
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import filelock
 import platformdirs
 import pytest
+
+from support.processes import run_to_end
 
 __all__ = ["environment_with"]
 
@@ -31,9 +32,10 @@ def environment_with(*requirements: str) -> Path:
     with filelock.FileLock(f"{folder}.lock"):
         if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
-            subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+            done = run_to_end([sys.executable, "-m", "venv", str(folder)], timeout=300)
+            assert done.returncode == 0, done.stderr
             pip = [str(python), "-m", "pip", "install", "--quiet", "--retries", "1", *requirements]
-            done = subprocess.run(pip, capture_output=True, text=True, check=False)
+            done = run_to_end(pip, timeout=600)
             if done.returncode:
                 shutil.rmtree(folder, ignore_errors=True)
                 pytest.skip(f"{', '.join(requirements)} cannot be had: {done.stderr[-300:]}")

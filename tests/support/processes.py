@@ -1,14 +1,20 @@
-"""New interpreters, as tests start them."""
+"""New interpreters and other programs, as tests start them."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import safeasr
 from support.paths import TESTS
 
-__all__ = ["child_environment"]
+__all__ = ["child_environment", "exit_code_of", "run_to_end"]
 
 
 def child_environment() -> dict[str, str]:
@@ -16,3 +22,50 @@ def child_environment() -> dict[str, str]:
     package = str(Path(safeasr.__file__).resolve().parents[1])
     folders = sorted({str(test.parent) for test in TESTS.rglob("test_*.py")})
     return {**os.environ, "PYTHONPATH": os.pathsep.join([package, *folders])}
+
+
+def run_to_end(
+    command: Sequence[str], *, timeout: float = 60, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run a program and take what it prints.
+
+    One that does not end in time is ended with all that it started: a child that hangs would hold
+    the pipes, and `subprocess.run` waits for those however long it takes.
+
+    Args:
+        command: the program and its arguments.
+        timeout: seconds that it may take.
+        **options: of ``subprocess.Popen``.
+
+    Raises:
+        AssertionError: it took longer; says what it printed last.
+    """
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, stdout=pipe, stderr=pipe, text=True, start_new_session=True, **options
+    ) as process:
+        try:
+            out, errors = process.communicate(timeout=timeout)
+        except BaseException as error:  # Ctrl-C, too
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            out, errors = process.communicate()
+            said = f"{out[-2000:]}\n{errors[-4000:]}"
+            raise AssertionError(
+                f"{timeout:g} s were not enough for it. It said:\n{said}"
+            ) from None
+    return subprocess.CompletedProcess(command, process.returncode, out, errors)
+
+
+def exit_code_of(child: int, timeout: float = 60) -> int:
+    """Wait for a forked child; one that does not end in time is killed, which its code shows."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
