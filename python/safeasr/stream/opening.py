@@ -85,10 +85,10 @@ class Streams:
             return ("online",)
         if not is_recognizer(self._main):
             return ()
-        there = set(filter(self._streams, {role for roles in _BESIDE.values() for role in roles}))
+        there = set(filter(self._has, {role for roles in _BESIDE.values() for role in roles}))
         return tuple(mode for mode in _MODES if there.issuperset(_BESIDE[mode]))
 
-    def _streams(self, role: str) -> bool:
+    def _has(self, role: str) -> bool:
         try:
             return self._companions.get(role) is not None
         except UnsupportedModelError:  # there is one, for recordings only
