@@ -29,8 +29,8 @@ def run_to_end(
 ) -> subprocess.CompletedProcess[str]:
     """Run a program and take what it prints.
 
-    One that does not end in time is ended with all that it started: a child that hangs would hold
-    the pipes, and `subprocess.run` waits for those however long it takes.
+    One that does not end in time is ended with all that it started, which `subprocess.run` would
+    leave there, and says what it had said.
 
     Args:
         command: the program and its arguments.
@@ -40,7 +40,7 @@ def run_to_end(
     Raises:
         AssertionError: it took longer; says what it printed last.
     """
-    pipe = subprocess.PIPE
+    pipe, out, errors = subprocess.PIPE, "", ""
     with subprocess.Popen(
         command, stdout=pipe, stderr=pipe, text=True, start_new_session=True, **options
     ) as process:
@@ -51,7 +51,8 @@ def run_to_end(
                 os.killpg(process.pid, signal.SIGKILL)
             if not isinstance(error, subprocess.TimeoutExpired):
                 raise
-            out, errors = process.communicate()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # some child has left the group
+                out, errors = process.communicate(timeout=10)
             said = f"{out[-2000:]}\n{errors[-4000:]}"
             raise AssertionError(
                 f"{timeout:g} s were not enough for it. It said:\n{said}"
