@@ -16,6 +16,9 @@ from support.processes import run_to_end
 
 __all__ = ["environment_with"]
 
+#: Of pip, whatever its environment says: where there is no network, the test is skipped soon.
+_PATIENCE = ("--timeout", "15", "--retries", "1")
+
 
 def environment_with(*requirements: str) -> Path:
     """The interpreter of an environment with these packages; made once and kept.
@@ -34,7 +37,7 @@ def environment_with(*requirements: str) -> Path:
             shutil.rmtree(folder, ignore_errors=True)
             done = run_to_end([sys.executable, "-m", "venv", str(folder)], timeout=300)
             assert done.returncode == 0, done.stderr
-            pip = [str(python), "-m", "pip", "install", "--quiet", "--retries", "1", *requirements]
+            pip = [str(python), "-m", "pip", "install", "--quiet", *_PATIENCE, *requirements]
             done = run_to_end(pip, timeout=600)
             if done.returncode:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -31,14 +31,13 @@ from safeasr.warn import warn
 
 __all__ = ["Streams"]
 
-_MODES = ("online", "offline", "2pass")
-_MODE = one_of(*_MODES)
-#: Models that must stand beside an offline one.
+#: Models that must stand beside an offline one, for each mode.
 _BESIDE = {
     "online": ("vad_model", "online_model"),
     "offline": ("vad_model",),
     "2pass": ("vad_model", "online_model"),
 }
+_MODE = one_of(*_BESIDE)
 _CHUNK_MS = number("a number of ms above 0", least=1e-9, most=1e11)
 #: FunASR's own examples look back so far; its defaults, 0 and 0, cost accuracy.
 _LOOK_BACK = {"encoder_chunk_look_back": 4, "decoder_chunk_look_back": 1}
@@ -86,7 +85,7 @@ class Streams:
         if not is_recognizer(self._main):
             return ()
         there = set(filter(self._has, {role for roles in _BESIDE.values() for role in roles}))
-        return tuple(mode for mode in _MODES if there.issuperset(_BESIDE[mode]))
+        return tuple(mode for mode, roles in _BESIDE.items() if there.issuperset(roles))
 
     def _has(self, role: str) -> bool:
         try:
