@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import subprocess
 import sys
@@ -50,6 +51,13 @@ def tensor_op_path() -> Iterator[None]:
     safeasr._ext.force_tensor_op_path(True)
     yield
     safeasr._ext.force_tensor_op_path(False)
+
+
+@pytest.fixture(autouse=True)
+def usual_logging() -> None:
+    """FunASR sets the root's level when it is imported and when it loads a model."""
+    logging.getLogger().setLevel(logging.WARNING)
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -54,7 +54,7 @@ def test_methods_of_a_model() -> None:
     """A public method that comes or goes is a change of the interface."""
     public = {name for name in dir(AutoModel) if not name.startswith("_")}
     assert public == {
-        *("generate", "generate_iter", "submit", "agenerate", "stream"),
+        *("generate", "generate_iter", "submit", "agenerate", "stream", "stream_modes"),
         *("export", "stats", "close", "closed"),
         *("model", "vad_model", "punc_model", "spk_model", "vad_kwargs", "punc_kwargs"),
         *("spk_kwargs", "inference", "inference_with_vad", "build_model"),

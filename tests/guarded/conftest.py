@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,13 +13,6 @@ from safeasr import AutoModel
 from support.guarded import quick_funasr, toy, write_toy
 
 pytest.importorskip("funasr", reason="FunASR's own code runs guarded models")
-
-
-@pytest.fixture(autouse=True)
-def quiet_root() -> Iterator[None]:
-    """FunASR itself turns up the root logger when it is imported, for all tests that follow."""
-    yield
-    logging.getLogger().setLevel(logging.WARNING)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from safeasr.guarded.deciding import Loader
 from safeasr.guarded.settings import guard_settings
 from safeasr.options.model import model_options
 from support.diarized import MODELS, same, wave
+from support.funasr_model import funasr_model
 from support.guarded import CLIP, TOYS, quick_funasr, toy, write_toy
 from support.oracle import pipeline_oracle
 from support.punctuation import WHOLE_SHAPES, write_punc_dir
@@ -92,13 +93,11 @@ def test_what_funasr_is_given(guarded: AutoModel, tmp_path: Path) -> None:
 
 def test_remote_code_that_fails(tmp_path: Path) -> None:
     """FunASR prints it, and fails later."""
-    from funasr import AutoModel as Theirs
-
     code = tmp_path / "broken_toys.py"
     code.write_text("raise RuntimeError('this file is broken')\n")
     path = write_toy(tmp_path / "model", "BrokenToy")
     given = {"trust_remote_code": True, "remote_code": str(code), "device": "cpu"}
     with pytest.raises(RuntimeError, match="'BrokenToy' is not registered"):
-        Theirs(model=str(path), disable_update=True, **given)
+        funasr_model(model=str(path), **given)
     with pytest.raises(UnsupportedModelError, match=r"'BrokenToy' .*no such class in its registry"):
         toy(path, **given)

@@ -22,6 +22,7 @@ from safeasr import (
     SafeASRError,
 )
 from safeasr.options.cores import usable_cores
+from support.funasr_model import funasr_model
 from support.guarded import CLIP, TOYS, toy
 
 FRESH = "160 16.000 beam=1 depth=0 memory=[None, [], {}, 0]"
@@ -36,13 +37,9 @@ def text(model: AutoModel, **options: Any) -> str:
 @pytest.fixture(scope="module")
 def funasr_says(toy_dir: Path) -> Any:
     """FunASR's own answer, fresh."""
-    from funasr import AutoModel as Theirs
 
     def says(**options: Any) -> Any:
-        model = Theirs(
-            model=str(toy_dir), trust_remote_code=True, remote_code=str(TOYS),
-            disable_update=True, disable_pbar=True, device="cpu",
-        )  # fmt: skip
+        model = funasr_model(model=str(toy_dir), trust_remote_code=True, remote_code=str(TOYS))
         return model.generate(input=CLIP, **options)
 
     return says
@@ -63,12 +60,7 @@ def test_as_funasr_fresh(guarded: AutoModel, funasr_says: Any, options: dict[str
 
 def test_funasr_itself_would_remember(funasr_says: Any, toy_dir: Path) -> None:
     """Otherwise the tests below would show nothing."""
-    from funasr import AutoModel as Theirs
-
-    model = Theirs(
-        model=str(toy_dir), trust_remote_code=True, remote_code=str(TOYS),
-        disable_update=True, disable_pbar=True, device="cpu",
-    )  # fmt: skip
+    model = funasr_model(model=str(toy_dir), trust_remote_code=True, remote_code=str(TOYS))
     model.generate(input=CLIP)
     with pytest.raises(AssertionError, match="of another call"):
         model.generate(input=CLIP)

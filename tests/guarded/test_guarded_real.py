@@ -15,6 +15,7 @@ import safeasr
 from safeasr import InferenceError
 from support.audio import speech
 from support.cases import plain
+from support.funasr_model import funasr_model
 from support.guarded_real import write_nano, write_scama, write_uniasr
 from support.models import write_model_dir
 from support.punctuation import WHOLE_SHAPES, write_punc_dir
@@ -30,12 +31,7 @@ Made = Callable[[Path], Any]
 
 def fresh(path: Path) -> Any:
     """FunASR's model, as it is before any call."""
-    from funasr import AutoModel
-
-    return AutoModel(
-        model=str(path), device="cpu", ncpu=1, disable_update=True, disable_pbar=True,
-        log_level="ERROR",
-    )  # fmt: skip
+    return funasr_model(model=str(path))
 
 
 def guarded(path: Path, **options: Any) -> safeasr.AutoModel:

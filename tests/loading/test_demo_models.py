@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from safeasr import AutoModel
+from support.funasr_model import funasr_model
 
 MODELS = Path(str(resources.files("safeasr") / "models"))
 AUDIO = MODELS / "demo-streaming" / "audio" / "conversation.flac"
@@ -45,12 +46,9 @@ def wave() -> NDArray[np.float32]:
 
 
 def reference(name: str, **beside: str) -> Any:
-    funasr = pytest.importorskip("funasr", reason="funasr is the reference")
+    pytest.importorskip("funasr", reason="funasr is the reference")
     names = {"model": name, **beside}
-    return funasr.AutoModel(
-        **{role: str(MODELS / one) for role, one in names.items()},
-        device="cpu", ncpu=1, disable_update=True, disable_pbar=True, log_level="ERROR",
-    )  # fmt: skip
+    return funasr_model(**{role: str(MODELS / one) for role, one in names.items()})
 
 
 def dialogue() -> tuple[NDArray[np.float32], dict[str, Any]]:

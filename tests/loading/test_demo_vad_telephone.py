@@ -15,6 +15,7 @@ import soxr
 from numpy.typing import NDArray
 
 from safeasr import AutoModel
+from support.funasr_model import funasr_model
 
 MODELS = Path(str(resources.files("safeasr") / "models"))
 RECORDINGS = [
@@ -88,11 +89,8 @@ def test_the_segments_of_telephone_band(detector: AutoModel, path: Path, line: s
 
 
 def test_funasr_says_the_same_of_telephone_band(detector: AutoModel) -> None:
-    funasr = pytest.importorskip("funasr", reason="funasr is the reference")
-    reference = funasr.AutoModel(
-        model=str(MODELS / "demo-vad"), device="cpu", ncpu=1,
-        disable_update=True, disable_pbar=True, log_level="ERROR",
-    )  # fmt: skip
+    pytest.importorskip("funasr", reason="funasr is the reference")
+    reference = funasr_model(model=str(MODELS / "demo-vad"))
     wave, _ = soundfile.read(RECORDINGS[0], dtype="float32")
     for line in LINES.values():
         narrowed = line(wave)

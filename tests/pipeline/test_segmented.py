@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +15,7 @@ from safeasr import AutoModel, DeadlineExceededError, InferenceError, Unsupporte
 from safeasr.calls.promise import Promise
 from safeasr.pipeline.segments import merge_segments
 from support.audio import Samples
-from support.mended import mend_funasr
+from support.oracle import pipeline_oracle
 from support.vad import conversation
 
 pytest.importorskip("funasr", reason="funasr is the reference")
@@ -35,14 +33,9 @@ def spoken() -> Samples:
 
 
 def funasr(**options: Any) -> Any:
-    from funasr import AutoModel as FunAsr
-
-    mend_funasr()
-    with contextlib.redirect_stdout(io.StringIO()):
-        return FunAsr(
-            model=str(MODELS / "demo"), vad_model=str(MODELS / "demo-vad"), device="cpu", ncpu=1,
-            disable_update=True, disable_pbar=True, log_level="ERROR", **options,
-        )  # fmt: skip
+    return pipeline_oracle(
+        model=str(MODELS / "demo"), vad_model=str(MODELS / "demo-vad"), **options
+    )
 
 
 @pytest.fixture(scope="module")

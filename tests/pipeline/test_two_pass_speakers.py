@@ -11,6 +11,7 @@ import torch
 
 from safeasr import AutoModel, OptionError, UnsupportedModelError
 from support.diarized import named
+from support.funasr_model import funasr_model
 from support.two_pass import Events, ended, events_of
 from support.vad import conversation
 
@@ -29,12 +30,7 @@ def model(speaker_models: dict[str, str]) -> Iterator[AutoModel]:
 
 def directions(speaker_model: str, events: Events) -> list[np.ndarray]:
     """FunASR's embeddings of the windows of each segment, of length 1, added up."""
-    from funasr import AutoModel as Reference
-
-    oracle = Reference(
-        model=speaker_model, device="cpu", ncpu=1, disable_update=True, disable_pbar=True,
-        log_level="ERROR",
-    )  # fmt: skip
+    oracle = funasr_model(model=speaker_model)
     found = []
     for event in ended(events):
         speech = WAVE[event["start"] * 16 : event["end"] * 16]

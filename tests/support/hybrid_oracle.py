@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from support.audio import Samples
+from support.funasr_model import funasr_model
 
 __all__ = ["HybridOracle"]
 
@@ -22,14 +20,7 @@ class HybridOracle:
     """A FunASR model, used by one thread, that forgets the options of the call before."""
 
     def __init__(self, path: Path) -> None:
-        from funasr import AutoModel
-
-        with contextlib.redirect_stdout(io.StringIO()):
-            self.model = AutoModel(
-                model=str(path), device="cpu", ncpu=1, disable_update=True, disable_pbar=True,
-                log_level="ERROR",
-            )  # fmt: skip
-        logging.getLogger().setLevel(logging.ERROR)
+        self.model = funasr_model(model=str(path))
 
     def __call__(self, clip: Samples, **options: Any) -> list[dict[str, Any]]:
         """Its results, keys left out."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ import numpy as np
 import torch
 
 from support.audio import Samples
+from support.funasr_model import funasr_model
 
 __all__ = ["KeywordOracle", "same", "spoken"]
 
@@ -46,14 +44,7 @@ class KeywordOracle:
     """A fresh FunASR model, used by one thread, one utterance at a time."""
 
     def __init__(self, path: Path | str, rate: int = 16000) -> None:
-        from funasr import AutoModel
-
-        with contextlib.redirect_stdout(io.StringIO()):
-            self.model = AutoModel(
-                model=str(path), device="cpu", ncpu=1, disable_update=True, disable_pbar=True,
-                log_level="ERROR",
-            )  # fmt: skip
-        logging.getLogger().setLevel(logging.WARNING)
+        self.model = funasr_model(model=str(path))
         self.network = self.model.model
         self.rate = rate
 

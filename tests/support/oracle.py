@@ -9,8 +9,6 @@ anything is compared.
 from __future__ import annotations
 
 import contextlib
-import io
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ import numpy as np
 import torch
 
 from support.audio import Samples
+from support.funasr_model import funasr_model
 from support.mended import mend_funasr
 
 #: Smallest distance of the two best logits that counts as a decision, in standard deviations of
@@ -53,15 +52,8 @@ class Oracle:
     """A fresh FunASR model, used by one thread, one utterance at a time."""
 
     def __init__(self, path: Path | str, rate: int = 16000) -> None:
-        from funasr import AutoModel
-
         mend_funasr()
-        with contextlib.redirect_stdout(io.StringIO()):
-            self.model = AutoModel(
-                model=str(path), device="cpu", ncpu=1, disable_update=True, disable_pbar=True,
-                log_level="ERROR",
-            )  # fmt: skip
-        logging.getLogger().setLevel(logging.WARNING)
+        self.model = funasr_model(model=str(path))
         self.network = self.model.model
         self.rate = rate
         self._seen: dict[str, Any] = {}
@@ -140,11 +132,5 @@ def answer_of(result: Mapping[str, Any]) -> tuple[str, list[list[int]]]:
 
 def pipeline_oracle(**models: Any) -> Any:
     """A fresh ``AutoModel`` of FunASR with models beside the main one."""
-    from funasr import AutoModel
-
     mend_funasr()
-    with contextlib.redirect_stdout(io.StringIO()):
-        return AutoModel(
-            device="cpu", ncpu=1, disable_update=True, disable_pbar=True, log_level="ERROR",
-            **models,
-        )  # fmt: skip
+    return funasr_model(**models)

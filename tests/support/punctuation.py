@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import io
 import json
-import logging
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +13,7 @@ from typing import Any
 import torch
 import yaml
 
+from support.funasr_model import funasr_model
 from support.models import ENGLISH, HAN
 from support.oracle import LOGIT_MARGIN
 
@@ -208,17 +206,11 @@ class PuncOracle:
 
     def __init__(self, path: Path | str) -> None:
         import jieba
-        from funasr import AutoModel
 
         # FunASR adds a model's dictionary to this, for the whole process.
         jieba.dt = jieba.Tokenizer()
         jieba.load_userdict, jieba.cut = jieba.dt.load_userdict, jieba.dt.cut
-        with contextlib.redirect_stdout(io.StringIO()):
-            self.model = AutoModel(
-                model=str(path), device="cpu", ncpu=1, disable_update=True, disable_pbar=True,
-                log_level="ERROR",
-            )  # fmt: skip
-        logging.getLogger().setLevel(logging.WARNING)
+        self.model = funasr_model(model=str(path))
         self._gaps: list[float] = []
         self.model.model.decoder.register_forward_hook(self._note)
 

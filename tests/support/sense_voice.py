@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import io
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +14,7 @@ import torch
 import yaml
 
 from support.audio import Samples, speech
+from support.funasr_model import funasr_model
 from support.models import write_cmvn
 
 VOCAB_SIZE = 25055
@@ -237,14 +236,7 @@ class SenseOracle:
     """A fresh FunASR model, used by one thread, one utterance at a time."""
 
     def __init__(self, path: Path | str, rate: int = 16000, **options: Any) -> None:
-        from funasr import AutoModel
-
-        with contextlib.redirect_stdout(io.StringIO()):
-            self.model = AutoModel(
-                model=str(path), device="cpu", ncpu=1, disable_update=True, disable_pbar=True,
-                log_level="ERROR", **options,
-            )  # fmt: skip
-        logging.getLogger().setLevel(logging.WARNING)
+        self.model = funasr_model(model=str(path), **options)
         self.network = self.model.model
         self.rate = rate
         self._scores = torch.empty(0)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import io
 import json
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +14,7 @@ import torch
 import yaml
 
 from support.audio import Samples, speech
+from support.funasr_model import funasr_model
 from support.models import Shape, config_of, write_cmvn
 from support.oracle import LOGIT_MARGIN, SUM_MARGIN
 
@@ -182,14 +180,7 @@ class StreamOracle:
     """A fresh FunASR model, used by one thread, one stream at a time."""
 
     def __init__(self, path: Path | str) -> None:
-        from funasr import AutoModel
-
-        with contextlib.redirect_stdout(io.StringIO()):
-            self.model = AutoModel(
-                model=str(path), device="cpu", ncpu=1, disable_update=True, disable_pbar=True,
-                log_level="ERROR",
-            )  # fmt: skip
-        logging.getLogger().setLevel(logging.WARNING)
+        self.model = funasr_model(model=str(path))
         self.watch = _Watch(self.model.model)
 
     def texts(self, pieces: Sequence[tuple[Samples, bool]], **options: Any) -> Texts:

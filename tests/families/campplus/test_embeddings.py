@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from safeasr import AudioError, AutoModel, ExportError, UnsupportedModelError
 from support.audio import Samples, speech
 from support.cases import CASES
+from support.funasr_model import funasr_model
 from support.speakers import write_speaker_dir
 
 pytest.importorskip("funasr", reason="funasr makes the models")
@@ -32,13 +32,7 @@ CLIPS = [speech(seconds, seed=i) for i, seconds in enumerate((0.25, 0.8, 1.5, 1.
 
 def oracle(path: Path) -> Callable[..., torch.Tensor]:
     """FunASR's embedding of a recording."""
-    from funasr import AutoModel as FunASR
-
-    with contextlib.redirect_stdout(io.StringIO()):
-        model = FunASR(
-            model=str(path), device="cpu", ncpu=1, disable_update=True, disable_pbar=True,
-            log_level="ERROR",
-        )  # fmt: skip
+    model = funasr_model(model=str(path))
 
     def ask(wave: Samples, **options: Any) -> torch.Tensor:
         embedding: torch.Tensor = model.generate(wave.copy(), **options)[0]["spk_embedding"]
