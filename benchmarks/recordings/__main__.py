@@ -16,16 +16,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import soundfile
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common.audio import long_clips
 from benchmarks.common.facts import RESULTS, write_result
+from benchmarks.recordings.audio import write_recording
 from benchmarks.recordings.models import pipeline_models
 from benchmarks.recordings.worker import Process
-from safeasr.bench.audio.clips import SAMPLE_RATE
 
 FUNASR = "FunASR, ncpu=1"
 SETUPS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -34,21 +31,6 @@ SETUPS: dict[str, tuple[str, dict[str, Any]]] = {
     "safeasr": ("safeasr", {}),
     "safeasr, int8": ("safeasr", {"quantize": True}),
 }
-
-
-def write_recording(path: Path, seconds: float) -> str:
-    """Turns of speech with pauses between them; returns what they are made of."""
-    kind, items = long_clips(60)
-    random = np.random.default_rng(1)
-    left = int(seconds * SAMPLE_RATE)
-    with soundfile.SoundFile(path, "w", SAMPLE_RATE, 1, "PCM_16") as file:
-        while left > 0:
-            turn = items[int(random.integers(len(items)))].samples[:left]
-            file.write(turn)
-            pause = min(int(random.uniform(0.2, 1.5) * SAMPLE_RATE), left - len(turn))
-            file.write(np.zeros(pause, "float32"))
-            left -= len(turn) + pause
-    return kind
 
 
 def measure(

@@ -17,7 +17,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.recordings.__main__ import write_recording
+from benchmarks.recordings.audio import write_recording
 from safeasr import AutoModel
 
 _LOOK_S = 0.2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,9 @@ from safeasr.pipeline.steps import Steps
 from safeasr.pipeline.stepwise import as_recognizer, is_recognizer
 from support.cases import plain
 from support.punctuation import WHOLE_SHAPES, text_of, write_punc_dir
+from support.streaming import SHAPES, write_streaming_dir
+from support.vad import SHAPES as VAD_SHAPES
+from support.vad import write_vad_dir
 
 pytest.importorskip("funasr", reason="funasr makes the models")
 
@@ -79,3 +84,13 @@ def test_recognisers_are_left_as_they_are(model: AutoModel, punctuation: str) ->
     assert is_recognizer(main) and as_recognizer(main, Runs()) is main
     stepwise = load_model(punctuation, model._options).recognizer
     assert not is_recognizer(stepwise) and is_recognizer(as_recognizer(stepwise, Runs()))
+
+
+@pytest.mark.parametrize("role", ["vad_model", "online_model"])
+def test_models_of_another_rate_are_refused(role: str, tmp_path: Path) -> None:
+    if role == "vad_model":
+        write_vad_dir(tmp_path, next(shape for shape in VAD_SHAPES if shape.name == "8 kHz"))
+    else:
+        write_streaming_dir(tmp_path, replace(SHAPES[0], frontend={"fs": 8000}))
+    with pytest.raises(UnsupportedModelError, match=f"{role}=.* works at 8000 Hz and the model at"):
+        AutoModel("demo", **{role: str(tmp_path)})

@@ -166,7 +166,7 @@ def test_a_speaker_model_of_another_rate(
         self.sample_rate = 8000
 
     monkeypatch.setattr(SpeakerRecognizer, "__init__", at_8_khz)
-    with pytest.raises(UnsupportedModelError, match="spk_model works at 8000 Hz"):
+    with pytest.raises(UnsupportedModelError, match="works at 8000 Hz and the model"):
         AutoModel(**named(speaker_models))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from safeasr import AutoModel, OptionError, UnsupportedModelError
+from safeasr import AutoModel, OptionError
 from support.diarized import named
 from support.funasr_model import funasr_model
 from support.two_pass import Events, ended, events_of
@@ -108,13 +108,3 @@ def test_wrong_options(model: AutoModel) -> None:
             model.stream(spk_threshold=wrong)
     with AutoModel("demo", disable_pbar=True) as none, pytest.warns(UserWarning, match="spk_thr"):
         none.stream(spk_threshold=0.5).close()
-
-
-def test_a_speaker_model_of_another_rate(
-    speaker_models: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.warns(UserWarning, match="no effect in generate"):
-        model = AutoModel("demo", spk_model=speaker_models["CAMPPlus"], disable_pbar=True)
-    monkeypatch.setattr(model._companions.speaker_model(), "sample_rate", 8000)
-    with model, pytest.raises(UnsupportedModelError, match="works at 8000 Hz"):
-        model.stream()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import random
 import threading
+import warnings
 from itertools import pairwise
 from typing import Any
 
@@ -73,9 +74,26 @@ def test_many_windows() -> None:
     embeddings = voices(2100, 3, 0.3)
     expected = np.repeat([0, 1, 2], 700)
     assert in_order(funasr_labels(embeddings, None)).tolist() == expected.tolist()
-    first, second = (speakers_of(embeddings, None, MERGE_ABOVE) for _ in range(2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        first, second = (speakers_of(embeddings, None, MERGE_ABOVE) for _ in range(2))
     assert in_order(first).tolist() == expected.tolist()
     assert first.tolist() == second.tolist()
+
+
+def test_neighbours() -> None:
+    embeddings = voices(300, 3, 0.3)
+    embeddings[7] = 2 * embeddings[6]
+    numbers, distances, _ = clustering._neighbours(embeddings)
+    directions = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    expected = 1 - directions.astype(np.float64) @ directions.T
+    np.fill_diagonal(expected, -1)
+    assert numbers[:, 0].tolist() == list(range(300)) and not distances[:, 0].any()
+    assert {6, 7} == {*numbers[6, :2], *numbers[7, :2]}
+    for row, (near, far) in enumerate(zip(numbers, distances, strict=True)):
+        assert len(set(near)) == len(near) == 20
+        np.testing.assert_allclose(far[1:], np.sort(expected[row])[1:20], atol=1e-6)
+        np.testing.assert_allclose(far[1:], expected[row, near[1:]], atol=1e-6)
 
 
 def test_more_speakers_than_windows() -> None:

@@ -90,7 +90,8 @@ class Companions:
         """The model of a role that takes streams, loaded; None if there is none.
 
         Raises:
-            UnsupportedModelError: if a model of that name cannot have the role.
+            UnsupportedModelError: if a model of that name cannot have the role, or works at another
+                rate than the main one.
         """
         found = self._get(role)
         if found is not None and not is_streaming(found):
@@ -138,8 +139,17 @@ class Companions:
                         f"{role}={name!r} is not a {wanted}: it is {kind} model for "
                         f"{TASKS[model.task]} ({model.task})"
                     )
+                self._require_rate_of_main(f"{role}={name!r}", model)
                 self._loaded[role] = model
             return self._loaded[role]
+
+    def _require_rate_of_main(self, argument: str, model: LoadedModel) -> None:
+        rate = self.main.sample_rate
+        listen = "samples" in model.accepts and "samples" in self.main.accepts
+        if listen and model.sample_rate != rate:
+            raise UnsupportedModelError(
+                f"{argument} works at {model.sample_rate} Hz and the model at {rate} Hz"
+            )
 
     def options_of(self, role: str) -> Options:
         """What the model of a role understands; none is loaded for that."""

@@ -105,13 +105,6 @@ class Diarization:
         clustering = defaults.get("cb_kwargs") or {}
         self._merge_above = float(clustering.get("merge_thr", MERGE_ABOVE))
 
-    def require_rate(self, rate: int) -> None:
-        """Raise UnsupportedModelError unless it works at the recogniser's rate in Hz."""
-        if self._model.sample_rate != rate:
-            raise UnsupportedModelError(
-                f"spk_model works at {self._model.sample_rate} Hz and the model at {rate} Hz"
-            )
-
     @staticmethod
     def wanted(options: Mapping[str, Any]) -> bool:
         """Whether a call wants to know who speaks."""
@@ -140,7 +133,7 @@ class Diarization:
     def _embed(self, engine: _ext.Engine, heard: Inbox[Segment], terms: Terms) -> Steps:
         rate = self._model.sample_rate
         spans: list[tuple[float, float]] = []
-        embeddings: list[NDArray[np.float32]] = []
+        embeddings = bytearray()  # grows without a copy; an array each would take twice the memory
         failed: list[dict[str, Any]] = []
 
         def windows(segment: Segment) -> Iterator[Window]:
@@ -157,12 +150,13 @@ class Diarization:
                 failed.append(failure(round(span[0] * 1000), round(span[1] * 1000), error))
             else:
                 spans.append(span)
-                embeddings.append(embedding)
+                embeddings.extend(embedding.data)
 
         yield from answered(heard, windows, submit, done, ahead=_AHEAD)
         if failed and not spans:
             raise failed[0]["error"]
-        return Voices(spans, np.concatenate(embeddings) if spans else _NONE, failed)
+        found = np.frombuffer(embeddings, np.float32).reshape(len(spans), -1) if spans else _NONE
+        return Voices(spans, found, failed)
 
     def _embedding(self, raw: Any) -> NDArray[np.float32]:
         found: NDArray[np.float32] = self._model.finish(raw, "", {})["spk_embedding"].numpy()

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from safeasr._extension import _ext
 from safeasr.calls.submission import Tell
-from safeasr.errors import AudioError
 from safeasr.families.base import Accepts, Recognizer
 from safeasr.families.terms import Terms
 from safeasr.inputs.recording import Recording
@@ -82,9 +81,6 @@ class SegmentedRecognizer:
             runs: where recordings that are under way are noted.
             punctuation: puts the marks, if anything does.
             diarization: tells speakers apart, if anything does.
-
-        Raises:
-            AudioError: if the models take samples of different rates.
         """
         self._main = main
         self._detection = detection
@@ -99,12 +95,6 @@ class SegmentedRecognizer:
             self.options |= punctuation.options
         if diarization is not None:
             self.options |= diarization.options
-            diarization.require_rate(main.sample_rate)
-        if detection.sample_rate != main.sample_rate:
-            raise AudioError(
-                f"the detector works at {detection.sample_rate} Hz and the model at "
-                f"{main.sample_rate} Hz"
-            )
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Raise for options whose meaning cannot be honoured."""

@@ -7,6 +7,8 @@ else runs.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import importlib
 import importlib.util
 from typing import Any, Final
@@ -32,6 +34,9 @@ MANY: Final = 2048
 #: How many of very many windows are mapped to find the groups, at most: memory and time are those
 #: of a recording of about two hours, however long it is.
 _DECIDING: Final = 8192
+#: Of each of these so many are looked at, so many MiB of distances at a time.
+_NEIGHBOURS: Final = 20
+_PAIRS_MIB: Final = 16
 _MOST_SPEAKERS: Final = 15
 #: Of a window's similarities the share that is kept, and how many at least.
 _KEPT_SHARE: Final = 0.022
@@ -122,6 +127,7 @@ def _k_means(embeddings: Embeddings, count: int) -> Labels:
 
 def _by_density(embeddings: Embeddings) -> Labels:
     """By how densely they lie; of very many some decide, the others go to the nearest centre."""
+    _return_free_memory()
     step = -(-len(embeddings) // _DECIDING)
     decided = _densest(embeddings[::step])
     groups = np.unique(decided[decided >= 0])
@@ -133,21 +139,56 @@ def _by_density(embeddings: Embeddings) -> Labels:
     return labels
 
 
+def _return_free_memory() -> None:
+    """To the system: what was freed while the recording was read, in the heaps of all threads.
+
+    Ten hours leave about 70 MB, which the thread that clusters could not use.
+    """
+    with contextlib.suppress(AttributeError):  # a C library that has no such thing
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def _densest(embeddings: Embeddings) -> Labels:
     """By how densely they lie once they are mapped to fewer dimensions."""
     from sklearn.cluster import HDBSCAN
     from umap import UMAP
 
     mapped: Any = UMAP(
-        n_neighbors=20,
+        n_neighbors=_NEIGHBOURS,
         min_dist=0.0,
         n_components=min(60, len(embeddings) - 2),
         metric="cosine",
         random_state=_SEED,
         n_jobs=1,
+        precomputed_knn=_neighbours(embeddings),
     ).fit_transform(embeddings)
     found = HDBSCAN(min_samples=10, min_cluster_size=10, allow_single_cluster=True, copy=True)
     return np.asarray(found.fit_predict(mapped), np.int64)
+
+
+def _neighbours(embeddings: Embeddings) -> tuple[NDArray[np.int64], Embeddings, Any]:
+    """What UMAP would find itself, from all pairs: each one's neighbours, the nearest first.
+
+    Up to 4095 UMAP holds the distances of all pairs, 134 MB; beyond that it approximates, by code
+    of 100 MB that numba first compiles for half a minute.
+
+    Returns:
+        Numbers and distances, (windows, _NEIGHBOURS), each one itself first; and in place of the
+        index to find those of others, which UMAP would miss, one that holds nothing.
+    """
+    from pynndescent import NNDescent
+    from sklearn import config_context
+    from sklearn.neighbors import NearestNeighbors
+
+    found = NearestNeighbors(n_neighbors=_NEIGHBOURS - 1, metric="cosine").fit(embeddings)
+    with config_context(working_memory=_PAIRS_MIB):
+        distances, numbers = found.kneighbors()
+    themselves = np.arange(len(embeddings))
+    return (
+        np.column_stack([themselves, numbers]),
+        np.column_stack([np.zeros(len(embeddings)), distances]).astype(np.float32),
+        NNDescent.__new__(NNDescent),
+    )
 
 
 def _merged(labels: Labels, embeddings: Embeddings, above: float) -> Labels:

@@ -170,8 +170,6 @@ class Streams:
             online_own |= {**online.options.own(defaults), **online.options.own(options)}
         offline = {**main.options.own(defaults), **main.options.own(options)}
         whose = {**speakers.own(defaults), **speakers.own(options)}
-        if diarization is not None and diarization.wanted(whose):
-            diarization.require_rate(vad.sample_rate)
         return partial(
             TwoPassPipeline,
             Models(
