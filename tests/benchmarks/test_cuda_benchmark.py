@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-import safeasr
 from safeasr import AutoModel
 from safeasr.bench.audio.noise import speech_like
 from support.paths import ROOT
@@ -30,25 +28,21 @@ from benchmarks.cuda.seeded import KINDS, model_dir
 from benchmarks.cuda.step import STEPS
 from benchmarks.cuda.usage import means
 
-from support.processes import run_to_end
-
-
-def environment() -> dict[str, str]:
-    paths = [str(Path(safeasr.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+from support.benchmarks import run_benchmark
+from support.processes import child_environment, run_to_end
 
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str, Path]:
     """The cheapest steps on the CPU: findings, the table, and where they were written."""
     out = tmp_path_factory.mktemp("cuda")
-    command = [
-        sys.executable, "-m", "benchmarks.cuda", "--device", "cpu", "--quick", "--minutes", "10",
-        "--only", "machine", "throughput", "memory", "soak", "profile",
-    ]  # fmt: skip
-    done = run_to_end(command, timeout=700, cwd=ROOT, env={**environment(), "OUT": str(out)})
-    assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
-    return json.loads((out / "cuda.json").read_text(encoding="utf-8")), done.stdout, out
+    said = run_benchmark(
+        *"benchmarks.cuda --device cpu --quick --minutes 10".split(),
+        *"--only machine throughput memory soak profile".split(),
+        timeout=700,
+        OUT=str(out),
+    )
+    return json.loads((out / "cuda.json").read_text(encoding="utf-8")), said, out
 
 
 @pytest.mark.slow
@@ -86,7 +80,7 @@ def test_a_step_that_fails_is_told_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
+    monkeypatch.setenv("PYTHONPATH", child_environment()["PYTHONPATH"])
     found = driver.run_step(STEPS[0], order(tmp_path, "cuda:99"), 300.0)
     assert found["status"] == "failed"
     assert "cuda" in found["reason"].lower()
@@ -101,7 +95,7 @@ def test_a_step_that_takes_too_long_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
+    monkeypatch.setenv("PYTHONPATH", child_environment()["PYTHONPATH"])
     monkeypatch.setattr(driver, "GRACE_S", 0.0)
     found = driver.run_step(STEPS[0], order(tmp_path, "cpu"), 0.01)
     assert found["status"] == "timed out"
@@ -126,7 +120,9 @@ def test_models_are_made_without_funasr(kind: str) -> None:
         "from benchmarks.cuda.seeded import model_dir\n"
         f"print(model_dir({kind!r}, True))"
     )
-    done = run_to_end([sys.executable, "-c", script], timeout=120, cwd=ROOT, env=environment())
+    done = run_to_end(
+        [sys.executable, "-c", script], timeout=120, cwd=ROOT, env=child_environment()
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     directory = Path(done.stdout.strip())
     assert directory == model_dir(kind, small=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import sys
 import threading
 from pathlib import Path
@@ -33,7 +32,7 @@ from benchmarks.peers.summary import (
 
 from safeasr.bench.audio.noise import noise_clips
 from safeasr.bench.local import measure_calls
-from support.processes import run_to_end
+from support.benchmarks import run_benchmark
 
 DEMO = Path(safeasr.__file__).parent / "models" / "demo"
 #: Libraries beside safeasr and FunASR, and the packages that they need.
@@ -45,16 +44,11 @@ ONNX = {
 
 
 def run_quick(out: Path, *only: str) -> dict[str, Any]:
-    command = [
-        sys.executable, "-m", "benchmarks.peers", "--quick", "--utterances", "3", "--no-tune",
-        "--no-alone", "--no-roof", "--no-profile", "--results", str(out),
-        "--exports", str(out / "exports"),
-        "--only", *only,
-    ]  # fmt: skip
-    paths = [str(Path(safeasr.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    done = run_to_end(command, timeout=300, cwd=ROOT, env=environment)
-    assert done.returncode == 0, done.stderr[-2000:]
+    run_benchmark(
+        *"benchmarks.peers --quick --utterances 3 --no-tune --no-alone --no-roof".split(),
+        *("--no-profile", "--results", str(out), "--exports", str(out / "exports")),
+        *("--only", *only),
+    )
     result: dict[str, Any] = json.loads((out / "peers.json").read_text(encoding="utf-8"))
     # What is committed must not say where it was made.
     assert str(out) not in json.dumps({k: v for k, v in result.items() if k != "unavailable"})

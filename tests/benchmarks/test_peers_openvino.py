@@ -27,7 +27,7 @@ from benchmarks.peers.adapters_openvino import WAYS
 from benchmarks.peers.setups import OPENVINO, PRECISIONS, Setup, groups
 from benchmarks.peers.summary import character_errors
 
-from support.processes import run_to_end
+from support.benchmarks import run_benchmark
 
 DEMO = Path(safeasr.__file__).parent / "models" / "demo"
 SETUP = Setup("openvino", "float32", 1, 2)
@@ -249,9 +249,8 @@ def test_openvino_says_what_safeasr_says(tmp_path: Path) -> None:
     from safeasr.bench.audio.manifest import embedded_clips
 
     # In a process of its own: the export changes torch.
-    command = [sys.executable, "-m", "benchmarks.peers.exported", "paraformer", str(DEMO)]
-    done = run_to_end([*command, str(tmp_path / "out")], timeout=600, cwd=ROOT)
-    assert done.returncode == 0, done.stderr[-2000:]
+    command = ("benchmarks.peers.exported", "paraformer", str(DEMO), str(tmp_path / "out"))
+    run_benchmark(*command, timeout=600)
     files = Files("paraformer", DEMO, tmp_path / "out")
     samples = [one.samples for one in embedded_clips()[:6]]
     with AutoModel(model=str(DEMO), device="cpu", disable_pbar=True) as model:
