@@ -137,9 +137,12 @@ def test_the_canary_sings(canary: Canary) -> None:
     assert not canary.touched()
     load_audio(canary.path)
     assert canary.touched()
-    with pytest.raises(AudioError):
-        load_audio(canary.url, timeout_s=0.2)
-    assert canary.touched()
+    for timeout_s in (0.2, 2, 20):  # nobody answers, and a busy machine is late to connect
+        with pytest.raises(AudioError):
+            load_audio(canary.url, timeout_s=timeout_s)
+        if canary.touched():
+            return
+    pytest.fail("nobody connected")
     assert not canary.touched()
 
 
