@@ -19,7 +19,7 @@ import typer
 # 1024 for the process, of up to half a megabyte each: more than a million calls fill, which would
 # hide what safeasr itself keeps. Read when torch is imported, and when it multiplies first.
 os.environ.setdefault("LRU_CACHE_CAPACITY", "16")
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
 
 #: By how much the memory of the last tenth may be above that of the second.
 MOST_GROWTH = 0.02
