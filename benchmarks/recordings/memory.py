@@ -24,7 +24,7 @@ _LOOK_S = 0.2
 _ROWS = 12
 
 
-def watched(model: AutoModel, path: Path) -> tuple[list[float], float, int]:
+def watched(model: AutoModel, path: Path) -> tuple[list[float], int]:
     """Take a recording.
 
     Args:
@@ -32,7 +32,7 @@ def watched(model: AutoModel, path: Path) -> tuple[list[float], float, int]:
         path: the recording.
 
     Returns:
-        MB of the process before and then every fifth of a second; those after it; its sentences.
+        MB of the process before it, every fifth of a second, and after it; its sentences.
     """
     process = psutil.Process()
     ended = threading.Event()
@@ -49,7 +49,8 @@ def watched(model: AutoModel, path: Path) -> tuple[list[float], float, int]:
     finally:
         ended.set()
         looking.join()
-    return seen, process.memory_info().rss / 1e6, len(result["sentence_info"])
+    seen.append(process.memory_info().rss / 1e6)
+    return seen, len(result["sentence_info"])
 
 
 def main() -> None:
@@ -73,14 +74,14 @@ def main() -> None:
         write_recording(path, 3600 * arguments.warm_hours)
         watched(model, path)
         write_recording(path, 3600 * arguments.hours)
-        seen, after, sentences = watched(model, path)
+        seen, sentences = watched(model, path)
     table = Table("s", "MB")
     for at in range(0, len(seen), max(1, len(seen) // _ROWS)):
         table.add_row(f"{at * _LOOK_S:.0f}", f"{seen[at]:.0f}")
     console.print(f"{arguments.hours:g} hours, {sentences} sentences", table)
     console.print(
         f"before {seen[0]:.0f} MB, at most {max(seen):.0f} ({max(seen) - seen[0]:+.0f}), "
-        f"after {after:.0f}",
+        f"after {seen[-1]:.0f}",
         highlight=False,
     )
 
