@@ -34,8 +34,9 @@ MANY: Final = 2048
 #: How many of very many windows are mapped to find the groups, at most: memory and time are those
 #: of a recording of about two hours, however long it is.
 _DECIDING: Final = 8192
-#: Of each of these so many are looked at, so many MiB of distances at a time.
+#: How many neighbours of each of these UMAP looks at, itself among them.
 _NEIGHBOURS: Final = 20
+#: Room for the distances among which they are looked for, block by block.
 _PAIRS_MIB: Final = 16
 _MOST_SPEAKERS: Final = 15
 #: Of a window's similarities the share that is kept, and how many at least.
@@ -170,7 +171,7 @@ def _neighbours(embeddings: Embeddings) -> tuple[NDArray[np.int64], Embeddings, 
     """What UMAP would find itself, from all pairs: each one's neighbours, the nearest first.
 
     Up to 4095 UMAP holds the distances of all pairs, 134 MB; beyond that it approximates, by code
-    of 100 MB that numba first compiles for half a minute.
+    of 150 MB that numba first compiles for half a minute.
 
     Returns:
         Numbers and distances, (windows, _NEIGHBOURS), each one itself first; and in place of the
